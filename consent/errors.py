@@ -1,0 +1,96 @@
+"""The one error tree of the package.
+
+```
+ConsentError
+├── DeclarationError
+│   ├── DeclarationInvalid    a text is not a declaration; says where and why
+│   ├── DeclarationFrozen     an answered version may not change any more
+│   └── UnknownDeclaration    no such service, purpose, version or digest
+├── PreferencesInvalid        a rule set that cannot be evaluated
+├── RecordError
+│   ├── RecordInvalid         an event that contradicts its declaration
+│   └── ConsentNotAsked       the law is the basis, so nobody may be asked
+├── NoticeError
+│   ├── NoticeUnavailable     the declaration lacks that language
+│   └── UnknownNotice         no notice of that hash is stored
+├── ReceiptInvalid            a receipt does not verify, for whatever cause
+└── LedgerError               see the second part of the package
+```
+
+Messages name ids, element names and positions. They never hold an attribute
+value, a text that a person wrote, or a byte of a key.
+"""
+
+
+class ConsentError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class DeclarationError(ConsentError):
+    """A declaration cannot be read, found or changed."""
+
+
+class DeclarationInvalid(DeclarationError):
+    """A text is not a declaration; one clear error, the first one met.
+
+    Attributes:
+        where: The file or other source that was read.
+        line: Line of the fault, from 1; 0 where the whole file is meant.
+        column: Column of the fault, from 1; 0 where the whole line is meant.
+        what: What is wrong.
+        remedy: What to do about it.
+    """
+
+    def __init__(
+        self, *, where: str, line: int, column: int, what: str, remedy: str
+    ) -> None:
+        self.where = where
+        self.line = line
+        self.column = column
+        self.what = what
+        self.remedy = remedy
+        super().__init__(f"{where}:{line}:{column}: {what}; {remedy}")
+
+
+class DeclarationFrozen(DeclarationError):
+    """Somebody has answered this version, so it may not change."""
+
+
+class UnknownDeclaration(DeclarationError):
+    """No declaration of that service, purpose, version or digest."""
+
+
+class PreferencesInvalid(ConsentError):
+    """A rule set that cannot be evaluated, or a stored one that is broken."""
+
+
+class RecordError(ConsentError):
+    """A consent event cannot be recorded."""
+
+
+class RecordInvalid(RecordError):
+    """The event contradicts the declaration that it answers, or itself."""
+
+
+class ConsentNotAsked(RecordError):
+    """The statement rests on the law, so nobody may be asked for consent."""
+
+
+class NoticeError(ConsentError):
+    """A notice cannot be rendered or found."""
+
+
+class NoticeUnavailable(NoticeError):
+    """The declaration does not hold the texts for that language."""
+
+
+class UnknownNotice(NoticeError):
+    """No notice with that content hash is stored."""
+
+
+class ReceiptInvalid(ConsentError):
+    """A receipt does not verify. One class, whatever the cause."""
+
+
+class LedgerError(ConsentError):
+    """Base of every error of the ledger."""
