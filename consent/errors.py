@@ -14,7 +14,17 @@ ConsentError
 │   ├── NoticeUnavailable     the declaration lacks that language
 │   └── UnknownNotice         no notice of that hash is stored
 ├── ReceiptInvalid            a receipt does not verify, for whatever cause
-└── LedgerError               see the second part of the package
+└── LedgerError
+    ├── DraftInvalid          what should be recorded has no entry format
+    ├── LedgerUnavailable     not durable, so nothing may be answered
+    │   └── LedgerBusy        too many wait already
+    ├── LedgerInconsistent    what is stored is not what was appended
+    ├── UnknownEntry          no such index or size
+    ├── EntryUnreadable       an entry does not open, for whatever cause
+    ├── ProofInvalid          a Merkle proof misses its root
+    └── NoteError
+        ├── NoteMalformed     not in the one exact form
+        └── NoteUntrusted     no known key, or not each, vouches for it
 ```
 
 Messages name ids, element names and positions. They never hold an attribute
@@ -95,3 +105,55 @@ class ReceiptInvalid(ConsentError):
 
 class LedgerError(ConsentError):
     """Base of every error of the ledger."""
+
+
+class DraftInvalid(LedgerError):
+    """What should be recorded cannot be written in the entry format."""
+
+
+class LedgerUnavailable(LedgerError):
+    """The entry is not durable, so nothing that rests on it may leave."""
+
+
+class LedgerBusy(LedgerUnavailable):
+    """More entries wait for the disk than the ledger lets wait."""
+
+
+class LedgerInconsistent(LedgerError):
+    """The stored ledger is not what was appended.
+
+    Attributes:
+        index: The first entry that is touched, counted from 0; ``None``
+            where the fault lies in no entry.
+        what: The stored thing that does not fit.
+    """
+
+    def __init__(self, *, index: int | None, what: str) -> None:
+        self.index = index
+        self.what = what
+        where = "" if index is None else f"entry {index}: "
+        super().__init__(f"ledger inconsistent, {where}{what}")
+
+
+class UnknownEntry(LedgerError):
+    """No entry of that index, or no tree of that size, is in the ledger."""
+
+
+class EntryUnreadable(LedgerError):
+    """An entry does not open. One class, whatever the cause."""
+
+
+class ProofInvalid(LedgerError):
+    """A Merkle proof does not lead to the root that it was given."""
+
+
+class NoteError(LedgerError):
+    """A signed note or checkpoint cannot be trusted."""
+
+
+class NoteMalformed(NoteError):
+    """A note, checkpoint or verifier key is not in its one exact form."""
+
+
+class NoteUntrusted(NoteError):
+    """No known key, or not every known key, vouches for the note."""
