@@ -1,0 +1,135 @@
+"""Who may ask: service credentials, each bound to one purpose.
+
+A credential for purpose A reads nothing for purpose B, because the purpose
+of a request is read from the credential and never from the body.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, select, update
+from sqlmodel import col
+
+from policy.errors import CredentialRefused
+from policy.tables import CredentialRow
+
+_TABLE = CredentialRow.metadata.tables["policy_credential"]
+# Compared when the client is unknown, so that both answers cost the same.
+_NO_SECRET = hashlib.sha256(b"no such credential").digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A service that has proved who it is, for one purpose."""
+
+    client_id: str
+    service: str
+    purpose: str
+    assurance: int
+
+
+class Registry:
+    """The credentials of one tenant."""
+
+    def __init__(
+        self,
+        *,
+        tenant: str,
+        engine: Engine,
+        clock: Callable[[], int],
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._tenant = tenant
+        self._engine = engine
+        self._clock = clock
+        self._random = random
+        self._find = select(_TABLE).where(
+            _TABLE.c.tenant == tenant, _TABLE.c.revoked_at.is_(None)
+        )
+
+    def issue(
+        self,
+        conn: Connection,
+        *,
+        service: str,
+        purpose: str,
+        assurance: int = 1,
+    ) -> tuple[str, str]:
+        """Make a credential.
+
+        Returns:
+            The client id and the secret, which is shown this once.
+
+        """
+        client_id = f"{service}.{self._random(4).hex()}"
+        secret = (
+            base64.urlsafe_b64encode(self._random(32)).decode().rstrip("=")
+        )
+        conn.execute(
+            _TABLE.insert().values(
+                client_id=client_id,
+                tenant=self._tenant,
+                service=service,
+                purpose=purpose,
+                assurance=assurance,
+                secret_hash=_hash(secret),
+                created_at=self._clock(),
+            )
+        )
+        return client_id, secret
+
+    def authenticate(self, client_id: str, secret: str) -> Credential:
+        """Prove a service by its secret.
+
+        Raises:
+            CredentialRefused: unknown, revoked and wrong alike.
+
+        """
+        row = self._row(client_id)
+        expected = _NO_SECRET if row is None else bytes(row.secret_hash)
+        if not hmac.compare_digest(_hash(secret), expected) or row is None:
+            msg = "client credentials were refused"
+            raise CredentialRefused(msg)
+        return _credential(row)
+
+    def credential(self, client_id: str) -> Credential:
+        """Look a live credential up, for a token made under it.
+
+        Raises:
+            CredentialRefused: it was revoked since.
+
+        """
+        row = self._row(client_id)
+        if row is None:
+            msg = f"credential {client_id} is not live"
+            raise CredentialRefused(msg)
+        return _credential(row)
+
+    def revoke(self, conn: Connection, client_id: str) -> None:
+        """End a credential; tokens made under it stop working at once."""
+        conn.execute(
+            update(CredentialRow)
+            .where(col(CredentialRow.client_id) == client_id)
+            .values(revoked_at=self._clock())
+        )
+
+    def _row(self, client_id: str) -> "CredentialRow | None":
+        statement = self._find.where(_TABLE.c.client_id == client_id)
+        with self._engine.connect().execution_options(read_only=True) as conn:
+            return conn.execute(statement).one_or_none()  # type: ignore[return-value] # a Row with the table's columns
+
+
+def _credential(row: CredentialRow) -> Credential:
+    return Credential(
+        client_id=row.client_id,
+        service=row.service,
+        purpose=row.purpose,
+        assurance=row.assurance,
+    )
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
