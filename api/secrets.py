@@ -1,0 +1,150 @@
+"""The instance's own secrets: signing keys and keys of the ledger's seals.
+
+One JSON file, mode 0600: a salt, Argon2id's costs, and one AES-256-GCM box
+under the key that Argon2id (RFC 9106) makes of the passphrase. None of
+these keys opens a person's data: those hang under the KEKs (`vault`). The
+file is written once, by `curtilage init`.
+"""
+
+import base64
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+)
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+_AAD = b"curtilage/secrets/1"
+_NAMES = ("audit", "mark", "pseudonym", "session", "token")
+_SIGNERS = ("ledger", "receipt", "release")
+
+
+class SecretsUnreadableError(Exception):
+    """The secrets file is missing, damaged, or the passphrase is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Argon2id's costs; the default is RFC 9106's second choice."""
+
+    iterations: int = 3
+    lanes: int = 4
+    memory_kib: int = 65536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Secrets:
+    """Keys in use. They have no `repr` and compare by identity."""
+
+    audit: bytes
+    mark: bytes
+    pseudonym: bytes
+    session: bytes
+    token: bytes
+    ledger: Ed25519PrivateKey
+    receipt: Ed25519PrivateKey
+    release: Ed25519PrivateKey
+
+    def __reduce__(self) -> str:
+        """Refuse to be pickled."""
+        msg = "secrets do not leave the process"
+        raise TypeError(msg)
+
+
+def create_secrets(
+    path: Path,
+    passphrase: bytes,
+    *,
+    random: Callable[[int], bytes],
+    costs: Costs,
+) -> None:
+    """Make a fresh set of secrets.
+
+    Raises:
+        FileExistsError: the instance has them; they are never replaced.
+
+    """
+    salt, nonce = random(16), random(12)
+    body = json.dumps(
+        {name: _text(random(32)) for name in (*_NAMES, *_SIGNERS)}
+    ).encode()
+    key = _derive(passphrase, salt, costs)
+    document = {
+        "v": 1,
+        "kdf": "argon2id",
+        "iterations": costs.iterations,
+        "lanes": costs.lanes,
+        "memory_kib": costs.memory_kib,
+        "salt": _text(salt),
+        "nonce": _text(nonce),
+        "box": _text(AESGCM(key).encrypt(nonce, body, _AAD)),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        json.dump(document, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load_secrets(path: Path, passphrase: bytes) -> Secrets:
+    """Open the secrets file.
+
+    Raises:
+        SecretsUnreadableError: for every failure alike, so that a damaged
+            file and a wrong passphrase cannot be told apart.
+
+    """
+    try:
+        document = json.loads(path.read_text("ascii"))
+        key = _derive(
+            passphrase,
+            _bytes(document["salt"]),
+            Costs(
+                iterations=document["iterations"],
+                lanes=document["lanes"],
+                memory_kib=document["memory_kib"],
+            ),
+        )
+        body = json.loads(
+            AESGCM(key).decrypt(
+                _bytes(document["nonce"]), _bytes(document["box"]), _AAD
+            )
+        )
+    except (OSError, ValueError, KeyError, TypeError, InvalidTag):
+        msg = (
+            f"{path}: cannot be opened. Check the passphrase; if the "
+            "instance is new, run `curtilage init` first."
+        )
+        raise SecretsUnreadableError(msg) from None
+    return Secrets(
+        **{name: _bytes(body[name]) for name in _NAMES},
+        **{
+            name: Ed25519PrivateKey.from_private_bytes(_bytes(body[name]))
+            for name in _SIGNERS
+        },
+    )
+
+
+def _derive(passphrase: bytes, salt: bytes, costs: Costs) -> bytes:
+    return Argon2id(
+        salt=salt,
+        length=32,
+        iterations=costs.iterations,
+        lanes=costs.lanes,
+        memory_cost=costs.memory_kib,
+    ).derive(passphrase)
+
+
+def _text(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

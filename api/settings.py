@@ -1,0 +1,192 @@
+"""Settings: where an instance lives and how it is run.
+
+Read once, by `api.bootstrap`, from environment variables beginning with
+``CURTILAGE_`` and, below them, from the YAML file that ``CURTILAGE_CONFIG``
+names. Every setting has one place here, one line of meaning, and a row in
+README (a test compares them). Secrets print as asterisks.
+"""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+from sqlalchemy.engine import make_url
+
+_TOO_OBVIOUS = frozenset(
+    {"", "changeme", "change-me", "default", "passphrase", "password"}
+    | {"secret", "curtilage", "test", "demo"}
+)
+_SHORTEST_PASSPHRASE = 12
+
+
+class EngineChoice(StrEnum):
+    """Which way the policies are run."""
+
+    EMBEDDED = "embedded"
+    OPA = "opa"
+
+
+class Settings(BaseSettings):
+    """All settings of one instance; frozen once read."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CURTILAGE_", frozen=True, extra="forbid"
+    )
+
+    home: Path = Field(
+        default=Path("var/instance"),
+        description="folder of the instance; the other paths default in it",
+    )
+    tenant: str = Field(
+        default="main",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="id of the public body",
+    )
+    origin: str = Field(
+        default="localhost/main/access-log",
+        pattern=r"^[^\s+]+$",
+        description="name of the ledger, as its checkpoints carry it",
+    )
+    data_url: str = Field(
+        default="",
+        description="data database; empty: SQLite in home/data",
+    )
+    keys_url: str = Field(
+        default="",
+        description="keys database; empty: SQLite in home/keys",
+    )
+    kek_folder: Path | None = Field(
+        default=None,
+        description="folder of the KEK files; empty: home/kek",
+    )
+    passphrase: SecretStr | None = Field(
+        default=None, description="opens the KEK files and the secrets"
+    )
+    passphrase_file: Path | None = Field(
+        default=None, description="file that holds the passphrase"
+    )
+    engine: EngineChoice = Field(
+        default=EngineChoice.EMBEDDED,
+        description="embedded, or opa for an OPA server",
+    )
+    opa_url: str = Field(
+        default="http://127.0.0.1:8181",
+        description="address of the OPA server",
+    )
+    host: str = Field(
+        default="127.0.0.1", description="address that the server binds"
+    )
+    port: int = Field(
+        default=8420, ge=0, le=65535, description="port of the server"
+    )
+    demo: bool = Field(
+        default=False,
+        description="demo mode: sign-in page for the synthetic cast",
+    )
+    secure_cookies: bool = Field(
+        default=True,
+        description="cookies only over https; off on plain localhost",
+    )
+    token_seconds: int = Field(
+        default=300, ge=30, le=3600, description="life of an access token"
+    )
+    log_level: str = Field(
+        default="info",
+        pattern=r"^(debug|info|warning|error)$",
+        description="least level that is logged",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the file of CURTILAGE_CONFIG."""
+        del dotenv_settings, file_secret_settings
+        sources = (init_settings, env_settings)
+        path = os.environ.get("CURTILAGE_CONFIG")
+        if path is None:
+            return sources
+        return (*sources, YamlConfigSettingsSource(settings_cls, path))
+
+    @field_validator("data_url", "keys_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        known = {"sqlite", "postgresql"}
+        if value and make_url(value).get_backend_name() not in known:
+            msg = "a database address begins with sqlite or postgresql"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _keys_stand_apart(self) -> Self:
+        folder = self.kek_path.resolve()
+        for name, url in (("data", self.data), ("keys", self.keys)):
+            parsed = make_url(url)
+            if parsed.get_backend_name() != "sqlite" or not parsed.database:
+                continue
+            beside = Path(parsed.database).resolve().parent
+            if folder == beside or folder.is_relative_to(beside):
+                msg = (
+                    f"kek_folder stands beside the {name} database: a copy "
+                    "of that folder would hold lock and key. Move it."
+                )
+                raise ValueError(msg)
+        return self
+
+    @property
+    def data(self) -> str:
+        """Address of the data database."""
+        return self.data_url or f"sqlite:///{self.home}/data/data.db"
+
+    @property
+    def keys(self) -> str:
+        """Address of the keys database."""
+        return self.keys_url or f"sqlite:///{self.home}/keys/keys.db"
+
+    @property
+    def kek_path(self) -> Path:
+        """Folder of the KEK files."""
+        return self.kek_folder or self.home / "kek"
+
+    @property
+    def secrets_path(self) -> Path:
+        """File of the instance's other secrets, sealed by the passphrase."""
+        return self.home / "secrets" / "secrets.json"
+
+    def opened_passphrase(self) -> bytes:
+        """The passphrase, from its setting or its file.
+
+        Raises:
+            ValueError: there is none, it is short, or it is a default.
+
+        """
+        if self.passphrase is not None:
+            text = self.passphrase.get_secret_value()
+        elif self.passphrase_file is not None:
+            text = self.passphrase_file.read_text("utf-8").rstrip("\n")
+        else:
+            msg = (
+                "no passphrase: set CURTILAGE_PASSPHRASE_FILE (or "
+                "CURTILAGE_PASSPHRASE). `curtilage init` makes one."
+            )
+            raise ValueError(msg)
+        if text.lower() in _TOO_OBVIOUS or len(text) < _SHORTEST_PASSPHRASE:
+            msg = (
+                "the passphrase is missing, a default, or shorter than "
+                f"{_SHORTEST_PASSPHRASE} characters"
+            )
+            raise ValueError(msg)
+        return text.encode()
