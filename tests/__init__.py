@@ -1,0 +1,1 @@
+"""Tests, and the real components that they run against."""
