@@ -1,0 +1,100 @@
+"""Access tokens of services: OAuth 2 client credentials (RFC 6749, 4.4).
+
+A token is a JWT (RFC 9068's claims, HMAC-SHA256) that this instance both
+makes and reads. It names the credential and nothing else: service and
+purpose are looked up at every use, so a revoked credential ends its tokens
+at once. `private_key_jwt` (RFC 7523) will stand beside the secret in
+`ClientProof`; nothing else changes for it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from policy import Credential, CredentialRefused, Registry
+
+_ALGORITHMS = ["HS256"]
+_TYPE = "at+jwt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ClientProof:
+    """How a client proved itself; today by its secret."""
+
+    client_id: str
+    secret: str
+
+
+class Tokens:
+    """Makes and reads the access tokens of one instance."""
+
+    def __init__(
+        self,
+        *,
+        key: bytes,
+        issuer: str,
+        life: int,
+        registry: Registry,
+        clock: Callable[[], int],
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._key = OctKey.import_key(key)
+        self._issuer = issuer
+        self._registry = registry
+        self._clock = clock
+        self._random = random
+        self.life = life
+
+    def issue(self, proof: ClientProof) -> str:
+        """Make a token for a client that proves itself.
+
+        Raises:
+            CredentialRefused: the proof does not hold.
+
+        """
+        credential = self._registry.authenticate(
+            proof.client_id, proof.secret
+        )
+        now = self._clock()
+        return jwt.encode(
+            {"alg": "HS256", "typ": _TYPE},
+            {
+                "iss": self._issuer,
+                "aud": self._issuer,
+                "sub": credential.client_id,
+                "client_id": credential.client_id,
+                "iat": now,
+                "exp": now + self.life,
+                "jti": self._random(12).hex(),
+            },
+            self._key,
+            algorithms=_ALGORITHMS,
+        )
+
+    def credential(self, token: str) -> Credential:
+        """Read a token back to its live credential.
+
+        Raises:
+            CredentialRefused: forged, expired, for another audience, or
+                the credential was revoked.
+
+        """
+        try:
+            found = jwt.decode(token, self._key, algorithms=_ALGORITHMS)
+            claims, header = found.claims, found.header
+            good = (
+                header.get("typ") == _TYPE
+                and claims["iss"] == self._issuer
+                and claims["aud"] == self._issuer
+                and int(claims["exp"]) > self._clock()
+            )
+            client_id = str(claims["client_id"])
+        except (JoseError, ValueError, KeyError, TypeError):
+            good, client_id = False, ""
+        if not good:
+            msg = "the access token was refused"
+            raise CredentialRefused(msg)
+        return self._registry.credential(client_id)
