@@ -70,7 +70,6 @@ class FactSource:
         self._consents = consents
         self._restraints = restraints
         self._classification = classification
-        self._declared: dict[str, Json] = {}
         self._matched: dict[tuple[str, str], tuple[Verdict, ...]] = {}
 
     def resolve(self, person: SubjectRef) -> UUID:
@@ -142,7 +141,11 @@ class FactSource:
                 "understands": sorted(request.understands),
             },
             "request": {"attributes": list(request.attributes)},
-            "declaration": self._declaration(facts.declaration),
+            "declaration": (
+                None
+                if facts.declaration is None
+                else facts.declaration.facts
+            ),
             "catalogue": {
                 name: {
                     "sensitivity": found.sensitivity,
@@ -164,50 +167,6 @@ class FactSource:
                 "objected": list(facts.restraints.objected),
             },
         }
-
-    def _declaration(self, declaration: Declaration | None) -> Json:
-        if declaration is None:
-            return None
-        found = self._declared.get(declaration.digest)
-        if found is None:
-            found = declaration_document(declaration)
-            self._declared[declaration.digest] = found
-        return found
-
-
-def declaration_document(declaration: Declaration) -> Mapping[str, Json]:
-    """What the policies see of a declaration."""
-    return {
-        "digest": declaration.digest,
-        "version": declaration.version,
-        "valid_from": declaration.valid_from,
-        "valid_until": declaration.valid_until,
-        "assurance": declaration.assurance,
-        "obligations": list(declaration.obligations),
-        "statements": {
-            one.id: {
-                "basis": one.basis.value,
-                "purposes": [
-                    {
-                        "purpose": purpose.purpose.value,
-                        "required": purpose.required.value,
-                    }
-                    for purpose in one.purposes
-                ],
-                "recipients": [name.value for name in one.recipients],
-                "retention": one.retention.value,
-                "retention_days": one.retention_days,
-                "data": {
-                    item.attribute: {
-                        "optional": item.optional,
-                        "categories": sorted(item.categories),
-                    }
-                    for item in one.data
-                },
-            }
-            for one in declaration.statements
-        },
-    }
 
 
 def _consents(events: Sequence[ConsentEvent], now: int) -> list[Json]:

@@ -42,7 +42,7 @@ from policy.decisions import (
     Reason,
     parse_decision,
 )
-from policy.errors import PolicyError, RequestInvalid, UnknownAttributes
+from policy.errors import FactsChanged, RequestInvalid, UnknownAttributes
 from policy.facts import Facts, FactSource
 from policy.pdp import Cause, NoDecision, PolicyDecisionPoint
 from policy.reading import Reader
@@ -59,7 +59,7 @@ _ATTEMPTS = 3
 UNDERSTOOD = frozenset({"delete_by", "mask", "notify", "no_onward_transfer"})
 
 
-class _FactsMovedError(PolicyError):
+class _FactsMovedError(FactsChanged):
     """The facts changed between the decision and its entry."""
 
 
@@ -223,6 +223,7 @@ class Gate:
         Raises:
             NoDecision: the entry could not be made durable, so nothing was
                 opened.
+            FactsChanged: the person's facts moved since `revision`.
 
         """
 
