@@ -1,0 +1,193 @@
+"""Every check of the tree, one after the other, and what came of each.
+
+``python -m tests.suite`` is what ``make test`` runs. All checks run even
+where an earlier one failed, so that one run tells all; the table at the end
+says which. Names of checks on the command line run those alone; ``--write``
+lets the policies be formatted instead of compared.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.parts import ROOT, MissingPartError, is_ci, opa
+from tests.parts.__main__ import main as obtain_parts
+
+RESULTS = ROOT / "var" / "test" / "pytest.xml"
+POLICIES = Path("policies")
+CAPABILITIES = POLICIES / "capabilities.json"
+SCHEMAS = POLICIES / "schemas"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one check ended.
+
+    Attributes:
+        check: its name.
+        passed: whether nothing was wrong.
+        seconds: how long it took.
+        note: what else the table should say.
+
+    """
+
+    check: str
+    passed: bool
+    seconds: float
+    note: str = ""
+
+
+def parts() -> tuple[bool, str]:
+    """Obtain the real components."""
+    return obtain_parts() == 0, ""
+
+
+def lint() -> tuple[bool, str]:
+    """Hold the Python to the rules and to the format."""
+    ruff = (sys.executable, "-m", "ruff")
+    obeyed = _run(*ruff, "check", "--output-format=concise", ".")
+    formatted = _run(*ruff, "format", "--check", ".")
+    return obeyed and formatted, ""
+
+
+def types() -> tuple[bool, str]:
+    """Hold the Python to its types."""
+    return _run(sys.executable, "-m", "mypy"), ""
+
+
+def policies(*, write: bool = False) -> tuple[bool, str]:
+    """Hold the Rego to its format, to strict mode and to its own tests.
+
+    Args:
+        write: format it, instead of comparing it with its format.
+
+    """
+    try:
+        binary = opa.find().path
+    except MissingPartError as error:
+        return not is_ci(), f"skipped: {error}"
+    if write:
+        return _run(binary, "fmt", "--write", POLICIES), ""
+    # As a bundle, so that schemas and capabilities are not taken for data.
+    against = (
+        *("--capabilities", CAPABILITIES, "--schema", SCHEMAS),
+        *("--bundle", POLICIES),
+    )
+    formatted = _run(binary, "fmt", "--fail", "--list", POLICIES)
+    strict = _run(binary, "check", "--strict", *against)
+    tested = _run(binary, "test", "--fail-on-empty", *against)
+    return formatted and strict and tested, ""
+
+
+def pytest() -> tuple[bool, str]:
+    """Run the tests, on two processes."""
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.unlink(missing_ok=True)
+    passed = _run(
+        *(sys.executable, "-m", "pytest", "-q", "-n", "2"),
+        *("--dist", "loadfile", f"--junitxml={RESULTS}"),
+    )
+    return passed, counted(RESULTS)
+
+
+CHECKS: dict[str, Callable[[], tuple[bool, str]]] = {
+    "parts": parts,
+    "lint": lint,
+    "types": types,
+    "policies": policies,
+    "pytest": pytest,
+}
+
+
+def counted(results: Path) -> str:
+    """Say in one phrase what a JUnit file counted.
+
+    Args:
+        results: the file that pytest wrote.
+
+    """
+    if not results.exists():
+        return "no result was written"
+    total = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
+    for suite in ET.parse(results).getroot().iter("testsuite"):  # noqa: S314 - pytest wrote it a moment ago
+        for name in total:
+            total[name] += int(suite.get(name, "0"))
+    wrong = total["failures"] + total["errors"]
+    passed = total["tests"] - wrong - total["skipped"]
+    return f"{passed} passed, {wrong} failed, {total['skipped']} skipped"
+
+
+def run(names: Sequence[str], *, write: bool = False) -> list[Outcome]:
+    """Run checks by name.
+
+    Args:
+        names: of checks, in the order to run them.
+        write: passed on to `policies`.
+
+    Returns:
+        One outcome for each.
+
+    """
+    outcomes = []
+    for name in names:
+        _say(f"== {name}")
+        start = time.monotonic()
+        check = CHECKS[name]
+        passed, note = policies(write=True) if write else check()
+        outcomes.append(
+            Outcome(
+                check=name,
+                passed=passed,
+                seconds=time.monotonic() - start,
+                note=note,
+            )
+        )
+    return outcomes
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the command line names, or everything, and print the table.
+
+    Args:
+        arguments: of the command line; by default those of the process.
+
+    Returns:
+        The exit status: 0 where every check passed.
+
+    """
+    parser = argparse.ArgumentParser(prog="python -m tests.suite")
+    parser.add_argument("checks", nargs="*", choices=[[], *CHECKS])
+    parser.add_argument("--write", action="store_true")
+    chosen = parser.parse_args(arguments)
+    outcomes = run(chosen.checks or list(CHECKS), write=chosen.write)
+    _say("\n== summary")
+    for outcome in outcomes:
+        word = "ok" if outcome.passed else "FAILED"
+        _say(
+            f"{outcome.check:<10}{word:<8}{outcome.seconds:7.1f} s"
+            f"  {outcome.note}".rstrip()
+        )
+    return 0 if all(outcome.passed for outcome in outcomes) else 1
+
+
+def _run(*command: str | Path) -> bool:
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    return done.returncode == 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - this is a command
+
+
+if __name__ == "__main__":
+    sys.exit(main())
