@@ -1,0 +1,219 @@
+package curtilage.disclosure_defects_test
+
+import data.curtilage.disclosure
+
+sound := {
+	"schema": "curtilage/disclosure/1",
+	"now": 1000,
+	"service": {
+		"id": "moving-house",
+		"purpose": "address-change",
+		"assurance": 1,
+		"understands": ["delete_by"],
+	},
+	"request": {"attributes": ["a"]},
+	"declaration": {
+		"digest": "d1",
+		"version": 1,
+		"valid_from": 0,
+		"valid_until": null,
+		"assurance": 1,
+		"obligations": [],
+		"statements": {"s": {
+			"basis": "consent",
+			"purposes": [{"purpose": "current", "required": "always"}],
+			"recipients": ["ours"],
+			"retention": "stated-purpose",
+			"retention_days": 90,
+			"data": {"a": {"optional": false, "categories": []}},
+		}},
+	},
+	"catalogue": {"a": {"sensitivity": 1, "levels": 3}},
+	"consents": [{
+		"statement": "s",
+		"state": "given",
+		"attributes": ["a"],
+		"until": 2000,
+		"event": "e",
+	}],
+	"preferences": [{
+		"statement": "s",
+		"attribute": "a",
+		"behavior": "limit",
+		"level": 1,
+		"rule": "r",
+	}],
+	"person": {
+		"known": true,
+		"present": ["a"],
+		"restricted": false,
+		"objected": [],
+	},
+}
+
+test_sound if {
+	disclosure.decision.attributes.a.effect == "generalize" with input as sound
+	disclosure.defects == set() with input as sound
+}
+
+# Wherever a field holds what it may not, there is no decision. Every value
+# stands in for a whole family; the texts are greater than every number.
+wrong := {
+	["schema"]: ["curtilage/disclosure/2", "", 1, null],
+	["now"]: ["soon", null, true, [], {}, -1, 0.5, 1e30],
+	["service"]: [null, "moving-house", []],
+	["service", "id"]: [null, 1],
+	["service", "purpose"]: [null, 1],
+	["service", "assurance"]: ["high", null, 0.5, -1],
+	["service", "understands"]: [null, "delete_by", {"delete_by": true}],
+	["request"]: [null, [], "a"],
+	["request", "attributes"]: [null, "a", {"a": 1}, [], [1], ["a", null]],
+	["declaration"]: [false, "d1", [], 0],
+	["declaration", "valid_from"]: [null, "", -5, 1e30],
+	["declaration", "valid_until"]: ["later", false, {}, 2e15],
+	["declaration", "assurance"]: [null, "low", -1, 1.5],
+	["declaration", "obligations"]: [null, "notify", {}],
+	["declaration", "statements"]: [null, [], "s", {"s": null}, {"s": []}],
+	["declaration", "statements", "s", "basis"]: [null, "", "whim", 1],
+	["declaration", "statements", "s", "purposes"]: [
+		null,
+		{},
+		"always",
+		[null],
+		[{}],
+		[{"purpose": "current"}],
+		[{"purpose": "current", "required": "maybe"}],
+		[{"purpose": null, "required": "always"}],
+	],
+	["declaration", "statements", "s", "retention"]: [null, 90],
+	["declaration", "statements", "s", "retention_days"]: [
+		"90",
+		-1,
+		0.5,
+		true,
+		1e30,
+	],
+	["declaration", "statements", "s", "data"]: [null, [], "a", {"a": {}}, {"a": 1}],
+	["declaration", "statements", "s", "data", "a", "optional"]: [
+		null,
+		"false",
+		0,
+	],
+	["catalogue"]: [null, [], "a", {"a": 1}, {"a": {}}, {"a": []}],
+	["catalogue", "a", "sensitivity"]: [null, 4, -1, "1", 1.5],
+	["catalogue", "a", "levels"]: [null, -1, 16, "3", 1.5],
+	["consents"]: [
+		null,
+		"given",
+		{},
+		[null],
+		["given"],
+		[sound.consents[0], sound.consents[0]],
+	],
+	["preferences"]: [
+		null,
+		{},
+		[null],
+		[],
+		[sound.preferences[0], sound.preferences[0]],
+	],
+	["person"]: [null, [], true],
+	["person", "known"]: [null, 1, "true"],
+	["person", "present"]: [null, "a", {"a": true}],
+	["person", "restricted"]: [null, 0, "false"],
+	["person", "objected"]: [null, "current", {}],
+}
+
+nested(path, value) := value if count(path) == 0
+
+nested([a], value) := {a: value}
+
+nested([a, b], value) := {a: {b: value}}
+
+nested([a, b, c], value) := {a: {b: {c: value}}}
+
+nested([a, b, c, d], value) := {a: {b: {c: {d: value}}}}
+
+nested([a, b, c, d, e], value) := {a: {b: {c: {d: {e: value}}}}}
+
+nested([a, b, c, d, e, f], value) := {a: {b: {c: {d: {e: {f: value}}}}}}
+
+test_wrong[title] if {
+	some path, values in wrong
+	some i, value in values
+	title := concat(".", array.concat(path, [format_int(i, 10)]))
+
+	# An object would be merged by object.union, so the field goes first.
+	document := object.union(
+		json.remove(sound, [concat("/", path)]),
+		nested(path, value),
+	)
+	not disclosure.decision with input as document
+}
+
+test_missing[title] if {
+	some path, _ in wrong
+	title := concat(".", path)
+	not disclosure.decision with input as json.remove(sound, [concat("/", path)])
+}
+
+test_missing_inside_lists[title] if {
+	some [list, field] in [
+		["consents", "statement"],
+		["consents", "state"],
+		["consents", "attributes"],
+		["consents", "until"],
+		["preferences", "statement"],
+		["preferences", "attribute"],
+		["preferences", "behavior"],
+		["preferences", "level"],
+	]
+	title := concat(".", [list, field])
+	path := concat("/", [list, "0", field])
+	not disclosure.decision with input as json.remove(sound, [path])
+}
+
+test_wrong_inside_lists[title] if {
+	some [list, field, value] in [
+		["consents", "statement", 1],
+		["consents", "state", "maybe"],
+		["consents", "state", null],
+		["consents", "attributes", "a"],
+		["consents", "until", "later"],
+		["consents", "until", 1e30],
+		["consents", "until", false],
+		["preferences", "statement", null],
+		["preferences", "attribute", 1],
+		["preferences", "behavior", "shrug"],
+		["preferences", "level", 0],
+		["preferences", "level", -1],
+		["preferences", "level", 1.5],
+		["preferences", "level", "1"],
+	]
+	title := concat(" ", [list, field, json.marshal(value)])
+	one := object.union(sound[list][0], {field: value})
+	not disclosure.decision with input as object.union(sound, {list: [one]})
+}
+
+# A verdict is owed for every statement that asks: none is no decision, even
+# where something else would have withheld the attribute anyway.
+test_a_missing_verdict_is_no_decision if {
+	document := object.union(sound, {"preferences": []})
+	not disclosure.decision with input as document
+	not disclosure.decision with input as object.union(
+		document,
+		{"person": {"restricted": true}},
+	)
+}
+
+test_no_input_no_decision if {
+	not disclosure.decision with input as {}
+	not disclosure.decision with input as []
+	not disclosure.decision with input as null
+	not disclosure.decision with input as "curtilage/disclosure/1"
+}
+
+test_defects_are_named if {
+	document := object.union(sound, {"now": "soon", "person": {"known": 1}})
+	disclosure.defects == {"now", "person"} with input as document
+}
