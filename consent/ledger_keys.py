@@ -1,0 +1,193 @@
+"""The keys of one ledger, and the seal over its rows.
+
+Two long-lived keys come in, the audit key and the mark key; a person's log
+key comes with each draft. All others follow by HKDF-Expand (RFC 5869), with
+the ledger's origin in each, so that two ledgers share nothing.
+
+A day's key keeps AES-GCM with random nonces far from its bound, and lets an
+audit row open only under the day that its side column states. The seal (a
+MAC) over a row tells an erasure from a deletion by someone who has the
+database alone.
+"""
+
+import hmac
+import struct
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+TAG_BYTES = 16
+MARK_BYTES = 16
+SEAL_BYTES = 16
+_ENTRY_SEAL = struct.Struct(">5sqqiiiiii")
+
+
+class EntryFields(NamedTuple):
+    """The columns of an entry before its seal, in order.
+
+    Attributes:
+        idx: Position of the entry.
+        leaf: Its leaf data.
+        tag: Tag of the person; ``None`` for nobody, or once erased.
+        service: Side column.
+        purpose: Side column.
+        day: Side column, days since 1970-01-01, UTC.
+        own: The person's sealed row; ``None`` as `tag`.
+        audit: The officer's sealed row; ``None`` once erased.
+    """
+
+    idx: int
+    leaf: bytes
+    tag: bytes | None
+    service: str
+    purpose: str
+    day: int
+    own: bytes | None
+    audit: bytes | None
+
+
+def field_list(*parts: bytes) -> bytes:
+    """Join byte strings injectively: each after its length in 4 bytes."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PersonKeys:
+    """What a log key gives: the tag of a person's rows, and their cipher.
+
+    Attributes:
+        tag: 16 bytes by which the person's rows are found.
+        cipher: Seals and opens them.
+    """
+
+    tag: bytes = field(repr=False)
+    cipher: AESGCM = field(repr=False)
+
+
+class LedgerKeys:
+    """Derives every key of one ledger; holds the two long-lived ones.
+
+    Args:
+        origin: The ledger; keys of two ledgers have nothing in common.
+        audit_key: 32 bytes, opens what the officer may see.
+        mark_key: 32 bytes, makes the monthly marks of people.
+    """
+
+    def __init__(
+        self, *, origin: str, audit_key: bytes, mark_key: bytes
+    ) -> None:
+        if len(audit_key) != 32 or len(mark_key) != 32:
+            msg = "the audit key and the mark key have 32 bytes each"
+            raise ValueError(msg)
+        self._origin = origin.encode()
+        self._audit_key = audit_key
+        self._mark_key = mark_key
+        self._row_key = self._expand(audit_key, b"row")
+        # One day and one month at a time; a tuple is replaced whole, so
+        # that two threads never see a key beside another day.
+        self._day: tuple[int, AESGCM] = (-1, self._day_cipher(-1))
+        self._month: tuple[bytes, bytes] = (b"", b"")
+
+    def person(self, log_key: bytes) -> PersonKeys:
+        """Derive a person's cipher and tag from their log key."""
+        keys = self._expand(log_key, b"own", length=32 + TAG_BYTES)
+        return PersonKeys(keys[32:], AESGCM(keys[:32]))
+
+    def audit(self, day: int) -> AESGCM:
+        """Return the audit cipher of a day.
+
+        Args:
+            day: Days since 1970-01-01, UTC.
+
+        Returns:
+            The cipher.
+
+        """
+        known, cipher = self._day
+        if known != day:
+            cipher = self._day_cipher(day)
+            self._day = (day, cipher)
+        return cipher
+
+    def mark(self, subject: UUID, at: int) -> str:
+        """Compute the mark of a person in the month of an instant.
+
+        Args:
+            subject: The person.
+            at: POSIX seconds.
+
+        Returns:
+            32 hexadecimal digits: equal for one person within one month,
+            unlinkable across months.
+
+        """
+        month = datetime.fromtimestamp(at, UTC).strftime("%Y-%m").encode()
+        known, key = self._month
+        if known != month:
+            key = self._expand(self._mark_key, b"mark", month)
+            self._month = (month, key)
+        return hmac.digest(key, subject.bytes, "sha256")[:MARK_BYTES].hex()
+
+    def seal_entry(self, row: EntryFields) -> bytes:
+        """Compute the seal over an entry's row as a whole.
+
+        Args:
+            row: Its columns.
+
+        Returns:
+            16 bytes.
+
+        """
+        idx, leaf, tag, service, purpose, day, own, audit = row
+        named, declared = service.encode(), purpose.encode()
+        # Every length stands in the fixed part, and -1 tells a missing
+        # field from an empty one: no two rows give the same bytes.
+        fixed = _ENTRY_SEAL.pack(
+            b"entry",
+            idx,
+            day,
+            len(leaf),
+            -1 if tag is None else len(tag),
+            len(named),
+            len(declared),
+            -1 if own is None else len(own),
+            -1 if audit is None else len(audit),
+        )
+        parts = (fixed, leaf, tag, named, declared, own, audit)
+        data = b"".join(part for part in parts if part)
+        return hmac.digest(self._row_key, data, "sha256")[:SEAL_BYTES]
+
+    def seal_checkpoint(
+        self, *, size: int, root: bytes, note: str, at: int
+    ) -> bytes:
+        """Compute the seal over a stored checkpoint.
+
+        Args:
+            size: Number of entries.
+            root: Root over them.
+            note: The signed note.
+            at: When it was signed, POSIX seconds.
+
+        Returns:
+            16 bytes.
+
+        """
+        row = field_list(
+            b"checkpoint", b"%d" % size, root, note.encode(), b"%d" % at
+        )
+        return hmac.digest(self._row_key, row, "sha256")[:SEAL_BYTES]
+
+    def _day_cipher(self, day: int) -> AESGCM:
+        name = day.to_bytes(8, "big", signed=True)
+        return AESGCM(self._expand(self._audit_key, b"audit", name))
+
+    def _expand(
+        self, key: bytes, use: bytes, name: bytes = b"", length: int = 32
+    ) -> bytes:
+        info = field_list(b"curtilage/ledger/1", self._origin, use, name)
+        return HKDFExpand(SHA256(), length, info).derive(key)

@@ -1,0 +1,170 @@
+"""The stored tree: tiles of 256 hashes, written and read.
+
+A tile of leaf hashes is written once, when it is full; the last, partial one
+is computed from the entries. A tile above grows by one hash for each tile
+below that becomes full. Every hash of a tree of any size up to the present
+one is computed from a handful of tiles, so that a proof at a million entries
+reads a few rows.
+
+Tiles hold nothing that the entries do not give: `verify` recomputes them.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection
+
+from consent import ledger_statements as statements
+from consent.compact_range import (
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    join_subtrees,
+    perfect_subtrees,
+)
+from consent.errors import LedgerInconsistent
+from consent.merkle import HASH_BYTES, hash_leaf, subtree_root
+
+# Level of a tile, its number on that level, its hashes joined.
+Tile = tuple[int, int, bytes]
+
+
+def split_hashes(joined: bytes) -> list[bytes]:
+    """Cut joined hashes apart."""
+    return [
+        joined[start : start + HASH_BYTES]
+        for start in range(0, len(joined), HASH_BYTES)
+    ]
+
+
+def first_entry(level: int, number: int) -> int:
+    """Return the index of the first entry under a tile."""
+    return (number * TILE_WIDTH) << (TILE_HEIGHT * level)
+
+
+def full_tiles(
+    conn: Connection, begin: int, fresh: Sequence[bytes]
+) -> Iterator[Tile]:
+    """Make the tiles of leaf hashes that an append completes.
+
+    Args:
+        conn: Where the entries before are read.
+        begin: Size of the tree before the append.
+        fresh: The leaf hashes appended.
+
+    Yields:
+        Full tiles of level 0.
+
+    Raises:
+        LedgerInconsistent: Entries before are missing.
+
+    """
+    first = begin - begin % TILE_WIDTH
+    if begin + len(fresh) - first < TILE_WIDTH:
+        return
+    within = {"begin": first, "end": begin}
+    found = conn.execute(statements.READ_LEAVES, within).scalars()
+    hashes = [*map(hash_leaf, found), *fresh]
+    if len(hashes) != begin - first + len(fresh):
+        raise LedgerInconsistent(index=first, what="entries are missing")
+    for start in range(0, len(hashes) - TILE_WIDTH + 1, TILE_WIDTH):
+        tile = b"".join(hashes[start : start + TILE_WIDTH])
+        yield 0, (first + start) // TILE_WIDTH, tile
+
+
+def upper_tiles(
+    conn: Connection, closed: Sequence[tuple[int, int, bytes]]
+) -> Iterator[Tile]:
+    """Grow the tiles above by the roots of those that became full.
+
+    Args:
+        conn: Where their present hashes are read.
+        closed: Level, position on the level, and root, in order.
+
+    Yields:
+        The tiles that changed.
+
+    Raises:
+        LedgerInconsistent: A tile does not hold what came before.
+
+    """
+    grown: dict[tuple[int, int], list[bytes]] = {}
+    for level, position, root in closed:
+        number, width = divmod(position, TILE_WIDTH)
+        if (level, number) not in grown:
+            grown[level, number] = _stored(conn, level, number, width)
+        grown[level, number].append(root)
+    for (level, number), hashes in grown.items():
+        yield level, number, b"".join(hashes)
+
+
+def _stored(
+    conn: Connection, level: int, number: int, width: int
+) -> list[bytes]:
+    if not width:
+        return []
+    hashes = read_tile(conn, level, number)
+    if hashes is None or len(hashes) != width:
+        raise LedgerInconsistent(
+            index=first_entry(level, number), what=f"tile {level}/{number}"
+        )
+    return hashes
+
+
+def read_tile(conn: Connection, level: int, number: int) -> list[bytes] | None:
+    """Read a stored tile; ``None`` where there is no such row."""
+    where = {"at_level": level, "at_number": number}
+    found = conn.execute(statements.READ_TILE, where).scalar()
+    return None if found is None else split_hashes(found)
+
+
+class StoredTree:
+    """Answers subtree hashes from tiles; one for each proof.
+
+    Args:
+        conn: Where tiles and entries are read.
+        size: Entries in the ledger; nothing beyond is asked for.
+    """
+
+    def __init__(self, conn: Connection, size: int) -> None:
+        self._conn = conn
+        self._size = size
+        self._tiles: dict[tuple[int, int], list[bytes]] = {}
+
+    def subtree(self, begin: int, end: int) -> bytes:
+        """Compute the hash over the leaves of one subtree of a path.
+
+        Args:
+            begin: First leaf.
+            end: One past the last.
+
+        Returns:
+            The hash.
+
+        Raises:
+            LedgerInconsistent: A stored tile is missing or cut short.
+
+        """
+        parts = perfect_subtrees(begin, end)
+        return join_subtrees([self._perfect(*part) for part in parts])
+
+    def _perfect(self, level: int, number: int) -> bytes:
+        tile_level, height = divmod(level, TILE_HEIGHT)
+        tile, start = divmod(number << height, TILE_WIDTH)
+        if (tile_level, tile) not in self._tiles:
+            self._tiles[tile_level, tile] = self._read(tile_level, tile)
+        hashes = self._tiles[tile_level, tile][start : start + (1 << height)]
+        if len(hashes) != 1 << height:
+            raise LedgerInconsistent(
+                index=first_entry(tile_level, tile),
+                what=f"tile {tile_level}/{tile}",
+            )
+        return subtree_root(hashes)
+
+    def _read(self, level: int, number: int) -> list[bytes]:
+        stored = read_tile(self._conn, level, number)
+        if stored is not None or level:
+            return stored or []
+        begin = number * TILE_WIDTH
+        end = min(begin + TILE_WIDTH, self._size)
+        within = {"begin": begin, "end": end}
+        found = self._conn.execute(statements.READ_LEAVES, within).scalars()
+        return [hash_leaf(leaf) for leaf in found]
