@@ -1,0 +1,134 @@
+"""What can go wrong in the vault, as one tree.
+
+::
+
+    VaultError
+    ├── UnknownAttribute      the catalogue has no such name or number
+    ├── InvalidValue          a text is not a value of its attribute
+    ├── NotIndexed            exact look-up was not declared for the attribute
+    ├── DuplicateIdentifier   an identifier already belongs to somebody
+    ├── UnknownSubject        nobody with that id is enrolled (any more)
+    ├── GrantRefused          a grant is expired or is for something else
+    ├── CryptoFailure         a stored record does not open
+    ├── KeyUnavailable        no key-encryption key can be used
+    ├── NotInitialised        the tenant has no keys or no decoy yet
+    ├── MappingInvalid        an import mapping cannot be used
+    └── ImportRefused         a file cannot be imported at all
+
+Messages carry ids, attribute names and line numbers. They never carry an
+attribute value, a key byte or a passphrase. Every way in which a stored
+record can fail to open is the one `CryptoFailure` with one wording, so that
+an error tells nobody whether the key, the binding or the row was wrong.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+
+class VaultError(Exception):
+    """Base of everything that the vault raises on purpose."""
+
+
+class UnknownAttribute(VaultError):
+    """The catalogue has no attribute of that name or number."""
+
+    def __init__(self, attribute: str | int) -> None:
+        # A name asked for may be anything a caller sent, even a value.
+        shown = attribute if isinstance(attribute, int) else "that name"
+        super().__init__(f"the catalogue has no attribute {shown}")
+
+
+class InvalidValue(VaultError):
+    """A text is not a value of its attribute.
+
+    Attributes:
+        attribute: the attribute's name.
+        reason: a short code, such as ``too-long`` or ``not-a-date``.
+
+    """
+
+    def __init__(self, attribute: str, reason: str) -> None:
+        self.attribute = attribute
+        self.reason = reason
+        super().__init__(f"{attribute}: {reason}")
+
+
+class NotIndexed(VaultError):
+    """Exact look-up is not declared for the attribute."""
+
+    def __init__(self, attribute: str) -> None:
+        self.attribute = attribute
+        super().__init__(f"{attribute} has no exact look-up")
+
+
+class DuplicateIdentifier(VaultError):
+    """An identifier already belongs to another person.
+
+    The transaction that met it must be rolled back.
+
+    Attributes:
+        attribute: the attribute's name.
+        positions: which people of the sequence given to ``put_many`` were
+            refused, counted from zero. Empty when the database noticed only
+            at its own constraint (two writers at once).
+
+    """
+
+    def __init__(self, attribute: str, positions: tuple[int, ...]) -> None:
+        self.attribute = attribute
+        self.positions = positions
+        super().__init__(f"{attribute}: the identifier is already taken")
+
+
+class UnknownSubject(VaultError):
+    """Nobody with that id is enrolled, or they were erased."""
+
+    def __init__(self, subject: "UUID") -> None:
+        self.subject = subject
+        super().__init__(f"subject {subject} is not enrolled")
+
+
+class GrantRefused(VaultError):
+    """A grant is expired, of another tenant, or for another record."""
+
+
+class CryptoFailure(VaultError):
+    """A stored record does not open. Deliberately without a cause."""
+
+    def __init__(self, subject: "UUID | None" = None) -> None:
+        self.subject = subject
+        whose = "a record" if subject is None else f"subject {subject}"
+        super().__init__(f"{whose}: what is stored does not open")
+
+
+class KeyUnavailable(VaultError):
+    """A key-encryption key cannot be used: absent, refused or retired."""
+
+
+class NotInitialised(VaultError):
+    """The tenant has no keys or no decoy yet; initialise the vault first."""
+
+
+class MappingInvalid(VaultError):
+    """An import mapping cannot be used.
+
+    Attributes:
+        where: the mapping's file name.
+        line: line in it, from one.
+        what: what is wrong.
+        remedy: what to do.
+
+    """
+
+    def __init__(self, where: str, line: int, what: str, remedy: str) -> None:
+        self.where = where
+        self.line = line
+        self.what = what
+        self.remedy = remedy
+        super().__init__(f"{where}:{line}: {what}. {remedy}")
+
+
+class ImportRefused(VaultError):
+    """A file cannot be imported at all, as its header already shows."""

@@ -1,0 +1,128 @@
+"""Reads on a connection kept open, with statements compiled once.
+
+SQLAlchemy's pool checkout and per-call compilation cost more than the query
+of one person's rows. A `Reader` compiles each statement for its database
+when it is made, keeps one driver connection a thread outside the pool, and
+runs in autocommit, so that every query sees the newest committed state and
+no snapshot is ever held open.
+"""
+
+import contextlib
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import Engine, Select, SingletonThreadPool, StaticPool
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.sql.selectable import CompoundSelect
+
+Row: TypeAlias = tuple[Any, ...]
+Query: TypeAlias = Callable[..., list[Row]]
+
+
+class _Held:
+    """One thread's connection; closed with the thread or the reader."""
+
+    __slots__ = ("__weakref__", "_connection", "cursor")
+
+    def __init__(self, engine: Engine) -> None:
+        connection = engine.raw_connection()
+        if not isinstance(engine.pool, (SingletonThreadPool, StaticPool)):
+            # Such a pool has the one connection that knows the database.
+            connection.detach()
+        if engine.dialect.name == "postgresql":
+            driver: Any = connection.driver_connection
+            driver.autocommit = True
+        self._connection = connection
+        self.cursor: DBAPICursor = connection.cursor()
+
+    def close(self) -> None:
+        """Close for good."""
+        with contextlib.suppress(Exception):
+            self.cursor.close()
+            self._connection.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class Reader:
+    """Prepared reads of one database, safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Compile nothing and connect nowhere yet."""
+        self._engine = engine
+        self._local = threading.local()
+        self._all: weakref.WeakSet[_Held] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._native_uuid = engine.dialect.supports_native_uuid
+
+    def close(self) -> None:
+        """Close every thread's connection; a later read opens a new one."""
+        with self._lock:
+            held = list(self._all)
+            self._local = threading.local()
+        for one in held:
+            one.close()
+
+    def subject(self, subject: UUID) -> Any:  # noqa: ANN401 - the driver's own form
+        """Give a subject id as this database's driver takes it."""
+        return subject if self._native_uuid else subject.hex
+
+    def uuid(self, stored: Any) -> UUID:  # noqa: ANN401 - the driver's own form
+        """Read a subject id as this database's driver gives it."""
+        return stored if isinstance(stored, UUID) else UUID(hex=stored)
+
+    def prepare(
+        self, statement: Select[Any] | CompoundSelect[Any], *names: str
+    ) -> Query:
+        """Compile a query once.
+
+        Args:
+            statement: a Core select with named bind parameters only.
+            names: the order in which the query takes its arguments.
+
+        Returns:
+            A function from arguments (in driver form) to rows.
+
+        """
+        dialect = self._engine.dialect
+        compiled = statement.compile(dialect=dialect)
+        sql = str(compiled)
+        if not compiled.positional:
+            return lambda *values: self._run(
+                sql, dict(zip(names, values, strict=True))
+            )
+        order = tuple(compiled.positiontup or ())
+        if order == names:
+            return lambda *values: self._run(sql, values)
+        places = [names.index(name) for name in order]
+        return lambda *values: self._run(
+            sql, tuple([values[place] for place in places])
+        )
+
+    def _run(self, sql: str, values: Any) -> list[Row]:  # noqa: ANN401 - tuple or mapping
+        try:
+            cursor = self._local.held.cursor
+        except AttributeError:
+            cursor = self._connect()
+        try:
+            cursor.execute(sql, values)
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            if not self._engine.dialect.is_disconnect(error, None, cursor):
+                raise
+            # The server went away between two reads: once more, on a new
+            # connection.
+            cursor = self._connect()
+            cursor.execute(sql, values)
+        rows: list[Row] = cursor.fetchall()
+        return rows
+
+    def _connect(self) -> DBAPICursor:
+        held = _Held(self._engine)
+        with self._lock:
+            self._all.add(held)
+            self._local.held = held
+        return held.cursor

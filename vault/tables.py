@@ -1,0 +1,231 @@
+"""The vault's tables, in two databases that are backed up apart.
+
+`KEYS_METADATA` belongs to the keys database (wrapped keys, short-lived
+backups), `DATA_METADATA` to the data database (ciphertext, useless without
+the other). No column of either holds a value, a source or a time of
+recording in the clear; ``vault/FORMAT.md`` says what each blob is.
+
+On SQLite the tables that are read by person are clustered by their key
+(``WITHOUT ROWID``), so that one person's rows lie side by side.
+"""
+
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Uuid,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+KEYS_METADATA = MetaData()
+DATA_METADATA = MetaData()
+
+_CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
+_STATE = 16
+
+
+class KekState(StrEnum):
+    """States of a KEK, after SP 800-57 part 1 revision 5, section 7."""
+
+    PRE_ACTIVE = "pre-active"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    DEACTIVATED = "deactivated"
+    COMPROMISED = "compromised"
+    DESTROYED = "destroyed"
+
+
+class DekState(StrEnum):
+    """States of a DEK: live, in erasure, or gone with its dates kept."""
+
+    LIVE = "live"
+    ERASING = "erasing"
+    DESTROYED = "destroyed"
+
+
+def _tenant() -> Column[str]:
+    return Column("tenant", String(64), primary_key=True)
+
+
+def _subject(*, key: bool = True) -> Column[UUID]:
+    return Column("subject", Uuid, primary_key=key, nullable=False)
+
+
+def _number(name: str, *, key: bool = False) -> Column[int]:
+    return Column(
+        name, Integer, primary_key=key, nullable=False, autoincrement=False
+    )
+
+
+def _big(name: str, *, key: bool = False) -> Column[int]:
+    return Column(
+        name, BigInteger, primary_key=key, nullable=False, autoincrement=False
+    )
+
+
+def _instant(name: str) -> Column[int | None]:
+    return Column(name, BigInteger, nullable=True)
+
+
+def _bytes(name: str, length: int | None = None) -> Column[bytes]:
+    return Column(name, LargeBinary(length), nullable=False)
+
+
+class KeysTable(SQLModel):
+    """Base of the tables in the keys database."""
+
+    metadata: ClassVar[MetaData] = KEYS_METADATA
+
+
+class DataTable(SQLModel):
+    """Base of the tables in the data database."""
+
+    metadata: ClassVar[MetaData] = DATA_METADATA
+
+
+class KekRow(KeysTable, table=True):
+    """One KEK epoch: its state and dates. The KEK is in the provider."""
+
+    __tablename__ = "vault_kek"
+    __table_args__ = (
+        Index(
+            "vault_kek_one_active",
+            "tenant",
+            unique=True,
+            sqlite_where=text("state = 'active'"),
+            postgresql_where=text("state = 'active'"),
+        ),
+    )
+
+    tenant: str = Field(sa_column=_tenant())
+    epoch: int = Field(sa_column=_number("epoch", key=True))
+    key_id: UUID = Field(sa_column=Column("key_id", Uuid, nullable=False))
+    state: str = Field(
+        sa_column=Column("state", String(_STATE), nullable=False)
+    )
+    created_at: int = Field(sa_column=_big("created_at"))
+    activated_at: int | None = Field(sa_column=_instant("activated_at"))
+    deactivated_at: int | None = Field(sa_column=_instant("deactivated_at"))
+    destroyed_at: int | None = Field(sa_column=_instant("destroyed_at"))
+
+
+class DekRow(KeysTable, table=True):
+    """One person's wrapped DEK; after an erasure, its dates alone."""
+
+    __tablename__ = "vault_dek"
+    __table_args__ = (
+        Index("vault_dek_by_epoch", "tenant", "kek_epoch", "subject"),
+        Index(
+            "vault_dek_unsettled",
+            "tenant",
+            "subject",
+            sqlite_where=text("state <> 'live' AND settled_at IS NULL"),
+            postgresql_where=text("state <> 'live' AND settled_at IS NULL"),
+        ),
+        _CLUSTERED,
+    )
+
+    tenant: str = Field(sa_column=_tenant())
+    subject: UUID = Field(sa_column=_subject())
+    gen: int = Field(sa_column=_number("gen", key=True))
+    kek_epoch: int = Field(sa_column=_number("kek_epoch"))
+    state: str = Field(
+        sa_column=Column("state", String(_STATE), nullable=False)
+    )
+    commitment: bytes = Field(sa_column=_bytes("commitment", 32))
+    blob: bytes = Field(sa_column=_bytes("blob", 61))
+    created_at: int = Field(sa_column=_big("created_at"))
+    erasure_began_at: int | None = Field(
+        sa_column=_instant("erasure_began_at")
+    )
+    destroyed_at: int | None = Field(sa_column=_instant("destroyed_at"))
+    settled_at: int | None = Field(sa_column=_instant("settled_at"))
+
+
+class TenantRow(KeysTable, table=True):
+    """One tenant: its decoy, and the wrapped root of its index keys."""
+
+    __tablename__ = "vault_tenant"
+
+    tenant: str = Field(sa_column=_tenant())
+    decoy: UUID = Field(sa_column=Column("decoy", Uuid, nullable=False))
+    kek_epoch: int = Field(sa_column=_number("kek_epoch"))
+    blob: bytes = Field(sa_column=_bytes("blob", 61))
+    created_at: int = Field(sa_column=_big("created_at"))
+
+
+class SubjectRow(DataTable, table=True):
+    """One person's state: what current values there must be."""
+
+    __tablename__ = "vault_subject"
+    __table_args__ = (_CLUSTERED,)
+
+    tenant: str = Field(sa_column=_tenant())
+    subject: UUID = Field(sa_column=_subject())
+    epoch: int = Field(sa_column=_big("epoch"))
+    state_mac: bytes = Field(sa_column=_bytes("state_mac", 32))
+    manifest: bytes = Field(sa_column=_bytes("manifest"))
+
+
+class ValueRow(DataTable, table=True):
+    """The current version of one attribute of one person."""
+
+    __tablename__ = "vault_value"
+    __table_args__ = (_CLUSTERED,)
+
+    tenant: str = Field(sa_column=_tenant())
+    subject: UUID = Field(sa_column=_subject())
+    attribute: int = Field(sa_column=_number("attribute", key=True))
+    version: int = Field(sa_column=_big("version"))
+    sealed: bytes = Field(sa_column=_bytes("sealed"))
+
+
+class HistoryRow(DataTable, table=True):
+    """A superseded version; still sealed, still erased with the person."""
+
+    __tablename__ = "vault_history"
+    __table_args__ = (_CLUSTERED,)
+
+    tenant: str = Field(sa_column=_tenant())
+    subject: UUID = Field(sa_column=_subject())
+    attribute: int = Field(sa_column=_number("attribute", key=True))
+    version: int = Field(sa_column=_big("version", key=True))
+    sealed: bytes = Field(sa_column=_bytes("sealed"))
+
+
+class IndexRow(DataTable, table=True):
+    """One blind-index entry of an identifier."""
+
+    __tablename__ = "vault_index"
+    __table_args__ = (
+        Index("vault_index_by_subject", "tenant", "subject"),
+        _CLUSTERED,
+    )
+
+    tenant: str = Field(sa_column=_tenant())
+    attribute: int = Field(sa_column=_number("attribute", key=True))
+    key_version: int = Field(sa_column=_number("key_version", key=True))
+    digest: bytes = Field(
+        sa_column=Column("digest", LargeBinary(16), primary_key=True)
+    )
+    subject: UUID = Field(sa_column=_subject(key=False))
+    version: int = Field(sa_column=_big("version"))
+    binding: bytes = Field(sa_column=_bytes("binding", 16))
+
+
+KEK = KEYS_METADATA.tables["vault_kek"]
+DEK = KEYS_METADATA.tables["vault_dek"]
+TENANT = KEYS_METADATA.tables["vault_tenant"]
+SUBJECT = DATA_METADATA.tables["vault_subject"]
+VALUE = DATA_METADATA.tables["vault_value"]
+HISTORY = DATA_METADATA.tables["vault_history"]
+INDEX = DATA_METADATA.tables["vault_index"]
