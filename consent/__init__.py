@@ -1,1 +1,130 @@
-"""consent."""
+"""What people allow, and the evidence for it.
+
+# Declarations, preferences, consent
+
+A service's **declaration** says what it does: statements of data, purpose,
+recipient and retention in the vocabulary of P3P 1.0. It is written as YAML
+(`load_yaml`) or comes from a P3P file (`load_p3p`). It stands for a relation
+(`Declaration.tuples`); whatever compares declarations compares relations.
+
+A person's **preferences** are ordered rules over that relation. `match` says
+what they mean for one declaration, `explain` says why.
+
+    verdicts = match(PRESETS["careful"], load_yaml(text, where="moving.yml"))
+    reasons = explain(verdicts, "en")
+
+# The ledger
+
+"""
+
+from consent.declarations import (
+    Controller,
+    Declaration,
+    ReleaseTerms,
+    widening,
+)
+from consent.elements import categories_of, covers
+from consent.errors import (
+    ConsentError,
+    ConsentNotAsked,
+    DeclarationError,
+    DeclarationFrozen,
+    DeclarationInvalid,
+    LedgerError,
+    NoticeError,
+    NoticeUnavailable,
+    PreferencesInvalid,
+    ReceiptInvalid,
+    RecordError,
+    RecordInvalid,
+    UnknownDeclaration,
+    UnknownNotice,
+)
+from consent.explanations import explain
+from consent.matching import Verdict, match
+from consent.preferences import (
+    NO_RULE,
+    Behavior,
+    Preferences,
+    Rule,
+    lint,
+    read_preferences,
+)
+from consent.presets import DEFAULT_PRESET, PRESETS, preset_title
+from consent.statements import (
+    UNNAMED,
+    DataItem,
+    Statement,
+    StatementPurpose,
+    Tuple,
+)
+from consent.vocabulary import (
+    RECIPIENT_ORDER,
+    REQUIRED_ORDER,
+    RETENTION_ORDER,
+    Access,
+    Category,
+    EventType,
+    Language,
+    LegalBasis,
+    Purpose,
+    RecipientClass,
+    Required,
+    Retention,
+    at_most,
+    beyond,
+)
+
+__all__ = [
+    "DEFAULT_PRESET",
+    "NO_RULE",
+    "PRESETS",
+    "RECIPIENT_ORDER",
+    "REQUIRED_ORDER",
+    "RETENTION_ORDER",
+    "UNNAMED",
+    "Access",
+    "Behavior",
+    "Category",
+    "ConsentError",
+    "ConsentNotAsked",
+    "Controller",
+    "DataItem",
+    "Declaration",
+    "DeclarationError",
+    "DeclarationFrozen",
+    "DeclarationInvalid",
+    "EventType",
+    "Language",
+    "LedgerError",
+    "LegalBasis",
+    "NoticeError",
+    "NoticeUnavailable",
+    "Preferences",
+    "PreferencesInvalid",
+    "Purpose",
+    "ReceiptInvalid",
+    "RecipientClass",
+    "RecordError",
+    "RecordInvalid",
+    "ReleaseTerms",
+    "Required",
+    "Retention",
+    "Rule",
+    "Statement",
+    "StatementPurpose",
+    "Tuple",
+    "UnknownDeclaration",
+    "UnknownNotice",
+    "Verdict",
+    "at_most",
+    "beyond",
+    "categories_of",
+    "covers",
+    "explain",
+    "lint",
+    "match",
+    "preset_title",
+    "read_preferences",
+    "widening",
+]

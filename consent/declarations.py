@@ -78,7 +78,7 @@ class Declaration:
 
     Raises:
         DeclarationInvalid: there is no statement, two have one id, or one
-            names an attribute twice.
+            names an attribute twice or has no purpose or no recipient.
     """
 
     service: str
@@ -103,7 +103,7 @@ class Declaration:
                 line=0,
                 column=0,
                 what=what,
-                remedy="give each its own name, once",
+                remedy="say each thing, and say it once",
             )
         object.__setattr__(self, "digest", digest(self.document()))
         object.__setattr__(self, "facts", _facts(self))
@@ -163,6 +163,8 @@ def _contradictions(declaration: Declaration) -> Iterator[str]:
         names = statement.attributes
         if len(set(names)) != len(names):
             yield f"statement {statement.id} names an attribute twice"
+        if not (statement.purposes and statement.recipients):
+            yield f"statement {statement.id} has no purpose or no recipient"
 
 
 def _release(terms: ReleaseTerms | None) -> dict[str, Json] | None:

@@ -1,0 +1,84 @@
+"""What elements of the data schema are called when people are spoken to.
+
+An element without a label of its own is called by its name in the schema,
+which is longer but never wrong.
+"""
+
+from collections.abc import Mapping
+
+from consent.statements import UNNAMED
+from consent.wording import column
+
+_LABELS: Mapping[str, tuple[str, str]] = {
+    UNNAMED: ("data that the service does not name", "该服务未指明的数据"),
+    "user": ("everything about you", "您的全部信息"),
+    "user.name": ("your name", "姓名"),
+    "user.name.given": ("given name", "名"),
+    "user.name.middle": ("middle name", "中间名"),
+    "user.name.family": ("family name", "姓"),
+    "user.name.prefix": ("title before the name", "称谓"),
+    "user.name.suffix": ("addition after the name", "姓名后缀"),
+    "user.name.nickname": ("name you go by", "常用名"),
+    "user.bdate": ("date of birth", "出生日期"),
+    "user.gender": ("gender", "性别"),
+    "user.employer": ("employer", "工作单位"),
+    "user.department": ("department", "部门"),
+    "user.jobtitle": ("job title", "职务"),
+    "user.home-info": ("home address and contact", "家庭住址及联系方式"),
+    "user.home-info.postal": ("home address", "家庭住址"),
+    "user.home-info.postal.street": ("street and number", "街道门牌"),
+    "user.home-info.postal.city": ("city", "城市"),
+    "user.home-info.postal.stateprov": ("state or province", "省或州"),
+    "user.home-info.postal.postalcode": ("postal code", "邮政编码"),
+    "user.home-info.postal.country": ("country", "国家"),
+    "user.home-info.online.email": ("email address", "电子邮箱"),
+    "user.home-info.telecom.telephone": ("home telephone", "家庭电话"),
+    "user.home-info.telecom.mobile": ("mobile number", "手机号码"),
+    "user.home-info.telecom.telephone.number": (
+        "home telephone number",
+        "家庭电话号码",
+    ),
+    "user.home-info.telecom.mobile.number": (
+        "mobile number",
+        "手机号码",
+    ),
+    "user.business-info": ("work address and contact", "工作联系信息"),
+    "user.age": ("age", "年龄"),
+    "user.marital-status": ("marital status", "婚姻状况"),
+    "user.education": ("education", "受教育程度"),
+    "user.nationality": ("nationality", "国籍"),
+    "user.workclass": ("class of employment", "就业类别"),
+    "user.occupation": ("occupation", "职业"),
+    "user.race": ("ethnic origin", "族裔"),
+    "user.religion": ("religion", "宗教信仰"),
+    "user.identity.number": ("identity number", "身份证件号码"),
+    "user.identity.tax-number": ("tax number", "纳税人识别号"),
+    "user.income.annual": ("annual income", "年收入"),
+    "user.salary-class": ("salary class", "工资等级"),
+    "user.account.iban": ("bank account", "银行账户"),
+    "user.benefit.status": ("benefit status", "福利状态"),
+    "user.household.size": ("household size", "家庭人口"),
+    "user.case.number": ("case number", "案件编号"),
+    "user.case.status": ("case status", "案件状态"),
+    "user.case.note": ("case notes", "案件记录"),
+    "user.health.note": ("health notes", "健康记录"),
+    "user.language": ("language", "语言"),
+}
+
+
+def label(attribute: str, language: str) -> str:
+    """Return what an element is called.
+
+    Args:
+        attribute: its name in the data schema.
+        language: ``en`` or ``zh-Hans``.
+
+    Returns:
+        The label, or the name itself where there is none.
+
+    Raises:
+        NoticeUnavailable: people are not addressed in that language.
+    """
+    which = column(language)
+    texts = _LABELS.get(attribute)
+    return attribute if texts is None else texts[which]
