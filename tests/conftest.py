@@ -1,1 +1,167 @@
-"""What all tests share: the clock, the databases, the corpus."""
+"""What all tests share: the real components, the corpus, the network guard.
+
+========================  ==================================================
+``opa_binary``            the pinned OPA
+``opa_server``            address of an OPA server that runs ``policies/``
+``postgresql_url``        a database of this process's own, on a throw-away
+                          cluster; also in ``CURTILAGE_TEST_POSTGRESQL``
+``chromium_executable``   a Chromium to open pages in
+``corpus``                the folder of reference data beside the checkout
+========================  ==================================================
+
+Where a component is missing, the tests that need it are skipped, each with
+the reason; under ``CI`` they fail, as does every skip but that of a test
+marked ``corpus``. ``CURTILAGE_NO_POSTGRESQL=1`` starts no cluster.
+"""
+
+import os
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.loopback import guard_network
+from tests.parts import (
+    ROOT,
+    MissingPartError,
+    chromium,
+    is_ci,
+    opa,
+    postgresql,
+)
+
+DATABASE = "CURTILAGE_TEST_POSTGRESQL"
+_SERVER = "CURTILAGE_TEST_POSTGRESQL_SERVER"
+_ABSENT = "CURTILAGE_TEST_POSTGRESQL_ABSENT"
+_STARTED = pytest.StashKey[ExitStack]()
+
+
+def absent(reason: str) -> NoReturn:
+    """End a test that needs a component which is not here.
+
+    Args:
+        reason: one line that names the component.
+
+    """
+    if is_ci():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Guard the network, and start one cluster for all processes."""
+    guard_network()
+    started = config.stash[_STARTED] = ExitStack()
+    if DATABASE in os.environ and _SERVER not in os.environ:
+        return  # somebody brought a database of their own
+    worker = getattr(config, "workerinput", None)
+    if worker is None and not config.getoption("collectonly"):
+        _start_cluster(started)
+    if _SERVER in os.environ:
+        name = worker["workerid"] if worker else "alone"
+        os.environ[DATABASE] = _create_database(f"curtilage_{name}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the cluster and remove it."""
+    config.stash[_STARTED].close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Count a skip under CI as a failure: there everything can be had."""
+    report = yield
+    expected = hasattr(report, "wasxfail") or item.get_closest_marker("corpus")
+    if report.skipped and is_ci() and not expected:
+        report.outcome = "failed"
+        report.longrepr = f"skipped under CI: {report.longrepr}"
+    return report
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> None:
+    """Close with one line for each real component."""
+    terminalreporter.section("real components")
+    for name, find in (
+        ("OPA", opa.find),
+        ("PostgreSQL", postgresql.find),
+        ("Chromium", chromium.find),
+    ):
+        try:
+            terminalreporter.write_line(str(find()))
+        except MissingPartError as error:
+            terminalreporter.write_line(f"{name} is missing: {error}")
+
+
+@pytest.fixture(scope="session")
+def opa_binary() -> Path:
+    """Return the pinned OPA."""
+    try:
+        return opa.find().path
+    except MissingPartError as error:
+        absent(str(error))
+
+
+@pytest.fixture(scope="session")
+def opa_server(opa_binary: Path) -> Iterator[str]:
+    """Run an OPA server with the policies, and return its address."""
+    with opa.serve(opa_binary, ["--bundle", ROOT / "policies"]) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> str:
+    """Return the address of this process's own database."""
+    if DATABASE not in os.environ:
+        absent(os.environ.get(_ABSENT, "PostgreSQL was not started"))
+    return os.environ[DATABASE]
+
+
+@pytest.fixture(scope="session")
+def chromium_executable() -> Path:
+    """Return a Chromium to open pages in."""
+    try:
+        return chromium.find().path
+    except MissingPartError as error:
+        absent(str(error))
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Return the folder of reference data beside the checkout."""
+    folder = ROOT.parent / "shared" / "corpus"
+    if not folder.is_dir():
+        pytest.skip("the reference data ../shared/corpus is not here")
+    return folder
+
+
+def _start_cluster(started: ExitStack) -> None:
+    if os.environ.get("CURTILAGE_NO_POSTGRESQL"):
+        os.environ[_ABSENT] = "CURTILAGE_NO_POSTGRESQL is set"
+        return
+    try:
+        server = started.enter_context(postgresql.cluster(postgresql.find()))
+    except MissingPartError as error:
+        os.environ[_ABSENT] = str(error)
+        return
+    os.environ[_SERVER] = server
+    # A run inside this process, by pytester, starts its own.
+    started.callback(os.environ.pop, _SERVER, None)
+    started.callback(os.environ.pop, DATABASE, None)
+
+
+def _create_database(name: str) -> str:
+    """Create an empty database on the cluster and return its address."""
+    import psycopg  # noqa: PLC0415 - an extra: needed with a cluster only
+
+    server = os.environ[_SERVER]
+    with psycopg.connect(
+        server.replace("+psycopg", ""), autocommit=True
+    ) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.replace("/postgres?", f"/{name}?")
