@@ -124,8 +124,6 @@ wrong := {
 	["person", "objected"]: [null, "current", {}],
 }
 
-nested(path, value) := value if count(path) == 0
-
 nested([a], value) := {a: value}
 
 nested([a, b], value) := {a: {b: value}}
@@ -135,8 +133,6 @@ nested([a, b, c], value) := {a: {b: {c: value}}}
 nested([a, b, c, d], value) := {a: {b: {c: {d: value}}}}
 
 nested([a, b, c, d, e], value) := {a: {b: {c: {d: {e: value}}}}}
-
-nested([a, b, c, d, e, f], value) := {a: {b: {c: {d: {e: {f: value}}}}}}
 
 test_wrong[title] if {
 	some path, values in wrong
