@@ -1,8 +1,9 @@
 """Settings: where an instance lives and how it is run.
 
-Read once, by `api.bootstrap`, from environment variables beginning with
-``CURTILAGE_`` and, below them, from the YAML file that ``CURTILAGE_CONFIG``
-names. Every setting has one place here, one line of meaning, and a row in
+Read once, by `read_settings`, from arguments, then environment variables
+beginning with ``CURTILAGE_``, then a YAML file: the one that
+``CURTILAGE_CONFIG`` names, or ``curtilage.yaml`` in the home folder, which
+``curtilage init`` writes. Every setting has one place here, one line of meaning, and a row in
 README (a test compares them). Secrets print as asterisks.
 """
 
@@ -25,6 +26,7 @@ _TOO_OBVIOUS = frozenset(
     | {"secret", "curtilage", "test", "demo"}
 )
 _SHORTEST_PASSPHRASE = 12
+CONFIG_NAME = "curtilage.yaml"
 
 
 class EngineChoice(StrEnum):
@@ -104,23 +106,6 @@ class Settings(BaseSettings):
         description="least level that is logged",
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then environment, then the file of CURTILAGE_CONFIG."""
-        del dotenv_settings, file_secret_settings
-        sources = (init_settings, env_settings)
-        path = os.environ.get("CURTILAGE_CONFIG")
-        if path is None:
-            return sources
-        return (*sources, YamlConfigSettingsSource(settings_cls, path))
-
     @field_validator("data_url", "keys_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
@@ -190,3 +175,43 @@ class Settings(BaseSettings):
             )
             raise ValueError(msg)
         return text.encode()
+
+
+def read_settings(home: Path | None = None, **arguments: object) -> Settings:
+    """Read the settings of one instance, once.
+
+    Args:
+        home: the instance's folder; else ``CURTILAGE_HOME``, else
+            ``var/instance``.
+        **arguments: settings that win over environment and file.
+
+    Raises:
+        pydantic.ValidationError: a setting is wrong; it names which.
+
+    """
+    folder = home or Path(os.environ.get("CURTILAGE_HOME", "var/instance"))
+    named = os.environ.get("CURTILAGE_CONFIG")
+    path = Path(named) if named else folder / CONFIG_NAME
+
+    class Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del dotenv_settings, file_secret_settings
+            layers = (init_settings, env_settings)
+            if not path.is_file():
+                return layers
+            return (*layers, YamlConfigSettingsSource(settings_cls, path))
+
+    given = {name: arguments[name] for name in arguments}
+    if home is not None:
+        given["home"] = home
+    return Settings.model_construct(
+        **Layered(**given).model_dump(round_trip=True)
+    )

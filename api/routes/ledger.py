@@ -1,0 +1,49 @@
+"""The ledger's public face: checkpoint and proofs. All of it is hashes."""
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from api.platform import Platform
+
+_TEXT = "text/plain; charset=utf-8"
+
+
+def ledger_router(platform: Platform) -> APIRouter:
+    """Routes for anybody who wants to hold the ledger to its word."""
+    router = APIRouter(prefix="/v1/ledger", tags=["ledger"])
+
+    @router.get("/checkpoint", response_class=PlainTextResponse)
+    async def checkpoint() -> Response:
+        """The newest checkpoint, a C2SP signed note."""
+        note = await platform.reader(
+            lambda _conn: platform.ledger.checkpoint()
+        )
+        return Response(note, media_type=_TEXT)
+
+    @router.get("/key", response_class=PlainTextResponse)
+    async def key() -> Response:
+        """The verifier key (vkey) that checkpoints are signed under."""
+        return Response(platform.ledger_vkey + "\n", media_type=_TEXT)
+
+    @router.get("/inclusion/{index}")
+    async def inclusion(index: int, size: int | None = None) -> JSONResponse:
+        """The inclusion proof of an entry in a tree of `size` entries."""
+        whole = platform.ledger.size() if size is None else size
+        proof = platform.ledger.inclusion(index, whole)
+        return JSONResponse(
+            {
+                "index": index,
+                "size": whole,
+                "hashes": [one.hex() for one in proof],
+            }
+        )
+
+    @router.get("/consistency")
+    async def consistency(old: int, new: int) -> JSONResponse:
+        """The consistency proof between two sizes."""
+        proof = platform.ledger.consistency(old, new)
+        return JSONResponse(
+            {"old": old, "new": new, "hashes": [one.hex() for one in proof]}
+        )
+
+    return router
