@@ -132,7 +132,7 @@ nested([a, b, c], value) := {a: {b: {c: value}}}
 
 nested([a, b, c, d], value) := {a: {b: {c: {d: value}}}}
 
-nested([a, b, c, d, e], value) := {a: {b: {c: {d: {e: value}}}}}
+nested([a, b, c, d, e, f], value) := {a: {b: {c: {d: {e: {f: value}}}}}}
 
 test_wrong[title] if {
 	some path, values in wrong
