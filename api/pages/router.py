@@ -1,0 +1,171 @@
+"""The addresses of the pages, and the one place where they are put together.
+
+Outside demo mode there are none: until people can prove who they are, the
+router is empty and every address is unknown to the application.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.pages.about import AboutPages
+from api.pages.assets import Assets, load_assets
+from api.pages.consents import ConsentPages
+from api.pages.errors import NotFound
+from api.pages.headers import guard_headers
+from api.pages.held import HeldPages
+from api.pages.i18n import LanguageChoice, load_strings
+from api.pages.labels import Reasons, load_labels
+from api.pages.port import PersonDesk
+from api.pages.rendering import Renderer
+from api.pages.sessions import Sessions
+from api.pages.settings import CastMember, PagesSettings
+from api.pages.sign_in import SignInPages
+from api.pages.used import UsedPages, Wording
+from api.pages.visits import Doorman, Handler
+
+Explain = Callable[[Request, Exception], Awaitable[Response]]
+
+
+class PagesRouter(APIRouter):
+    """The pages' routes, and how errors outside them are told.
+
+    Attributes:
+        explain: an exception handler that answers with a page in the
+            visitor's language; None outside demo mode.
+
+    """
+
+    explain: Explain | None = None
+
+
+def make_pages_router(
+    desk: PersonDesk,
+    settings: PagesSettings,
+    cast: Sequence[CastMember],
+    clock: Callable[[], int],
+    *,
+    reasons: Reasons,
+    random: Callable[[int], bytes],
+) -> PagesRouter:
+    """Put the pages together.
+
+    Args:
+        desk: what a person can see and do.
+        settings: how the pages behave.
+        cast: who can be chosen at sign-in; nobody else can be signed in.
+        clock: tells POSIX seconds.
+        reasons: reason code to text, by language.
+        random: gives that many random bytes.
+
+    Returns:
+        The routes; none outside demo mode.
+
+    Raises:
+        PagesMisconfigured: an asset, a string or a label is missing.
+
+    """
+    router = PagesRouter(include_in_schema=False)
+    if not settings.demo:
+        return router
+    assets = load_assets()
+    sessions = Sessions(
+        secret=settings.secret,
+        secure=settings.secure,
+        clock=clock,
+        random=random,
+    )
+    languages = LanguageChoice(secure=settings.secure)
+    renderer = Renderer(
+        assets=assets,
+        strings=load_strings(),
+        body=settings.help_desk.body,
+        zone=settings.zone,
+    )
+    doorman = Doorman(
+        sessions=sessions,
+        languages=languages,
+        renderer=renderer,
+        cast=cast,
+        random=random,
+    )
+    sign_in = SignInPages(
+        doorman=doorman,
+        sessions=sessions,
+        languages=languages,
+        cast=cast,
+        secure=settings.secure,
+    )
+    about = AboutPages(doorman=doorman, help_desk=settings.help_desk)
+    _open_to_all(router, doorman, sign_in, about)
+    _about_the_person(router, doorman, desk, settings, reasons)
+    _static(router, assets)
+    router.explain = doorman.explain
+    return router
+
+
+def _open_to_all(
+    router: APIRouter,
+    doorman: Doorman,
+    sign_in: SignInPages,
+    about: AboutPages,
+) -> None:
+    routes: tuple[tuple[str, str, Handler], ...] = (
+        ("GET", "/", sign_in.front),
+        ("GET", "/sign-in", sign_in.front),
+        ("POST", "/sign-in", sign_in.sign_in),
+        ("POST", "/sign-out", sign_in.sign_out),
+        ("GET", "/language/{tag}", sign_in.language),
+        ("GET", "/help", about.help),
+        ("GET", "/accessibility", about.accessibility),
+    )
+    for method, path, handler in routes:
+        router.add_api_route(
+            path, doorman.page(handler, signed_in=False), methods=[method]
+        )
+
+
+def _about_the_person(
+    router: APIRouter,
+    doorman: Doorman,
+    desk: PersonDesk,
+    settings: PagesSettings,
+    reasons: Reasons,
+) -> None:
+    labels = load_labels()
+    held = HeldPages(doorman=doorman, desk=desk, labels=labels)
+    consents = ConsentPages(doorman=doorman, desk=desk, labels=labels)
+    used = UsedPages(
+        doorman=doorman,
+        desk=desk,
+        wording=Wording(labels=labels, reasons=reasons, zone=settings.zone),
+    )
+    one = "/me/consents/{service}/{purpose}"
+    routes: tuple[tuple[str, str, Handler], ...] = (
+        ("GET", "/me/data", held.show),
+        ("GET", "/me/consents", consents.index),
+        ("POST", "/me/preferences", consents.prefer),
+        ("GET", "/me/receipts/{event}", consents.receipt),
+        ("GET", one, consents.show),
+        ("POST", one, consents.decide),
+        ("GET", "/me/uses", used.show),
+        ("GET", "/me/uses/{index}/proof", used.proof),
+    )
+    for method, path, handler in routes:
+        router.add_api_route(
+            path, doorman.page(handler, signed_in=True), methods=[method]
+        )
+
+
+def _static(router: APIRouter, assets: Assets) -> None:
+    async def static(request: Request) -> Response:
+        parameters = request.path_params
+        try:
+            response = assets.answer(parameters["digest"], parameters["name"])
+        except NotFound:
+            response = Response("Not found", 404, media_type="text/plain")
+        return guard_headers(response)
+
+    router.add_api_route("/static/{digest}/{name:path}", static)
