@@ -17,6 +17,7 @@ what they mean for one declaration, `explain` says why.
 
 """
 
+from consent.declaration_yaml import load_yaml
 from consent.declarations import (
     Controller,
     Declaration,
@@ -123,6 +124,7 @@ __all__ = [
     "covers",
     "explain",
     "lint",
+    "load_yaml",
     "match",
     "preset_title",
     "read_preferences",
