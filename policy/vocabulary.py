@@ -5,6 +5,7 @@ a service may hear), the person (plain words in each language) and the Rego
 (remedies). A test holds it equal to the codes that the Rego uses.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,3 +55,25 @@ class ReasonTable:
         if found is None:
             return code
         return found.text.get(language) or found.text["en"]
+
+
+def load_reasons(text: bytes) -> ReasonTable:
+    """Read `policies/vocabulary/reasons.json`.
+
+    Args:
+        text: the file's content.
+
+    Raises:
+        ValueError: the file is not the table that it should be.
+
+    """
+    entries = [
+        ReasonEntry(
+            code=one["code"],
+            side=Side(one["side"]),
+            remedy=one["remedy"],
+            text=one["text"],
+        )
+        for one in json.loads(text)
+    ]
+    return ReasonTable({one.code: one for one in entries})
