@@ -6,6 +6,7 @@ Both are read from bodies that have just been held against the leaf.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from uuid import UUID
 
 from consent.canonical import Json
@@ -52,7 +53,7 @@ class AuditEntry:
         leaf: The 32 bytes of leaf data.
         service: Who asked or acted.
         purpose: For which purpose.
-        day: Days since 1970-01-01, UTC.
+        day: The day, UTC.
         body: The rest; ``None`` once the entry's openings are erased.
     """
 
@@ -60,7 +61,7 @@ class AuditEntry:
     leaf: bytes
     service: str
     purpose: str
-    day: int
+    day: date
     body: "AuditBody | None"
 
     @property
@@ -75,6 +76,8 @@ class AuditBody:
 
     Attributes:
         kind: What happened.
+        service: Who asked or acted; equal to the side column.
+        purpose: For which purpose; equal to the side column.
         attributes: Names of the attributes concerned.
         outcome: How it ended.
         at: POSIX seconds.
@@ -85,6 +88,8 @@ class AuditBody:
     """
 
     kind: EntryKind
+    service: str
+    purpose: str
     attributes: tuple[str, ...]
     outcome: str
     at: int
@@ -117,6 +122,8 @@ def read_audit(body: bytes) -> AuditBody:
     audit = json.loads(body)
     return AuditBody(
         kind=EntryKind(audit["kind"]),
+        service=audit["service"],
+        purpose=audit["purpose"],
         attributes=tuple(audit["attributes"]),
         outcome=audit["outcome"],
         at=audit["time"],

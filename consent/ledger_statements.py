@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Dialect,
-    Row,
+    Select,
     Table,
     bindparam,
     func,
@@ -131,12 +131,65 @@ PEOPLE_WITHOUT = (
     .outerjoin(_grouped, _grouped.c.tag == PERSON.c.tag)
     .where(_grouped.c.tag.is_(None))
 )
+CHECKPOINTS = (
+    select(CHECKPOINT)
+    .where(CHECKPOINT.c.size > bindparam("after"))
+    .order_by(CHECKPOINT.c.size)
+    .limit(bindparam("most"))
+)
+CHECKPOINT_OF = select(CHECKPOINT).where(
+    CHECKPOINT.c.size == bindparam("of_size")
+)
+ADD_CHECKPOINT = CHECKPOINT.insert()
 # One statement each, so that a writer cannot move the ledger in between.
-OUTSIDE = select(
-    select(HEAD.c.size).where(HEAD.c.id == 1).scalar_subquery().label("size"),
+_size = select(HEAD.c.size).where(HEAD.c.id == 1).scalar_subquery()
+BOUNDS = select(
+    _size.label("size"),
     select(func.min(ENTRY.c.idx)).scalar_subquery().label("first"),
     select(func.max(ENTRY.c.idx)).scalar_subquery().label("last"),
+    select(func.count()).select_from(TILE).scalar_subquery().label("tiles"),
+    select(func.max(CHECKPOINT.c.size)).scalar_subquery().label("signed"),
+    select(func.count()).select_from(HEAD).scalar_subquery().label("heads"),
 )
+TILE_AND_SIZE = select(TILE.c.hashes, _size.label("size")).where(
+    TILE.c.level == bindparam("at_level"),
+    TILE.c.number == bindparam("at_number"),
+)
+
+
+def audit_query(
+    *,
+    service: str | None,
+    purpose: str | None,
+    day_from: int | None,
+    day_to: int | None,
+    after: int,
+    limit: int,
+) -> Select[Any]:
+    """Select entries by their side columns, the oldest first.
+
+    Args:
+        service: Only of this service.
+        purpose: Only of this purpose.
+        day_from: Only from this day on, in days since 1970-01-01.
+        day_to: Only up to this day, itself included.
+        after: Only above this index.
+        limit: At most so many.
+
+    Returns:
+        The query.
+
+    """
+    query = select(ENTRY).where(ENTRY.c.idx > after)
+    if service is not None:
+        query = query.where(ENTRY.c.service == service)
+    if purpose is not None:
+        query = query.where(ENTRY.c.purpose == purpose)
+    if day_from is not None:
+        query = query.where(ENTRY.c.day >= day_from)
+    if day_to is not None:
+        query = query.where(ENTRY.c.day <= day_to)
+    return query.order_by(ENTRY.c.idx).limit(limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +222,9 @@ class Writes:
         )
 
 
-def read_people(conn: Connection, tags: Sequence[bytes]) -> Iterator[Row[Any]]:
+def read_people(
+    conn: Connection, tags: Sequence[bytes]
+) -> Iterator[tuple[bytes, int, bytes]]:
     """Read where people's counts stand.
 
     Args:
@@ -177,12 +232,13 @@ def read_people(conn: Connection, tags: Sequence[bytes]) -> Iterator[Row[Any]]:
         tags: Their tags; an unknown one gives no row.
 
     Yields:
-        Rows of tag, counter and previous leaf.
+        Tag, counter and leaf data of the last entry.
 
     """
     for start in range(0, len(tags), _LARGEST_IN):
         some = tags[start : start + _LARGEST_IN]
-        yield from conn.execute(_read_people, {"tags": some})
+        for row in conn.execute(_read_people, {"tags": some}):
+            yield row.tag, row.counter, row.previous
 
 
 def _insert(dialect: Dialect, table: Table) -> str:

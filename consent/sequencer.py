@@ -109,9 +109,10 @@ class Batch:
             if key and key not in self._people and key not in fresh:
                 fresh[key] = Person(self._keys.person(key))
         by_tag = {person.keys.tag: person for person in fresh.values()}
-        for row in statements.read_people(self._conn, list(by_tag)):
-            person = by_tag[row.tag]
-            person.counter, person.previous = row.counter, row.previous
+        found = statements.read_people(self._conn, list(by_tag))
+        for tag, counter, previous in found:
+            by_tag[tag].counter = counter
+            by_tag[tag].previous = previous
         self._people.update(fresh)
 
     def add(self, drafts: Sequence[Draft]) -> list[Appended]:

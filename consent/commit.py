@@ -1,0 +1,293 @@
+"""Group commit: many callers, one fsync, and no answer before it returned.
+
+A batch closes when the commit before it has returned, so batches grow with
+the load by themselves and nobody waits for a timer. The commits run one
+after the other in one thread with one connection of its own; the event loop
+never waits for the disk.
+
+Within a batch the callers' steps run strictly in turn (check, append, after;
+then the next caller's), so that a check sees what those before it in the
+same batch have written. If a step raises, the whole transaction is rolled
+back and run once more with a savepoint around each caller, and only the
+caller whose step raises again is refused. Steps may therefore run twice, and
+must leave no trace outside the transaction.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from consent.entries import Appended, Draft
+from consent.errors import LedgerBusy, LedgerUnavailable
+from consent.ledger import Ledger
+from consent.sequencer import Batch
+
+# Two writers met in a circle, or a serialization failure: run again.
+_TRANSIENT = frozenset({"40001", "40P01"})
+_ATTEMPTS = 3
+_CLOSING = "the ledger is closing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What one caller wants committed.
+
+    Attributes:
+        check: Runs first, inside the transaction; what it raises is raised
+            to this caller, and nothing of this commit is kept.
+        drafts: What is appended.
+        after: Runs next, in the same transaction, with what was appended;
+            it writes what must not stand without the entry. What it raises
+            refuses this commit as `check` does.
+    """
+
+    check: Callable[[Connection], None] | None = None
+    drafts: tuple[Draft, ...] = ()
+    after: Callable[[Connection, Sequence[Appended]], None] | None = None
+
+
+Outcome = list[Appended] | Exception
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    commit: Commit
+    answer: asyncio.Future[list[Appended]]
+
+
+class _StepFailed(Exception):
+    """A caller's own step raised; the batch is to be run with savepoints."""
+
+
+class GroupCommit:
+    """Commits what callers submit, in batches. One for each event loop.
+
+    Args:
+        ledger: Where entries are appended.
+        capacity: How many may wait; one more is refused at once.
+        largest_batch: How many one transaction takes.
+    """
+
+    def __init__(
+        self, ledger: Ledger, *, capacity: int = 4096, largest_batch: int = 256
+    ) -> None:
+        self._ledger = ledger
+        self._capacity = capacity
+        self._largest_batch = largest_batch
+        self._waiting: deque[_Waiting] = deque()
+        self._worker: asyncio.Task[None] | None = None
+        self._closed = False
+        self._conn: Connection | None = None
+        self._thread = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix="ledger-commit"
+        )
+
+    async def submit(self, commit: Commit) -> list[Appended]:
+        """Commit, and return only when the commit has returned.
+
+        A caller that is cancelled before its batch began leaves nothing; one
+        that is cancelled later leaves an entry for an answer that never
+        went out.
+
+        Args:
+            commit: What is committed.
+
+        Returns:
+            Where each draft stands, durably.
+
+        Raises:
+            LedgerBusy: Too many wait already.
+            LedgerUnavailable: The commit failed or the ledger is closing.
+                Nothing may be answered; an entry may or may not exist.
+            Exception: What `check` or `after` of this commit raised.
+
+        """
+        if self._closed:
+            raise LedgerUnavailable(_CLOSING)
+        if len(self._waiting) >= self._capacity:
+            msg = f"{self._capacity} entries wait for the ledger already"
+            raise LedgerBusy(msg)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[Appended]] = loop.create_future()
+        self._waiting.append(_Waiting(commit, answer))
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+        return await answer
+
+    async def checkpoint(self) -> str:
+        """Sign the ledger as it stands, between two batches.
+
+        Returns:
+            The signed note.
+
+        Raises:
+            LedgerInconsistent: As `Ledger.checkpoint` does.
+            LedgerUnavailable: The ledger is closing.
+
+        """
+        if self._closed:
+            raise LedgerUnavailable(_CLOSING)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._thread, self._ledger.checkpoint
+        )
+
+    async def drain(self) -> None:
+        """Refuse new commits, wait for those submitted, end the thread.
+
+        Safe to call again.
+        """
+        self._closed = True
+        if self._worker is not None:
+            await asyncio.shield(self._worker)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._release)
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                # One turn of the loop lets callers that are ready join.
+                await asyncio.sleep(0)
+                await self._next_batch()
+        finally:
+            self._worker = None
+            # Nothing is left here but by an error or a cancelled loop.
+            _refuse(self._waiting)
+            self._waiting.clear()
+
+    async def _next_batch(self) -> None:
+        batch = self._take()
+        if not batch:
+            return
+        commits = [waiting.commit for waiting in batch]
+        loop = asyncio.get_running_loop()
+        try:
+            outcomes = await loop.run_in_executor(
+                self._thread, self._commit, commits
+            )
+        except BaseException:
+            _refuse(batch)
+            raise
+        _answer(batch, outcomes)
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        while self._waiting and len(batch) < self._largest_batch:
+            waiting = self._waiting.popleft()
+            if not waiting.answer.done():
+                batch.append(waiting)
+        return batch
+
+    def _release(self) -> None:
+        self._thread.shutdown(wait=True)
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+    # What follows runs in the one thread.
+
+    def _commit(self, commits: Sequence[Commit]) -> list[Outcome]:
+        """Commit a batch; every caller gets an outcome, whatever happens."""
+        try:
+            return self._transact(commits)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing is durable and each caller must hear
+            self._disconnect()
+            # The driver's message could quote what was written.
+            msg = f"the ledger could not commit ({type(error).__name__})"
+            return [LedgerUnavailable(msg) for _ in commits]
+
+    def _transact(self, commits: Sequence[Commit]) -> list[Outcome]:
+        guarded = False
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._attempt(commits, guarded=guarded)
+            except _StepFailed:
+                guarded = True
+            except DBAPIError as error:
+                state = getattr(error.orig, "sqlstate", None)
+                if state not in _TRANSIENT or attempt == _ATTEMPTS - 1:
+                    raise
+        return self._attempt(commits, guarded=guarded)
+
+    def _attempt(
+        self, commits: Sequence[Commit], *, guarded: bool
+    ) -> list[Outcome]:
+        if self._conn is None:
+            self._conn = self._ledger.engine.connect()
+        conn = self._conn
+        with conn.begin(), self._ledger.batch(conn) as batch:
+            batch.expect(
+                draft for commit in commits for draft in commit.drafts
+            )
+            if guarded:
+                return [_guarded(conn, batch, each) for each in commits]
+            return [_plain(conn, batch, each) for each in commits]
+
+    def _disconnect(self) -> None:
+        if self._conn is not None:
+            conn, self._conn = self._conn, None
+            conn.invalidate()
+            conn.close()
+
+
+def _plain(conn: Connection, batch: Batch, commit: Commit) -> Outcome:
+    try:
+        return _steps(conn, batch, commit)
+    except Exception as error:
+        if _is_fatal(error):
+            raise
+        raise _StepFailed from None
+
+
+def _guarded(conn: Connection, batch: Batch, commit: Commit) -> Outcome:
+    batch.flush()
+    savepoint = conn.begin_nested()
+    try:
+        appended = _steps(conn, batch, commit)
+    except Exception as error:
+        if _is_fatal(error):
+            raise
+        savepoint.rollback()
+        batch.reload()
+        return error
+    batch.flush()
+    savepoint.commit()
+    return appended
+
+
+def _steps(conn: Connection, batch: Batch, commit: Commit) -> list[Appended]:
+    if commit.check is not None:
+        commit.check(conn)
+    appended = batch.add(commit.drafts)
+    if commit.after is not None:
+        commit.after(conn, appended)
+    return appended
+
+
+def _is_fatal(error: Exception) -> bool:
+    """Whether the transaction as a whole is lost, not one caller's step."""
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or state in _TRANSIENT
+
+
+def _refuse(batch: Iterable[_Waiting]) -> None:
+    for waiting in batch:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(LedgerUnavailable(_CLOSING))
+
+
+def _answer(batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
+    for waiting, outcome in zip(batch, outcomes, strict=True):
+        if waiting.answer.done():
+            continue
+        if isinstance(outcome, Exception):
+            waiting.answer.set_exception(outcome)
+        else:
+            waiting.answer.set_result(outcome)
