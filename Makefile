@@ -48,6 +48,7 @@ help:  ## list what can be made
 		sed -E 's/:.*## /\t/' | expand -t 22
 
 setup: $(READY)  ## install the locked dependencies and the command
+	@:
 
 $(UV_READY):
 	@test -n "$(PYTHON)" || \
@@ -58,7 +59,8 @@ $(UV_READY):
 	@if "$(PYTHON)" -m pip --version >/dev/null 2>&1; \
 	then python="$(PYTHON)"; \
 	else "$(PYTHON)" -m venv .tools/pip && python=.tools/pip/bin/python; fi; \
-	"$$python" -m pip install --quiet --no-deps --require-hashes \
+	"$$python" -m pip install --quiet --root-user-action=ignore \
+		--no-deps --require-hashes \
 		--only-binary :all: --target .tools/uv -r requirements-tools.lock
 	@touch $@
 
