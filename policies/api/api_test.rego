@@ -257,12 +257,22 @@ nested([a], value) := {a: value}
 
 nested([a, b], value) := {a: {b: value}}
 
+# The same document without the field at a path.
+without(document, [a]) := object.remove(document, [a])
+
+without(document, [a, b]) := object.union(
+	object.remove(document, [a]),
+	{a: without_1(document[a], b)},
+)
+
+without_1(document, a) := object.remove(document, [a])
+
 test_wrong[title] if {
 	some path, values in wrong
 	some i, value in values
 	title := concat(".", array.concat(path, [format_int(i, 10)]))
 	document := object.union(
-		json.remove(allowed["officer's look"], [concat("/", path)]),
+		without(allowed["officer's look"], path),
 		nested(path, value),
 	)
 	not api.decision with input as document
@@ -271,10 +281,7 @@ test_wrong[title] if {
 test_missing[title] if {
 	some path, _ in wrong
 	title := concat(".", path)
-	not api.decision with input as json.remove(
-		allowed["officer's look"],
-		[concat("/", path)],
-	)
+	not api.decision with input as without(allowed["officer's look"], path)
 }
 
 # Every line of the table is exercised above, as allowed.

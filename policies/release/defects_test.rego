@@ -66,12 +66,32 @@ nested([a, b], value) := {a: {b: value}}
 
 nested([a, b, c], value) := {a: {b: {c: value}}}
 
+# The same document without the field at a path.
+without(document, [a]) := object.remove(document, [a])
+
+without(document, [a, b]) := object.union(
+	object.remove(document, [a]),
+	{a: without_1(document[a], b)},
+)
+
+without(document, [a, b, c]) := object.union(
+	object.remove(document, [a]),
+	{a: without_2(document[a], b, c)},
+)
+
+without_1(document, a) := object.remove(document, [a])
+
+without_2(document, a, b) := object.union(
+	object.remove(document, [a]),
+	{a: without_1(document[a], b)},
+)
+
 test_wrong[title] if {
 	some path, values in wrong
 	some i, value in values
 	title := concat(".", array.concat(path, [format_int(i, 10)]))
 	document := object.union(
-		json.remove(sound, [concat("/", path)]),
+		without(sound, path),
 		nested(path, value),
 	)
 	not release.decision with input as document
@@ -80,7 +100,7 @@ test_wrong[title] if {
 test_missing[title] if {
 	some path, _ in wrong
 	title := concat(".", path)
-	not release.decision with input as json.remove(sound, [concat("/", path)])
+	not release.decision with input as without(sound, path)
 }
 
 test_no_such_pseudonym if {
