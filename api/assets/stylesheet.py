@@ -16,7 +16,8 @@ FONTS = (
 )
 FORBIDDEN = ("crown", "crest", "gds transport", "url(", "@font-face")
 
-_RULE = re.compile(r"[^{}]*\{[^{}]*\}")
+# A statement before a rule, such as @charset, is no part of the rule.
+_RULE = re.compile(r"[^{};]*\{[^{}]*\}")
 _EMPTY_BLOCK = re.compile(r"@(?:media|supports)[^{};]*\{\}")
 _UNWANTED = re.compile(r"@font-face|crown|crest|copyright-logo", re.IGNORECASE)
 _SOURCE_MAP = re.compile(r"/\*# sourceMappingURL=.*?\*/")
