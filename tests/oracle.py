@@ -1,0 +1,432 @@
+"""What the policies say, a second time, in Python and for the tests alone.
+
+Written from `policies/README.md` and not from the Rego: one attribute and
+one statement at a time, with plain loops, where the Rego works on whole
+documents. A wrong reading has to be made twice, in two forms, to go
+unnoticed. No product code may import this (DESIGN.md, "Facts in Python,
+decisions in Rego").
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Document = Mapping[str, Any]
+
+REMEDIES = {
+    "unknown_attribute": "correct_request",
+    "service_not_registered": "register_declaration",
+    "not_declared": "declare_attribute",
+    "assurance_too_low": "raise_assurance",
+    "obligation_not_understood": "accept_obligation",
+    "declaration_expired": "renew_declaration",
+    "person_unknown": "none",
+    "no_value": "provide_value",
+    "consent_missing": "give_consent",
+    "consent_refused": "give_consent",
+    "consent_withdrawn": "give_consent",
+    "consent_expired": "renew_consent",
+    "preference_refuses": "change_preferences",
+    "preference_limits": "change_preferences",
+    "restricted": "lift_restriction",
+    "objected": "withdraw_objection",
+    "essential_incomplete": "complete_essential",
+    "consent_given": "none",
+    "legal_basis": "none",
+}
+BASES = (
+    "consent",
+    "contract",
+    "legal-obligation",
+    "legitimate-interests",
+    "public-task",
+    "vital-interests",
+)
+OBLIGATIONS = ("delete_by", "mask", "no_onward_transfer", "notify")
+MOST = 10**12
+
+
+class Unsound(Exception):  # noqa: N818 - an outcome with its own name
+    """The document is not fit to be judged: there is no decision."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What comes out for one attribute, before it is written down."""
+
+    effect: str = "withhold"
+    level: int = 0
+    codes: set[str] = field(default_factory=set)
+    noted: set[str] = field(default_factory=set)
+    obligations: list[dict[str, Any]] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """Return the form that the decision document has."""
+        return {
+            "effect": self.effect,
+            "level": self.level,
+            "reasons": [
+                *({"code": c, "remedy": REMEDIES[c]} for c in sorted(self.codes)),
+                *({"code": c, "remedy": "none"} for c in sorted(self.noted)),
+            ],
+            "obligations": self.obligations,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One statement that permits: how much of the value, and why."""
+
+    level: int
+    days: int | None
+    codes: frozenset[str]
+    noted: frozenset[str]
+
+
+def disclosure(document: Document) -> dict[str, Any] | None:
+    """Decide a disclosure.
+
+    Args:
+        document: the input of ``curtilage/disclosure/decision``.
+
+    Returns:
+        The decision document, or None where there is no decision.
+
+    """
+    try:
+        sound(document)
+        verdicts = {
+            name: _judge(document, name)
+            for name in document["request"]["attributes"]
+        }
+    except Unsound:
+        return None
+    essential = [name for name in verdicts if _is_essential(document, name)]
+    if any(verdicts[name].effect == "withhold" for name in essential):
+        for name in essential:
+            if verdicts[name].effect != "withhold":
+                verdicts[name] = Verdict(codes={"essential_incomplete"})
+    return {
+        "schema": "curtilage/disclosure/1",
+        "attributes": {
+            name: verdict.document() for name, verdict in verdicts.items()
+        },
+    }
+
+
+def _is_essential(document: Document, name: str) -> bool:
+    return any(
+        not statement["data"][name]["optional"]
+        for _, statement in _statements(document)
+        if name in statement["data"]
+    )
+
+
+def _statements(document: Document) -> Iterator[tuple[str, Document]]:
+    if document["declaration"] is not None:
+        yield from document["declaration"]["statements"].items()
+
+
+def _judge(document: Document, name: str) -> Verdict:
+    failings = _failings(document, name)
+    if failings:
+        return Verdict(codes=failings)
+    offers, obstacles = _weigh(document, name)
+    person = document["person"]
+    if not person["known"]:
+        return Verdict(codes={"person_unknown"})
+    hindrances = set() if offers else obstacles
+    if person["restricted"]:
+        hindrances.add("restricted")
+    if name not in person["present"]:
+        hindrances.add("no_value")
+    if hindrances:
+        return Verdict(codes=hindrances)
+    return _grant(document, offers)
+
+
+def _grant(document: Document, offers: list[Offer]) -> Verdict:
+    level = min(offer.level for offer in offers)
+    best = [offer for offer in offers if offer.level == level]
+    days = [offer.days for offer in best if offer.days is not None]
+    obligations: list[dict[str, Any]] = []
+    if days:
+        obligations.append({"type": "delete_by", "days": min(days)})
+    if level:
+        obligations.append({"type": "mask"})
+    obligations += [{"type": kind} for kind in sorted(_undertakings(document))]
+    return Verdict(
+        effect="generalize" if level else "release",
+        level=level,
+        codes={code for offer in best for code in offer.codes},
+        noted={code for offer in best for code in offer.noted},
+        obligations=obligations,
+    )
+
+
+def _undertakings(document: Document) -> set[str]:
+    return set(document["declaration"]["obligations"]) - {"delete_by", "mask"}
+
+
+def _failings(document: Document, name: str) -> set[str]:
+    declaration, service = document["declaration"], document["service"]
+    if declaration is None:
+        return {"service_not_registered"}
+    codes = set()
+    demanded = declaration["assurance"]
+    found = document["catalogue"].get(name)
+    if found is not None:
+        demanded = max(demanded, {2: 1, 3: 2}.get(found["sensitivity"], 0))
+    if service["assurance"] < demanded:
+        codes.add("assurance_too_low")
+    end = declaration["valid_until"]
+    now = document["now"]
+    if now < declaration["valid_from"] or (end is not None and now >= end):
+        codes.add("declaration_expired")
+    declaring = [one for _, one in _statements(document) if name in one["data"]]
+    if found is None:
+        codes.add("unknown_attribute")
+    elif not declaring:
+        codes.add("not_declared")
+    elif not any(_understood(document, one) for one in declaring):
+        codes.add("obligation_not_understood")
+    return codes
+
+
+def _understood(document: Document, statement: Document) -> bool:
+    duties = _undertakings(document)
+    if not duties <= set(OBLIGATIONS):
+        return False
+    if _days(statement) is not None:
+        duties.add("delete_by")
+    return duties <= set(document["service"]["understands"])
+
+
+def _days(statement: Document) -> int | None:
+    days: int | None = statement["retention_days"]
+    if days is None and statement["retention"] == "no-retention":
+        return 0
+    return days
+
+
+def _weigh(document: Document, name: str) -> tuple[list[Offer], set[str]]:
+    offers, obstacles = [], set()
+    for key, statement in _statements(document):
+        if name in statement["data"] and _understood(document, statement):
+            found = _offer(document, key, name)
+            if isinstance(found, Offer):
+                offers.append(found)
+            else:
+                obstacles |= found
+    return offers, obstacles
+
+
+def _offer(document: Document, key: str, name: str) -> Offer | set[str]:
+    statement = document["declaration"]["statements"][key]
+    basis, purposes = statement["basis"], statement["purposes"]
+    choices = {purpose["required"] for purpose in purposes}
+    against, codes, noted, level = set(), set(), set(), 0
+    if basis == "consent" or "opt-in" in choices:
+        standing = _standing(document, key, name)
+        (codes if standing == "consent_given" else against).add(standing)
+    if basis != "consent":
+        codes.add("legal_basis")
+    carries = {"consent", "legal-obligation", "public-task"}
+    if document["catalogue"][name]["sensitivity"] == 3 and basis not in carries:
+        against.add("consent_missing")
+    if _objected(document, statement):
+        against.add("objected")
+    verdict = _preference(document, key, name)
+    if basis == "consent":
+        level = _level(document, verdict, name)
+        if level < 0:
+            against.add("preference_refuses")
+        elif level:
+            codes.add("preference_limits")
+    elif verdict is not None and verdict["behavior"] != "allow":
+        noted.add({"limit": "preference_limits", "refuse": "preference_refuses"}[verdict["behavior"]])
+    return against or Offer(
+        level, _days(statement), frozenset(codes), frozenset(noted)
+    )
+
+
+def _standing(document: Document, key: str, name: str) -> str:
+    for consent in document["consents"]:
+        if consent["statement"] == key:
+            state, until = consent["state"], consent["until"]
+            if state != "given":
+                return f"consent_{state}"
+            if until is not None and until <= document["now"]:
+                return "consent_expired"
+            if name in consent["attributes"]:
+                return "consent_given"
+    return "consent_missing"
+
+
+def _objected(document: Document, statement: Document) -> bool:
+    against = document["person"]["objected"]
+    for purpose in statement["purposes"]:
+        named = (
+            purpose["purpose"] in against
+            or document["service"]["purpose"] in against
+        )
+        stoppable = (
+            purpose["required"] == "opt-out"
+            or statement["basis"] in {"public-task", "legitimate-interests"}
+        )
+        if named and stoppable:
+            return True
+    return False
+
+
+def _preference(document: Document, key: str, name: str) -> Document | None:
+    for one in document["preferences"]:
+        if (one["statement"], one["attribute"]) == (key, name):
+            found: Document = one
+            return found
+    return None
+
+
+def _level(document: Document, verdict: Document | None, name: str) -> int:
+    if verdict is None:
+        raise Unsound
+    if verdict["behavior"] == "allow":
+        return 0
+    levels: int = document["catalogue"][name]["levels"]
+    if verdict["behavior"] == "refuse" or levels == 0:
+        return -1
+    wanted = verdict["level"]
+    return levels if wanted is None else min(wanted, levels)
+
+
+# What a sound document looks like.
+
+
+def _a(kind: type) -> Callable[[Any], bool]:
+    return lambda value: type(value) is kind
+
+
+def _number(value: object) -> bool:
+    return type(value) in {int, float} and 0 <= value < MOST and value % 1 == 0  # type: ignore[operator]
+
+
+def _or_none(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or check(value)
+
+
+def _among(*words: object) -> Callable[[Any], bool]:
+    return lambda value: any(value == w and type(value) is type(w) for w in words)
+
+
+def _demand(document: object, **checks: Callable[[Any], bool]) -> None:
+    if type(document) is not dict:
+        raise Unsound
+    for name, check in checks.items():
+        if name not in document or not check(document[name]):
+            raise Unsound
+
+
+def sound(document: object) -> None:
+    """Hold an input of the disclosure policy to its shape.
+
+    Raises:
+        Unsound: it is not fit to be judged.
+
+    """
+    _demand(
+        document,
+        schema=_among("curtilage/disclosure/1"),
+        now=_number,
+        service=_a(dict),
+        request=_a(dict),
+        declaration=_or_none(_a(dict)),
+        catalogue=_a(dict),
+        consents=_a(list),
+        preferences=_a(list),
+        person=_a(dict),
+    )
+    assert isinstance(document, dict)
+    _demand(
+        document["service"],
+        id=_a(str),
+        purpose=_a(str),
+        assurance=_number,
+        understands=_a(list),
+    )
+    _demand(document["request"], attributes=_a(list))
+    asked = document["request"]["attributes"]
+    if not asked or any(type(name) is not str for name in asked):
+        raise Unsound
+    _demand(
+        document["person"],
+        known=_a(bool),
+        restricted=_a(bool),
+        present=_a(list),
+        objected=_a(list),
+    )
+    for name in asked:
+        if document["catalogue"].get(name, False) is not False:
+            _demand(
+                document["catalogue"][name],
+                sensitivity=_among(0, 1, 2, 3),
+                levels=lambda value: _number(value) and value < 16,
+            )
+    if document["declaration"] is not None:
+        _sound_declaration(document["declaration"], asked)
+    _sound_lists(document)
+
+
+def _sound_declaration(declaration: Document, asked: list[str]) -> None:
+    _demand(
+        declaration,
+        valid_from=_number,
+        valid_until=_or_none(_number),
+        assurance=_number,
+        obligations=_a(list),
+        statements=_a(dict),
+    )
+    for statement in declaration["statements"].values():
+        _demand(
+            statement,
+            basis=_among(*BASES),
+            purposes=_a(list),
+            retention=_a(str),
+            retention_days=_or_none(_number),
+            data=_a(dict),
+        )
+        for purpose in statement["purposes"]:
+            _demand(
+                purpose,
+                purpose=_a(str),
+                required=_among("always", "opt-in", "opt-out"),
+            )
+        for name in asked:
+            if statement["data"].get(name, False) is not False:
+                _demand(statement["data"][name], optional=_a(bool))
+
+
+def _sound_lists(document: Document) -> None:
+    for one in document["consents"]:
+        _demand(
+            one,
+            statement=_a(str),
+            state=_among("given", "refused", "withdrawn", "expired"),
+            attributes=_a(list),
+            until=_or_none(_number),
+        )
+    for one in document["preferences"]:
+        _demand(
+            one,
+            statement=_a(str),
+            attribute=_a(str),
+            behavior=_among("allow", "limit", "refuse"),
+            level=_or_none(lambda value: _number(value) and value >= 1),
+        )
+    consents = [one["statement"] for one in document["consents"]]
+    verdicts = [
+        (one["statement"], one["attribute"])
+        for one in document["preferences"]
+    ]
+    for keys in (consents, verdicts):
+        if len(set(keys)) != len(keys):  # type: ignore[arg-type]
+            raise Unsound
