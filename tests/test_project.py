@@ -247,7 +247,7 @@ def test_every_silenced_check_says_why() -> None:
         r"#\s*(?:ruff: )?no" + r"qa: [A-Z]+[0-9]+(, ?[A-Z]+[0-9]+)* [-–] \w"
     )
     ignored = re.compile(r"#\s*type: ig" + r"nore")
-    because = re.compile(r"#\s*type: ig" + r"nore\[[\w, -]+\]\s+# \w")
+    because = re.compile(r"#\s*type: ig" + r"nore\[[\w, -]+\]\s+[#–-] \w")
     silent = []
     for path in tracked():
         if path.suffix != ".py":
