@@ -220,3 +220,19 @@ def parse_manifest(manifest: bytes) -> dict[int, Entry]:
 def state_message(epoch: int, manifest: bytes) -> bytes:
     """Give what a person's state MAC is made over."""
     return lp(LABEL_STATE, u64(epoch), manifest)
+
+
+def split_state(state: bytes) -> tuple[bytes, bytes]:
+    """Take a stored state apart into its MAC and its manifest."""
+    return state[:32], state[32:]
+
+
+def manifest_of(values: Iterable[tuple[int, int, bytes]]) -> bytes:
+    """Give the manifest that stored rows, sorted by attribute, amount to."""
+    pack = _ENTRY.pack
+    return b"".join(
+        [
+            pack(attribute, version, sealed[-TAG:])
+            for attribute, version, sealed in values
+        ]
+    )

@@ -57,7 +57,7 @@ class Reader:
         self._local = threading.local()
         self._all: weakref.WeakSet[_Held] = weakref.WeakSet()
         self._lock = threading.Lock()
-        self._native_uuid = engine.dialect.supports_native_uuid
+        self.native_uuid = engine.dialect.supports_native_uuid
 
     def close(self) -> None:
         """Close every thread's connection; a later read opens a new one."""
@@ -69,7 +69,7 @@ class Reader:
 
     def subject(self, subject: UUID) -> Any:  # noqa: ANN401 - the driver's own form
         """Give a subject id as this database's driver takes it."""
-        return subject if self._native_uuid else subject.hex
+        return subject if self.native_uuid else subject.hex
 
     def uuid(self, stored: Any) -> UUID:  # noqa: ANN401 - the driver's own form
         """Read a subject id as this database's driver gives it."""

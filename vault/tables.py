@@ -164,7 +164,7 @@ class TenantRow(KeysTable, table=True):
 
 
 class SubjectRow(DataTable, table=True):
-    """One person's state: what current values there must be."""
+    """One person's state: a MAC, and the list of values that must be."""
 
     __tablename__ = "vault_subject"
     __table_args__ = (_CLUSTERED,)
@@ -172,8 +172,7 @@ class SubjectRow(DataTable, table=True):
     tenant: str = Field(sa_column=_tenant())
     subject: UUID = Field(sa_column=_subject())
     epoch: int = Field(sa_column=_big("epoch"))
-    state_mac: bytes = Field(sa_column=_bytes("state_mac", 32))
-    manifest: bytes = Field(sa_column=_bytes("manifest"))
+    state: bytes = Field(sa_column=_bytes("state"))
 
 
 class ValueRow(DataTable, table=True):

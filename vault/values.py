@@ -60,7 +60,7 @@ _COUNTRY = re.compile(r"[A-Z]{2}")
 _URI = re.compile(r"(?:https?|mailto|urn):[!-~]+")
 
 
-def canonical(kind: Kind, value: str, max_length: int) -> str:
+def canonical(kind: Kind, value: object, max_length: int) -> str:
     """Turn a text into the one form of it that is stored.
 
     Args:
