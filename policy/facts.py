@@ -20,6 +20,7 @@ from consent import (
     Declaration,
     StoredPreferences,
     Verdict,
+    carried,
     match,
     states,
 )
@@ -154,7 +155,7 @@ class FactSource:
                 for name in request.attributes
                 if (found := self._classification.get(name)) is not None
             },
-            "consents": _consents(facts.events, now),
+            "consents": self._standing(facts, now),
             "preferences": _preferences(facts.verdicts, request.attributes),
             "person": {
                 "known": facts.known,
@@ -168,18 +169,25 @@ class FactSource:
             },
         }
 
-
-def _consents(events: Sequence[ConsentEvent], now: int) -> list[Json]:
-    return [
-        {
-            "statement": state.statement,
-            "state": state.state.value,
-            "attributes": list(state.attributes),
-            "until": state.until,
-            "event": str(state.event),
-        }
-        for state in states(events, now).values()
-    ]
+    def _standing(self, facts: Facts, now: int) -> list[Json]:
+        """What the answers mean now, under the version in force."""
+        if facts.declaration is None:
+            return []
+        standing = carried(
+            states(facts.events, now),
+            facts.declaration,
+            self._consents.declaration_by_digest,
+        )
+        return [
+            {
+                "statement": one.statement,
+                "state": one.state.value,
+                "attributes": list(one.attributes),
+                "until": one.until,
+                "event": str(one.event),
+            }
+            for one in standing.values()
+        ]
 
 
 def _preferences(

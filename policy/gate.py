@@ -48,7 +48,7 @@ from policy.pdp import Cause, NoDecision, PolicyDecisionPoint
 from policy.reading import Reader
 from policy.store import DecisionStore
 from policy.vocabulary import ReasonTable, Side
-from vault import Holding, ReadGrant, Vault
+from vault import HistoricValue, Holding, NoteBox, ReadGrant, Vault
 
 ENTRYPOINT = "curtilage/disclosure/decision"
 NOT_AVAILABLE = "not_available"
@@ -69,6 +69,14 @@ class Recorded:
 
     index: int
     values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One attribute with its value, source and date."""
+
+    attribute: str
+    record: HistoricValue
 
 
 class Gate:
@@ -176,13 +184,19 @@ class Gate:
     ) -> Disclosure:
         granted = decision.granted()
         decision_id = self.new_id()
+        log_key = self._vault.log_key(facts.holding)
         store = self._decisions.writer(
-            decision_id, request, facts, decision, now
+            decision_id,
+            request,
+            facts,
+            decision,
+            now,
+            notes=NoteBox(log_key, random=self._random),
         )
         draft = Draft(
             kind=EntryKind.DISCLOSURE if granted else EntryKind.REFUSAL,
             subject=facts.subject,
-            log_key=self._vault.log_key(facts.holding),
+            log_key=log_key,
             service=request.service,
             purpose=request.purpose,
             attributes=request.attributes,
@@ -226,7 +240,36 @@ class Gate:
             FactsChanged: the person's facts moved since `revision`.
 
         """
+        index = await self._record(holding, revision, draft, store)
+        values: Mapping[str, str] = {}
+        if granted:
+            grant = self._grant(holding, granted, draft)
+            values = self._vault.read(grant, holding)
+        return Recorded(index=index, values=values)
 
+    async def record_then_show(
+        self, *, holding: Holding, revision: int, draft: Draft
+    ) -> Sequence[Shown]:
+        """As `record_then_open`, with source and date of each value.
+
+        What is shown is exactly what the entry names.
+        """
+        await self._record(holding, revision, draft, None)
+        grant = self._grant(holding, frozenset(draft.attributes), draft)
+        found = self._vault.records(grant, holding)
+        return [
+            Shown(attribute=name, record=found[name])
+            for name in draft.attributes
+            if name in found
+        ]
+
+    async def _record(
+        self,
+        holding: Holding,
+        revision: int,
+        draft: Draft,
+        store: Callable[[Connection], None] | None,
+    ) -> int:
         def unmoved(conn: Connection) -> None:
             if self._consents.revision(conn, holding.subject) != revision:
                 raise _FactsMovedError
@@ -241,13 +284,12 @@ class Gate:
             )
         except LedgerUnavailable:
             raise NoDecision(Cause.LEDGER) from None
-        values = self._open(holding, granted, draft) if granted else {}
-        return Recorded(index=appended[0].index, values=values)
+        return appended[0].index
 
-    def _open(
+    def _grant(
         self, holding: Holding, granted: frozenset[str], draft: Draft
-    ) -> Mapping[str, str]:
-        grant = ReadGrant(
+    ) -> ReadGrant:
+        return ReadGrant(
             tenant=self._tenant,
             subject=holding.subject,
             attributes=granted,
@@ -255,7 +297,6 @@ class Gate:
             decision=draft.decision,
             expires_at=draft.at + GRANT_SECONDS,
         )
-        return self._vault.read(grant, holding)
 
     def _disclosed(
         self, one: AttributeDecision, values: Mapping[str, str]

@@ -30,11 +30,11 @@ from consent import (
 )
 from policy.authority import Action, Caller, authorize
 from policy.errors import FactsChanged, PersonUnknown
-from policy.gate import Gate
+from policy.gate import Gate, Shown
 from policy.pdp import Cause, NoDecision, PolicyDecisionPoint
 from policy.reading import Reader
 from policy.restraints import RestraintKind, RestraintStore
-from vault import HeldValue, Holding, Vault
+from vault import Holding, Vault
 
 OWN_PURPOSE = "own-view"
 
@@ -87,7 +87,7 @@ class PersonDoor:
 
     async def own_view(
         self, caller: Caller, subject: UUID
-    ) -> Sequence[HeldValue]:
+    ) -> Sequence[Shown]:
         """Everything held about the person, each attribute once.
 
         Raises:
@@ -97,7 +97,7 @@ class PersonDoor:
         """
         await self._allow(caller, Action.OWN_VIEW, subject)
         holding = self._known(subject)
-        recorded = await self._gate.record_then_open(
+        return await self._gate.record_then_show(
             holding=holding,
             revision=self._revision(subject),
             draft=self._draft(
@@ -107,9 +107,7 @@ class PersonDoor:
                 attributes=tuple(sorted(holding.present)),
                 outcome="opened",
             ),
-            granted=holding.present,
         )
-        return self._vault.described(holding, recorded.values)
 
     async def answer(
         self, caller: Caller, subject: UUID, answer: Answer
@@ -119,7 +117,7 @@ class PersonDoor:
         Raises:
             NotPermitted: `caller` is somebody else.
             FactsChanged: the declaration or the notice is not what was
-                shown, or there is nothing to withdraw.
+                shown.
             ConsentError: the statement is not open to consent.
 
         """
@@ -132,6 +130,7 @@ class PersonDoor:
         )
         holding = self._known(subject)
         declaration = self._shown(answer)
+        given = answer.type is EventType.GIVEN
         event = ConsentEvent(
             id=self._gate.new_id(),
             subject=subject,
@@ -142,7 +141,7 @@ class PersonDoor:
             notice=answer.notice,
             language=answer.language,
             type=answer.type,
-            attributes=answer.attributes,
+            attributes=answer.attributes if given else (),
             at=self._clock(),
             expires_at=None,
             actor="self",
@@ -288,6 +287,9 @@ class PersonDoor:
             msg = f"{answer.service}/{answer.purpose} was declared anew"
             raise FactsChanged(msg)
         notice = render_notice(declaration, answer.language)
+        if answer.type is EventType.WITHDRAWN:
+            # Nothing need be read again before a withdrawal.
+            return declaration
         if notice.digest != answer.notice:
             msg = "the answer is to another notice than the one in force"
             raise FactsChanged(msg)

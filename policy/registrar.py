@@ -15,12 +15,12 @@ from consent import ConsentStore, Declaration, Draft, EntryKind, Ledger
 from policy.authority import Action, Caller, authorize
 from policy.decisions import Json
 from policy.errors import PersonUnknown
-from policy.gate import Gate
+from policy.gate import Gate, Shown
 from policy.pdp import PolicyDecisionPoint
 from policy.reading import Reader
 from policy.restraints import RestraintStore
-from policy.store import DecisionStore
-from vault import ErasureReport, HeldValue, Holding, Vault
+from policy.store import TAG, DecisionStore
+from vault import ErasureReport, Holding, NoteBox, Vault
 
 IMPORT_PURPOSE = "register-keeping"
 
@@ -49,6 +49,7 @@ class RegistrarDoor:
         pdp: PolicyDecisionPoint,
         reader: Reader,
         clock: Callable[[], int],
+        random: Callable[[int], bytes],
     ) -> None:
         self._engine = engine
         self._gate = gate
@@ -60,6 +61,7 @@ class RegistrarDoor:
         self._pdp = pdp
         self._read = reader
         self._clock = clock
+        self._random = random
 
     async def may_import(self, officer: Caller) -> None:
         """Ask once, before a long import, whether this officer may.
@@ -99,6 +101,7 @@ class RegistrarDoor:
         subjects = self._vault.enrol_many(len(people))
         names = sorted({name for person in people for name in person})
         with self._engine.begin() as conn:
+            self._ledger.lock(conn)
             self._vault.put_many(
                 conn, zip(subjects, people, strict=True), source=source
             )
@@ -144,6 +147,7 @@ class RegistrarDoor:
             detail={"source": source},
         )
         with self._engine.begin() as conn:
+            self._ledger.lock(conn)
             self._vault.put(conn, subject, values, source=source)
             self._consents.bump(conn, subject)
             return self._ledger.append(conn, [draft])[0].index
@@ -181,6 +185,7 @@ class RegistrarDoor:
             },
         )
         with self._engine.begin() as conn:
+            self._ledger.lock(conn)
             self._consents.register(conn, declaration)
             self._ledger.append(conn, [draft])
 
@@ -191,7 +196,7 @@ class RegistrarDoor:
         attributes: frozenset[str],
         *,
         justification: str,
-    ) -> Sequence[HeldValue]:
+    ) -> Sequence[Shown]:
         """Open a person's values for an officer who says why.
 
         Raises:
@@ -211,7 +216,7 @@ class RegistrarDoor:
         revision = await self._read(
             lambda conn: self._consents.revision(conn, subject)
         )
-        recorded = await self._gate.record_then_open(
+        return await self._gate.record_then_show(
             holding=holding,
             revision=revision,
             draft=self._draft(
@@ -225,9 +230,7 @@ class RegistrarDoor:
                     "justification": justification,
                 },
             ),
-            granted=granted,
         )
-        return self._vault.described(holding, recorded.values)
 
     async def erase(
         self,
@@ -257,8 +260,9 @@ class RegistrarDoor:
         )
         holding = self._known(subject)
         log_key = self._vault.log_key(holding)
-        tag = self._vault.tag(holding, "decision")
+        tag = NoteBox(log_key, random=self._random).tag(TAG)
         with self._engine.begin() as conn:
+            self._ledger.lock(conn)
             report = self._vault.erase(conn, subject)
             self._forget(conn, subject, log_key, tag)
             self._ledger.append(
@@ -271,7 +275,6 @@ class RegistrarDoor:
                     )
                 ],
             )
-        self._vault.recover()
         return report
 
     def _forget(

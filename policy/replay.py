@@ -7,6 +7,7 @@ difference is an incident, named by attribute. After erasure the answer is
 ``erased``, because the references are sealed with the person's key.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
@@ -20,7 +21,7 @@ from policy.pdp import PolicyDecisionPoint
 from policy.reading import Reader
 from policy.restraints import Restraints
 from policy.store import DecisionStore, StoredDecision, answer_document
-from vault import Holding, Vault
+from vault import Holding, NoteBox, Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +78,11 @@ class Replay:
 
         """
         holding = self._vault.holding(subject)
+        notes = NoteBox(self._vault.log_key(holding), random=os.urandom)
         stored = await self._read(
-            lambda conn: self._decisions.load(conn, decision, holding)
+            lambda conn: self._decisions.load(
+                conn, decision, holding, notes=notes
+            )
         )
         facts = self._reload(stored, holding)
         document = self._facts.input_document(

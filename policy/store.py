@@ -24,8 +24,9 @@ from policy.decisions import (
 from policy.errors import ReplayImpossible
 from policy.facts import Facts
 from policy.tables import DecisionRow
-from vault import Holding, Vault
+from vault import Holding, NoteBox
 
+TAG = "decision"
 _TABLE = DecisionRow.metadata.tables["policy_decision"]
 _INSERT = _TABLE.insert()
 _FIND = select(_TABLE).where(_TABLE.c.id == bindparam("decision"))
@@ -52,9 +53,8 @@ class StoredDecision:
 class DecisionStore:
     """Sealed decisions of one tenant."""
 
-    def __init__(self, *, tenant: str, vault: Vault) -> None:
+    def __init__(self, *, tenant: str) -> None:
         self._tenant = tenant
-        self._vault = vault
 
     def writer(
         self,
@@ -63,18 +63,18 @@ class DecisionStore:
         facts: Facts,
         decision: Decision,
         now: int,
+        *,
+        notes: NoteBox,
     ) -> Callable[[Connection], None]:
         """Seal a decision now; return what writes it in a transaction."""
         body = _encode(request, facts, decision, now)
         row = {
             "id": decision_id,
             "tenant": self._tenant,
-            "tag": self._vault.tag(facts.holding, "decision"),
+            "tag": notes.tag(TAG),
             "at": now,
             "revision": decision.revision,
-            "sealed": self._vault.seal(
-                facts.holding, f"decision/{decision_id}", body
-            ),
+            "sealed": notes.seal(f"decision/{decision_id}", body),
         }
 
         def write(conn: Connection) -> None:
@@ -83,7 +83,12 @@ class DecisionStore:
         return write
 
     def load(
-        self, conn: Connection, decision_id: UUID, holding: Holding
+        self,
+        conn: Connection,
+        decision_id: UUID,
+        holding: Holding,
+        *,
+        notes: NoteBox,
     ) -> StoredDecision:
         """Open one stored decision of the person of `holding`.
 
@@ -99,9 +104,7 @@ class DecisionStore:
         if row.sealed is None or not holding.known:
             msg = f"decision {decision_id}: erased"
             raise ReplayImpossible(msg)
-        body = self._vault.unseal(
-            holding, f"decision/{decision_id}", row.sealed
-        )
+        body = notes.unseal(f"decision/{decision_id}", row.sealed)
         return _decode(decision_id, row.revision, holding, body)
 
     def forget(self, conn: Connection, tag: bytes) -> None:

@@ -1,0 +1,160 @@
+"""`curtilage init` and `curtilage serve`."""
+
+import fcntl
+import os
+import secrets as tokens
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+import yaml
+
+from api.app import create_app
+from api.bootstrap import initialise
+from api.cli.context import Json, instance
+from api.cli.output import Output, speaks
+from api.logs import configure_logs
+from api.settings import CONFIG_NAME, Settings, read_settings
+
+GRACE_SECONDS = 20
+
+
+@speaks
+def init(
+    context: typer.Context,
+    tenant: Annotated[
+        str, typer.Option(help="Id of the public body.")
+    ] = "main",
+    origin: Annotated[
+        str,
+        typer.Option(
+            help="Name of the ledger: a URL without scheme, which "
+            "checkpoints will carry for ever."
+        ),
+    ] = "localhost/main/access-log",
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the passphrase of the keys. Made with a random "
+            "one if it does not exist. Keep it apart from the databases."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a new instance: folders, keys, secrets, databases.
+
+    Example: curtilage --home /srv/curtilage init --tenant northbank
+    """
+    out = Output(as_json=as_json)
+    home = instance(context).home or Path("var/instance")
+    settings = create_instance(
+        home,
+        tenant=tenant,
+        origin=origin,
+        passphrase_file=passphrase_file or home / "passphrase",
+    )
+    out.result(
+        {
+            "home": str(home),
+            "tenant": settings.tenant,
+            "origin": settings.origin,
+            "passphrase_file": str(settings.passphrase_file),
+        },
+        f"An instance stands in {home}.\n"
+        f"Its keys open with {settings.passphrase_file}: move that file to "
+        "another place, and back it up apart.\n"
+        "Next: curtilage declaration register FILE; curtilage service add.",
+    )
+
+
+def create_instance(
+    home: Path,
+    *,
+    tenant: str,
+    origin: str,
+    passphrase_file: Path,
+    **more: object,
+) -> Settings:
+    """Lay a new instance down and write its settings file.
+
+    Raises:
+        FileExistsError: there is one already; it is left alone.
+
+    """
+    config = home / CONFIG_NAME
+    if config.exists():
+        msg = f"{config} exists: this is an instance already"
+        raise FileExistsError(msg)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not passphrase_file.exists():
+        descriptor = os.open(
+            passphrase_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600
+        )
+        with os.fdopen(descriptor, "w") as file:
+            file.write(tokens.token_urlsafe(32) + "\n")
+    written = {
+        "tenant": tenant,
+        "origin": origin,
+        "passphrase_file": str(passphrase_file.resolve()),
+        **more,
+    }
+    settings = read_settings(home, **written)
+    initialise(settings)
+    config.write_text(yaml.safe_dump(written), "utf-8")
+    config.chmod(0o600)
+    return settings
+
+
+@speaks
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to bind.")] = "",
+    port: Annotated[int, typer.Option(help="Port to bind.")] = 0,
+) -> None:
+    """Serve HTTP until SIGTERM, which drains the commit queue first.
+
+    Example: curtilage --home /srv/curtilage serve --port 8420
+    """
+    chosen = instance(context)
+    settings = chosen.settings()
+    configure_logs(settings.log_level)
+    with only_server(settings), chosen.platform() as platform:
+        run_server(
+            create_app(platform),
+            host=host or settings.host,
+            port=port or settings.port,
+        )
+
+
+def run_server(app: object, *, host: str, port: int) -> None:
+    """Run uvicorn in this process, without its access log."""
+    uvicorn.run(
+        app,  # type: ignore[arg-type] # any ASGI application
+        host=host,
+        port=port,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+@contextmanager
+def only_server(settings: Settings) -> Iterator[None]:
+    """Refuse a second server on the same embedded files.
+
+    Raises:
+        RuntimeError: another `serve` holds the instance.
+
+    """
+    path = settings.home / "serve.lock"
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            msg = f"another `curtilage serve` runs on {settings.home}"
+            raise OSError(msg) from None
+        yield

@@ -1,0 +1,99 @@
+"""`curtilage ledger` and `curtilage receipt`: evidence, checked."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.context import Json, instance
+from api.cli.output import Output, speaks
+from consent import read_public_key, verify_proof_file, verify_receipt
+
+
+def ledger_commands() -> typer.Typer:
+    """The ledger group."""
+    group = typer.Typer(
+        help="The tamper-evident ledger of every use.", no_args_is_help=True
+    )
+    group.command("verify")(verify)
+    group.command("checkpoint")(checkpoint)
+    group.command("proof-verify")(proof_verify)
+    return group
+
+
+def receipt_commands() -> typer.Typer:
+    """The receipt group."""
+    group = typer.Typer(
+        help="Consent receipts, verified offline.", no_args_is_help=True
+    )
+    group.command("verify")(receipt_verify)
+    return group
+
+
+@speaks
+def verify(context: typer.Context, as_json: Json = False) -> None:
+    """Recompute every leaf and every root; name the first that is wrong.
+
+    Example: curtilage ledger verify
+    """
+    out = Output(as_json=as_json)
+    with instance(context).platform() as platform:
+        size = platform.ledger.size()
+        with out.progress("Verifying the ledger", size) as advance:
+            seen = 0
+
+            def progress(done: int, _total: int) -> None:
+                nonlocal seen
+                advance(done - seen)
+                seen = done
+
+            found = platform.ledger.verify(progress)
+    out.result(
+        {"entries": found.size, "root": found.root.hex(), "verified": True},
+        f"{found.size} entries verified; root {found.root.hex()}",
+    )
+
+
+@speaks
+def checkpoint(context: typer.Context, as_json: Json = False) -> None:
+    """Print a signed checkpoint over everything committed."""
+    with instance(context).platform() as platform:
+        note = platform.ledger.checkpoint()
+        key = platform.ledger_vkey
+    Output(as_json=as_json).result({"checkpoint": note, "key": key}, note)
+
+
+@speaks
+def proof_verify(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    key: Annotated[
+        str, typer.Option(help="The ledger's verifier key (vkey).")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Verify a disclosure proof with the ledger's public key alone."""
+    found = verify_proof_file(file.read_text("utf-8"), key)
+    Output(as_json=as_json).result(
+        {"verified": True, **found}, f"{file}: verified, {found}"
+    )
+
+
+@speaks
+def receipt_verify(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    key: Annotated[
+        Path,
+        typer.Option(
+            exists=True, help="Public key of the body's receipts (PEM)."
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Verify a consent receipt with a public key alone.
+
+    Example: curtilage receipt verify receipt.jws --key receipts.pem
+    """
+    found = verify_receipt(
+        file.read_text("utf-8").strip(), read_public_key(key.read_bytes())
+    )
+    Output(as_json=as_json).result({"verified": True, "receipt": found})

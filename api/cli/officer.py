@@ -1,0 +1,124 @@
+"""`curtilage officer`: look at a person, audit the ledger, erase."""
+
+import asyncio
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from api.cli.context import Actor, Json, instance, officer
+from api.cli.output import Output, speaks
+
+Subject = Annotated[UUID, typer.Argument(help="Id of the person.")]
+Because = Annotated[
+    str,
+    typer.Option(
+        "--because", help="Justification; the person will see it."
+    ),
+]
+
+
+def officer_commands() -> typer.Typer:
+    """The group."""
+    group = typer.Typer(
+        help="Acts of officers; each leaves an entry.", no_args_is_help=True
+    )
+    group.command("view")(view)
+    group.command("audit")(audit)
+    group.command("erase")(erase)
+    return group
+
+
+@speaks
+def view(
+    context: typer.Context,
+    subject: Subject,
+    attributes: Annotated[
+        list[str], typer.Option("--attribute", help="What to open.")
+    ],
+    because: Because,
+    actor: Actor = "",
+    as_json: Json = False,
+) -> None:
+    """Open attributes of a person, for a stated reason.
+
+    Example: curtilage officer view ID --attribute user.bdate --because "..."
+    """
+
+    async def look() -> list[tuple[object, ...]]:
+        async with platform.running():
+            values = await platform.registrar.officer_view(
+                officer(actor, "compliance"),
+                subject,
+                frozenset(attributes),
+                justification=because,
+            )
+        return [(one.attribute, one.value, one.source) for one in values]
+
+    with instance(context).platform() as platform:
+        rows = asyncio.run(look())
+    Output(as_json=as_json).table(
+        "values", ("attribute", "value", "source"), rows
+    )
+
+
+@speaks
+def audit(
+    context: typer.Context,
+    service: Annotated[str, typer.Option(help="Only this service.")] = "",
+    purpose: Annotated[str, typer.Option(help="Only this purpose.")] = "",
+    after: Annotated[
+        int, typer.Option(help="Only entries above this index.")
+    ] = -1,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    as_json: Json = False,
+) -> None:
+    """List ledger entries as the officer may see them: no person in them."""
+    with instance(context).platform() as platform:
+        entries = platform.ledger.audit_entries(
+            service=service or None,
+            purpose=purpose or None,
+            after=after,
+            limit=limit,
+        )
+    rows = [
+        (
+            one.index,
+            one.service,
+            one.purpose,
+            one.body.kind.value if one.body else "erased",
+            one.body.outcome if one.body else "",
+            ", ".join(one.body.attributes) if one.body else "",
+        )
+        for one in entries
+    ]
+    Output(as_json=as_json).table(
+        "entries",
+        ("index", "service", "purpose", "kind", "outcome", "attributes"),
+        rows,
+    )
+
+
+@speaks
+def erase(
+    context: typer.Context,
+    subject: Subject,
+    because: Because,
+    proposer: Annotated[
+        str, typer.Option(help="Who asked; somebody else than --as.")
+    ],
+    actor: Actor = "",
+    as_json: Json = False,
+) -> None:
+    """Destroy a person's key and everything under it. There is no undo."""
+    out = Output(as_json=as_json)
+    with instance(context).platform() as platform:
+        report = asyncio.run(
+            platform.registrar.erase(
+                officer(actor, "compliance"),
+                subject,
+                proposer=proposer,
+                justification=because,
+            )
+        )
+    out.result({"subject": str(subject), "values": report.values})

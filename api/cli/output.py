@@ -1,0 +1,140 @@
+"""How commands speak: tables for people, JSON for machines, one error line.
+
+Under ``--json`` a command prints exactly one JSON document on standard
+output. Errors go to standard error with what, where and what to do, and the
+exit code is 2 for wrong use or input and 1 for everything else. No command
+prints a stack trace unless ``CURTILAGE_TRACEBACK`` is set.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+P = ParamSpec("P")
+R = TypeVar("R")
+# Exceptions of ours and of the system whose message is fit to be shown.
+_SHOWN = (OSError, ValueError)
+
+
+class Output:
+    """One command's voice."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._console = Console(highlight=False)
+        self._progress = Console(stderr=True)
+
+    def result(self, document: Mapping[str, Any], human: str = "") -> None:
+        """Print a result: the document as JSON, or the human text."""
+        if self.as_json:
+            typer.echo(json.dumps(document, ensure_ascii=False))
+        else:
+            self._console.print(human or _lines(document), markup=False)
+
+    def table(
+        self,
+        name: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[object]],
+    ) -> None:
+        """Print rows: as a list of objects under `name`, or as a table."""
+        if self.as_json:
+            found = [dict(zip(columns, row, strict=True)) for row in rows]
+            typer.echo(
+                json.dumps({name: found}, ensure_ascii=False, default=str)
+            )
+            return
+        table = Table(*columns)
+        for row in rows:
+            table.add_row(*(str(cell) for cell in row))
+        self._console.print(table)
+
+    def say(self, text: str) -> None:
+        """A line for people only."""
+        if not self.as_json:
+            self._console.print(text, markup=False)
+
+    @contextmanager
+    def progress(
+        self, label: str, total: int | None
+    ) -> Iterator[Callable[[int], None]]:
+        """Show a bar on standard error; yields what advances it."""
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._progress,
+            disable=self.as_json,
+            transient=False,
+        ) as bar:
+            task = bar.add_task(label, total=total)
+            yield lambda steps: bar.advance(task, steps)
+
+
+def speaks(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn every exception of a command into one line and an exit code."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except (typer.Exit, typer.Abort, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            if os.environ.get("CURTILAGE_TRACEBACK"):
+                raise
+            sys.stderr.write(f"curtilage: {_sentence(error)}\n")
+            raise typer.Exit(_code(error)) from None
+
+    return wrapped
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        places = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'settings'}: {one['msg']}"
+            for one in error.errors(include_input=False, include_url=False)
+        )
+        return f"settings are wrong: {places}"
+    if _ours(error) or isinstance(error, _SHOWN):
+        return f"{error}"
+    return (
+        f"{type(error).__name__} (unexpected; set CURTILAGE_TRACEBACK=1 "
+        "to see where)"
+    )
+
+
+def _ours(error: Exception) -> bool:
+    return type(error).__module__.partition(".")[0] in {
+        "vault",
+        "consent",
+        "anonymize",
+        "policy",
+        "services",
+        "api",
+    }
+
+
+def _code(error: Exception) -> int:
+    return 2 if isinstance(error, (ValueError, ValidationError)) else 1
+
+
+def _lines(document: Mapping[str, Any]) -> str:
+    return "\n".join(f"{key}: {value}" for key, value in document.items())

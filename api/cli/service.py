@@ -1,0 +1,65 @@
+"""`curtilage service`: credentials, one for each (service, purpose)."""
+
+from typing import Annotated
+
+import typer
+
+from api.cli.context import Json, instance
+from api.cli.output import Output, speaks
+
+
+def service_commands() -> typer.Typer:
+    """The group."""
+    group = typer.Typer(
+        help="Credentials of services: one for each purpose.",
+        no_args_is_help=True,
+    )
+    group.command("add")(add)
+    group.command("revoke")(revoke)
+    return group
+
+
+@speaks
+def add(
+    context: typer.Context,
+    service: Annotated[str, typer.Argument(help="Id of the service.")],
+    purpose: Annotated[str, typer.Argument(help="Id of the purpose.")],
+    assurance: Annotated[
+        int, typer.Option(help="Assurance level of the credential.")
+    ] = 1,
+    as_json: Json = False,
+) -> None:
+    """Make a credential and show its secret, this once.
+
+    Example: curtilage service add moving-house address-change
+    """
+    out = Output(as_json=as_json)
+    with instance(context).platform() as platform:
+        declared = platform.consents.declaration(service, purpose)
+        if declared is None:
+            msg = (
+                f"{service}/{purpose} is not declared; run "
+                "`curtilage declaration register FILE` first"
+            )
+            raise ValueError(msg)
+        with platform.data.begin() as conn:
+            client_id, secret = platform.registry.issue(
+                conn, service=service, purpose=purpose, assurance=assurance
+            )
+    out.result({"client_id": client_id, "client_secret": secret})
+
+
+@speaks
+def revoke(
+    context: typer.Context,
+    client_id: Annotated[str, typer.Argument(help="Id of the credential.")],
+    as_json: Json = False,
+) -> None:
+    """End a credential; its tokens stop working at once."""
+    out = Output(as_json=as_json)
+    with (
+        instance(context).platform() as platform,
+        platform.data.begin() as conn,
+    ):
+        platform.registry.revoke(conn, client_id)
+    out.result({"client_id": client_id, "revoked": True})

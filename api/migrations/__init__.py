@@ -1,0 +1,62 @@
+"""Schema migrations, from revision 1 on: one chain for each database.
+
+`upgrade` brings a database to the newest revision in one transaction; it is
+run by ``curtilage init`` and at every start. A test holds the newest
+revision equal to the tables that the packages declare, on SQLite and on
+PostgreSQL.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, MetaData
+
+import consent
+import policy
+import vault
+
+
+class Chain(StrEnum):
+    """Which database a chain of revisions is for."""
+
+    DATA = "data"
+    KEYS = "keys"
+
+
+def metadata(chain: Chain) -> list[MetaData]:
+    """The tables that the packages declare for a database."""
+    if chain is Chain.KEYS:
+        return [vault.KEYS_METADATA]
+    return [
+        vault.DATA_METADATA,
+        consent.METADATA,
+        consent.LEDGER_METADATA,
+        policy.METADATA,
+    ]
+
+
+def upgrade(engine: Engine, chain: Chain, revision: str = "head") -> None:
+    """Bring a database up to `revision`, all of it or nothing."""
+    with engine.begin() as connection:
+        config = _config(chain)
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def downgrade(engine: Engine, chain: Chain, revision: str) -> None:
+    """Take a database back to `revision`; ``base`` empties it."""
+    with engine.begin() as connection:
+        config = _config(chain)
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+
+def _config(chain: Chain) -> Config:
+    config = Config()
+    config.set_main_option(
+        "script_location", str(Path(__file__).parent / chain.value)
+    )
+    config.set_main_option("path_separator", "os")
+    return config

@@ -1,0 +1,11 @@
+"""Alembic's entry for the data database: the caller brings the connection."""
+
+from alembic import context
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    transactional_ddl=True,
+    version_table="data_revision",
+)
+context.run_migrations()
