@@ -1,0 +1,39 @@
+"""The profile: the built-ins that the embedded engine has, by family.
+
+Each passes OPA's own conformance cases. None reads a clock, a network, an
+environment or randomness. What is not here is refused by name when a plan is
+loaded; nothing is implemented approximately.
+
+Every function takes plain Rego values (`policy.engine.values`), returns one
+or undefined, and raises `BuiltinFailed` for operands that it refuses.
+"""
+
+from collections.abc import Callable, Mapping
+
+from policy.engine.builtins.aggregates import AGGREGATES
+from policy.engine.builtins.arithmetic import ARITHMETIC
+from policy.engine.builtins.composites import COLLECTIONS
+from policy.engine.builtins.encoding import ENCODING
+from policy.engine.builtins.kinds import TYPES
+from policy.engine.builtins.regex import REGEX
+from policy.engine.builtins.strings import STRINGS
+from policy.engine.values import Value
+
+__all__ = ["PROFILE"]
+
+
+def _print(_parts: Value) -> Value:
+    """Print nothing: a policy's remarks may hold what no log may."""
+    return None
+
+
+PROFILE: Mapping[str, Callable[..., Value]] = {
+    **AGGREGATES,
+    **ARITHMETIC,
+    **COLLECTIONS,
+    **ENCODING,
+    **REGEX,
+    **STRINGS,
+    **TYPES,
+    "internal.print": _print,
+}

@@ -1,0 +1,125 @@
+"""Comparisons, aggregates and membership."""
+
+from collections.abc import Callable, Mapping
+
+from policy.engine import numbers as n
+from policy.engine.builtins.operands import collection, numbers
+from policy.engine.errors import BuiltinFailed
+from policy.engine.values import (
+    Set,
+    Value,
+    compare,
+    equal,
+    key,
+    lookup,
+    ordered,
+)
+
+
+def _gt(a: Value, b: Value) -> Value:
+    return compare(a, b) > 0
+
+
+def _gte(a: Value, b: Value) -> Value:
+    return compare(a, b) >= 0
+
+
+def _lt(a: Value, b: Value) -> Value:
+    return compare(a, b) < 0
+
+
+def _lte(a: Value, b: Value) -> Value:
+    return compare(a, b) <= 0
+
+
+def _neq(a: Value, b: Value) -> Value:
+    return not equal(a, b)
+
+
+def _count(a: Value) -> Value:
+    if type(a) in (list, dict, Set, str):
+        return len(a)
+    msg = "operand 1 must be array, object, set or string"
+    raise BuiltinFailed(msg)
+
+
+def _sum(a: Value) -> Value:
+    return n.total(numbers(a, 1))
+
+
+def _product(a: Value) -> Value:
+    return n.product(numbers(a, 1))
+
+
+def _max(a: Value) -> Value:
+    found = collection(a, 1)
+    if not found:
+        return ...
+    best = found[0]
+    for value in found:
+        if compare(best, value) <= 0:
+            best = value
+    return best
+
+
+def _min(a: Value) -> Value:
+    found = collection(a, 1)
+    if not found:
+        return ...
+    best = found[0]
+    for value in found:
+        if compare(best, value) > 0:
+            best = value
+    return best
+
+
+def _sort(a: Value) -> Value:
+    return ordered(collection(a, 1))
+
+
+def _all(a: Value) -> Value:
+    return all(value is True for value in collection(a, 1))
+
+
+def _any(a: Value) -> Value:
+    return any(value is True for value in collection(a, 1))
+
+
+def member(value: Value, source: Value) -> Value:
+    """Whether a value is among the elements or values of a collection."""
+    kind = type(source)
+    if kind is Set:
+        return key(value) in source
+    if kind is dict:
+        return any(equal(value, v) for v in source.values())
+    if kind is list:
+        if type(value) is str:
+            return value in source
+        return any(equal(value, v) for v in source)
+    return False
+
+
+def member_at(wanted: Value, value: Value, source: Value) -> Value:
+    """Whether a collection has a value at a key."""
+    found = lookup(source, wanted)
+    return found is not ... and equal(value, found)
+
+
+AGGREGATES: Mapping[str, Callable[..., Value]] = {
+    "equal": equal,
+    "neq": _neq,
+    "gt": _gt,
+    "gte": _gte,
+    "lt": _lt,
+    "lte": _lte,
+    "count": _count,
+    "sum": _sum,
+    "product": _product,
+    "max": _max,
+    "min": _min,
+    "sort": _sort,
+    "all": _all,
+    "any": _any,
+    "internal.member_2": member,
+    "internal.member_3": member_at,
+}

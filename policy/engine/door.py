@@ -1,0 +1,193 @@
+"""The engine's door: plain JSON within limits, in and out.
+
+What comes in is checked and not copied: exact types only (no subclass, no
+integer as a key), every string well-formed, every number exact in all that
+read it, nothing deeper or larger than the limits. What goes out is made anew,
+so that a caller can never change what the engine shares.
+
+Stricter than JSON and OPA: lone surrogates, NaN and infinities, integers of
+more than 100 digits and floats from 2**53 on are refused.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from policy.engine.errors import BudgetExceeded, DocumentRefused
+from policy.engine.numbers import MAX_FLOAT, SpelledFloat, integer
+from policy.engine.spelling import json_key
+from policy.engine.values import Set, Value, elements, ordered_keys
+
+_MAX_INTEGER = 10**100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How large a document may be."""
+
+    depth: int = 64
+    """Levels of arrays and objects."""
+
+    nodes: int = 100_000
+    """Values in all."""
+
+    text: int = 4_000_000
+    """Characters of all strings and keys together."""
+
+
+class _Admission:
+    """Counts one document on its way in."""
+
+    __slots__ = ("nodes", "text")
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.nodes = bounds.nodes
+        self.text = bounds.text
+
+    def string(self, value: str) -> None:
+        self.text -= len(value)
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                msg = "a string has a lone surrogate"
+                raise DocumentRefused(msg) from None
+
+    def value(self, value: Any, depth: int) -> None:  # noqa: ANN401 - checked here
+        kind = type(value)
+        if kind is str:
+            self.string(value)
+        elif kind is dict:
+            self.container(len(value), depth)
+            for name, inner in value.items():
+                if type(name) is not str:
+                    msg = "an object has a key that is not a string"
+                    raise DocumentRefused(msg)
+                if type(inner) is str and inner.isascii() and name.isascii():
+                    self.text -= len(name) + len(inner)
+                else:
+                    self.string(name)
+                    self.value(inner, depth - 1)
+        elif kind is list:
+            self.container(len(value), depth)
+            for inner in value:
+                self.value(inner, depth - 1)
+        elif kind is int:
+            if not -_MAX_INTEGER < value < _MAX_INTEGER:
+                msg = "an integer is beyond the limit"
+                raise DocumentRefused(msg)
+        elif kind is float:
+            # NaN fails every comparison, so it fails this one.
+            if not -MAX_FLOAT < value < MAX_FLOAT:
+                msg = "a float is not finite or beyond 2**53"
+                raise DocumentRefused(msg)
+        elif kind is not bool and value is not None:
+            msg = "a value is not JSON"
+            raise DocumentRefused(msg)
+
+    def container(self, size: int, depth: int) -> None:
+        if depth <= 0:
+            msg = "a document is nested too deeply"
+            raise DocumentRefused(msg)
+        self.nodes -= size
+        if self.nodes < 0 or self.text < 0:
+            msg = "a document is too large"
+            raise DocumentRefused(msg)
+
+
+def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked here
+    """Check a document on its way in.
+
+    Args:
+        document: what should be plain JSON; it is not copied, and must not
+            be changed while it is used.
+        bounds: how large it may be.
+
+    Returns:
+        The same document.
+
+    Raises:
+        DocumentRefused: it is not JSON, or not within the limits.
+    """
+    admission = _Admission(bounds)
+    admission.value(document, bounds.depth)
+    if admission.text < 0:
+        msg = "a document is too large"
+        raise DocumentRefused(msg)
+    return document
+
+
+class _Emission:
+    """Counts one result on its way out."""
+
+    __slots__ = ("nodes", "text")
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.nodes = bounds.nodes
+        self.text = bounds.text
+
+    def value(self, value: Value, depth: int) -> Any:  # noqa: ANN401 - JSON
+        kind = type(value)
+        if kind is str:
+            self.text -= len(value)
+            return value
+        if kind is bool or value is None or kind is int:
+            return value
+        if kind in (dict, list, Set):
+            self.container(len(value), depth)
+            if kind is list:
+                return [self.value(inner, depth - 1) for inner in value]
+            if kind is Set:
+                inside = elements(value)
+                return [self.value(inner, depth - 1) for inner in inside]
+            return self.fields(value, depth - 1)
+        return _number(value)
+
+    def fields(self, value: Value, depth: int) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for stored in ordered_keys(value):
+            name = json_key(stored)
+            if name in result:
+                msg = "two keys of an object have one JSON text"
+                raise BudgetExceeded(msg)
+            self.text -= len(name)
+            result[name] = self.value(value[stored], depth)
+        return result
+
+    def container(self, size: int, depth: int) -> None:
+        self.nodes -= size
+        if depth <= 0 or self.nodes < 0 or self.text < 0:
+            msg = "the result is beyond the limits"
+            raise BudgetExceeded(msg)
+
+
+def _number(value: float | Decimal) -> int | float:
+    if type(value) is SpelledFloat:
+        return float(value)
+    if isinstance(value, float):
+        return value
+    whole = integer(value)
+    # Beyond what a float can show, the nearest float is what JSON readers
+    # in general would make of it.
+    return float(value) if whole is None else whole
+
+
+def release(result: Value, bounds: Bounds) -> Any:  # noqa: ANN401 - JSON
+    """Make plain JSON of a result: sets as arrays in Rego's order.
+
+    Args:
+        result: a value of the engine.
+        bounds: how large it may be.
+
+    Returns:
+        JSON that shares nothing with the engine.
+
+    Raises:
+        BudgetExceeded: it is beyond the limits, or two keys collide.
+    """
+    emission = _Emission(bounds)
+    made = emission.value(result, bounds.depth)
+    if emission.text < 0:
+        msg = "the result is beyond the limits"
+        raise BudgetExceeded(msg)
+    return made

@@ -1,0 +1,154 @@
+"""A plan made runnable, and one evaluation of it.
+
+`Machine` holds the compiled functions and nothing of any request; it is
+shared by all threads. What an evaluation needs beside the input and data
+travels in its `Frame`.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from policy.engine import runtime
+from policy.engine.builtins import PROFILE
+from policy.engine.errors import (
+    BudgetExceeded,
+    BuiltinFailed,
+    EvaluationError,
+    PlanInvalid,
+)
+from policy.engine.plan import read_plan
+from policy.engine.runtime import Budget, Frame
+from policy.engine.translate import Module
+from policy.engine.values import Set, Value, key, lookup, lookup_base, same
+
+_SUPPORT: Mapping[str, Any] = {
+    "BuiltinFailed": BuiltinFailed,
+    "MISSING": (KeyError, TypeError, IndexError),
+    "Set": Set,
+    "conflict": runtime.conflict,
+    "dynamic": runtime.dynamic,
+    "insert_once": runtime.insert_once,
+    "items": runtime.items,
+    "key": key,
+    "length": runtime.length,
+    "lookup": lookup,
+    "lookup_base": lookup_base,
+    "merge": runtime.merge,
+    "ordered_values": runtime.ordered_values,
+    "same": same,
+    "union": runtime.union,
+    "upsert": runtime.upsert,
+    "values": runtime.values,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one evaluation may use."""
+
+    steps: int = 2_000_000
+    """Turns of loops and calls of functions."""
+
+    seconds: float = 1.0
+    """Time from its start, in seconds."""
+
+
+class Machine:
+    """The functions of one plan.
+
+    Args:
+        document: the parsed `plan.json`.
+        strict: whether a built-in's error ends the evaluation, rather than
+            being undefined as an OPA server has it.
+        clock: a monotonic clock in seconds, for the deadline.
+
+    Raises:
+        PlanInvalid: the plan is malformed or beyond what the engine has.
+    """
+
+    def __init__(
+        self,
+        document: Any,  # noqa: ANN401 - JSON, checked by the reader
+        *,
+        strict: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        plan = read_plan(document, PROFILE)
+        module = Module(plan, strict=strict)
+        self.source = module.source()
+        space: dict[str, Any] = {
+            **_SUPPORT,
+            **module.constants,
+            "__builtins__": {
+                "type": type,
+                "len": len,
+                "dict": dict,
+                "list": list,
+                "str": str,
+                "int": int,
+            },
+        }
+        space.update(
+            (short, PROFILE[name]) for name, short in module.builtins.items()
+        )
+        try:
+            code = compile(self.source, "<plan>", "exec")
+        except (SyntaxError, RecursionError, MemoryError) as error:
+            msg = "plan: too large or too deeply nested to translate"
+            raise PlanInvalid(msg) from error
+        exec(code, space)  # noqa: S102 - our own source; constants via repr
+        space["DYNAMIC"] = {
+            function.path: space[module.names[name]]
+            for name, function in plan.functions.items()
+            if function.path and len(function.params) == 2
+        }
+        self._entrypoints: Mapping[str, Callable[..., list[Value]]] = {
+            name: space[f"p{i}"] for i, name in enumerate(plan.entrypoints)
+        }
+        self._clock = clock
+
+    @property
+    def entrypoints(self) -> frozenset[str]:
+        """The paths that can be asked."""
+        return frozenset(self._entrypoints)
+
+    def results(
+        self, entrypoint: str, document: Value, data: Value, limits: Limits
+    ) -> list[Value]:
+        """The result set of an entrypoint: each an object of bindings.
+
+        Args:
+            entrypoint: one of `entrypoints`.
+            document: the input, or `...` for none.
+            data: the base documents.
+            limits: the budget.
+
+        Returns:
+            The results; none where the query is undefined.
+
+        Raises:
+            KeyError: there is no such entrypoint.
+            EvaluationError: the policy failed or went over its budget.
+        """
+        run = self._entrypoints[entrypoint]
+        frame = Frame()
+        frame.budget = Budget(
+            steps=limits.steps,
+            deadline=self._clock() + limits.seconds,
+            clock=self._clock,
+        )
+        try:
+            return run(document, data, frame)
+        except RecursionError:
+            msg = "the evaluation nested too deeply"
+            raise BudgetExceeded(msg) from None
+        except MemoryError:
+            msg = "the evaluation ran out of memory"
+            raise BudgetExceeded(msg) from None
+        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+            # Nothing in a checked plan leads here; if something does, there
+            # is no answer, and no detail of it in a message.
+            msg = "the evaluation failed inside the engine"
+            raise EvaluationError(msg) from error

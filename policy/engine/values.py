@@ -1,0 +1,222 @@
+"""Rego's values as plain Python values, and what Rego says of them.
+
+Null, booleans, numbers, strings, arrays and objects are what `json` gives:
+None, bool, int or float (see `numbers`), str, list, dict. Undefined is the
+literal `...`, which costs the interpreter no look-up. A set is a `Set`: a
+dict from the *key* of each element to the element.
+
+A key stands for a value in a hash table: strings, numbers and null stand for
+themselves; a boolean, array, object or set is a tagged tuple, so that `true`
+is not 1 while 1.0 is. Keys of objects are stored in that form too; `unkey`
+undoes it. Values are never changed once another value can see them.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from decimal import Decimal
+from functools import cmp_to_key
+from types import EllipsisType
+from typing import Any
+
+from policy.engine.numbers import Real, SpelledFloat, compare_numbers, spelling
+
+Value = Any
+"""None, bool, int, float, Decimal, str, list, dict or `Set`."""
+
+UNDEFINED: EllipsisType = ...
+
+_SCALARS = frozenset({str, int, float, SpelledFloat, type(None)})
+_NUMBERS = frozenset({int, float, SpelledFloat, Real})
+
+
+class Set(dict[Hashable, Value]):
+    """A Rego set: each element under its key."""
+
+    __slots__ = ()
+
+
+_ORDER: Mapping[type, int] = {
+    type(None): 0,
+    bool: 1,
+    int: 2,
+    float: 2,
+    SpelledFloat: 2,
+    Real: 2,
+    str: 3,
+    list: 4,
+    dict: 5,
+    Set: 6,
+}
+
+_NAMES = ("null", "boolean", "number", "string", "array", "object", "set")
+
+
+def type_name(value: Value) -> str:
+    """The name of a value's Rego type."""
+    return _NAMES[_ORDER[type(value)]]
+
+
+def is_number(value: Value) -> bool:
+    """Whether a value is a Rego number."""
+    return type(value) in _NUMBERS
+
+
+def key(value: Value) -> Hashable:
+    """What stands for a value in a hash table."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return value  # type: ignore[no-any-return] # scalars hash as they are
+    if kind is bool:
+        return ("b", value)
+    if kind is Real:
+        whole = value == value.to_integral_value()
+        return int(value) if whole else ("n", format(value.normalize(), "e"))
+    if kind is list:
+        return ("l", *map(key, value))
+    if kind is dict:
+        return ("o", frozenset((k, key(v)) for k, v in value.items()))
+    return ("s", frozenset(value))
+
+
+def unkey(stored: Hashable) -> Value:
+    """The value that a key stands for."""
+    if type(stored) is not tuple:
+        return stored
+    tag, *rest = stored
+    if tag == "b":
+        return rest[0]
+    if tag == "n":
+        real = Real(rest[0])
+        real.text = rest[0]
+        return real
+    if tag == "l":
+        return [unkey(k) for k in rest]
+    if tag == "o":
+        return {k: unkey(v) for k, v in rest[0]}
+    return Set((k, unkey(k)) for k in rest[0])
+
+
+def make_set(elements: Iterable[Value]) -> Set:
+    """A set of the elements."""
+    return Set((key(element), element) for element in elements)
+
+
+def same(a: Value, b: Value) -> bool:
+    """Rego equality of two values that Python finds equal.
+
+    Python takes True for 1, and an object for a set; this does not. It is
+    only asked where `a == b` already holds, and then finds the difference.
+    """
+    kind = type(a)
+    if kind is str or a is b:
+        return True
+    if _ORDER[kind] != _ORDER[type(b)]:
+        return False
+    if kind is list:
+        return all(map(same, a, b))
+    if kind is dict:
+        return all(same(v, b[k]) for k, v in a.items())
+    if isinstance(a, Decimal) or isinstance(b, Decimal):
+        return compare_numbers(a, b) == 0
+    return True  # equal scalars of one type; sets are equal by their keys
+
+
+def equal(a: Value, b: Value) -> bool:
+    """Rego equality of any two values."""
+    return bool(a == b) and same(a, b)
+
+
+def compare(a: Value, b: Value) -> int:
+    """Rego's order of any two values: negative, zero or positive."""
+    rank, other = _ORDER[type(a)], _ORDER[type(b)]
+    if rank != other:
+        return rank - other
+    if rank == 2:
+        return compare_numbers(a, b)
+    if rank in (1, 3):
+        return (a > b) - (a < b)
+    if rank == 0:
+        return 0
+    if rank == 4:
+        return _compare_lists(a, b)
+    if rank == 5:
+        return _compare_objects(a, b)
+    return _compare_lists(elements(a), elements(b))
+
+
+def _compare_lists(a: list[Value], b: list[Value]) -> int:
+    for x, y in zip(a, b, strict=False):
+        order = compare(x, y)
+        if order:
+            return order
+    return len(a) - len(b)
+
+
+def _compare_objects(a: dict[Hashable, Value], b: dict[Hashable, Value]) -> int:
+    for (j, v), (k, w) in zip(pairs(a), pairs(b), strict=False):
+        order = compare(j, k) or compare(v, w)
+        if order:
+            return order
+    return len(a) - len(b)
+
+
+_sort_key: Callable[[Value], Any] = cmp_to_key(compare)
+
+
+def ordered(values: Iterable[Value]) -> list[Value]:
+    """The values in Rego's order."""
+    listed = list(values)
+    kinds = set(map(type, listed))
+    if kinds <= {str} or kinds <= {int, float}:
+        listed.sort()
+    else:
+        listed.sort(key=_sort_key)
+    return listed
+
+
+def elements(items: Set) -> list[Value]:
+    """The elements of a set, in order."""
+    return ordered(items.values())
+
+
+def pairs(items: dict[Hashable, Value]) -> list[tuple[Value, Value]]:
+    """The keys and values of an object, in order of the keys."""
+    names = ordered_keys(items)
+    return [(unkey(k), items[k]) for k in names]
+
+
+def ordered_keys(items: dict[Hashable, Value]) -> list[Hashable]:
+    """The stored keys of an object, in Rego's order of what they stand for."""
+    kinds = set(map(type, items))
+    if kinds <= {str} or kinds <= {int, float}:
+        return sorted(items)  # type: ignore[type-var] # one type of scalar
+    return sorted(items, key=lambda k: _sort_key(unkey(k)))
+
+
+def lookup(source: Value, wanted: Value) -> Value:
+    """One step of a reference: a field, an index, an element of a set."""
+    kind = type(source)
+    if kind is dict:
+        if type(wanted) is str:
+            return source.get(wanted, ...)
+        return source.get(key(wanted), ...)
+    if kind is list:
+        if type(wanted) is not int:
+            if type(wanted) not in _NUMBERS or wanted != int(wanted):
+                return ...
+            wanted = int(wanted)
+        return source[wanted] if 0 <= wanted < len(source) else ...
+    if kind is Set:
+        return source.get(key(wanted), ...)
+    return ...
+
+
+def lookup_base(source: Value, wanted: Value) -> Value:
+    """One step of a reference into `data`.
+
+    The names of base documents are strings; a number finds the name that it
+    is written as.
+    """
+    found = lookup(source, wanted)
+    if found is ... and type(source) is dict and is_number(wanted):
+        return source.get(spelling(wanted), ...)
+    return found
