@@ -43,6 +43,8 @@ from consent.errors import (
 )
 from consent.explanations import explain
 from consent.matching import Verdict, match
+from consent.notices import Notice, render_notice
+from consent.people import StoredPreferences
 from consent.preferences import (
     NO_RULE,
     Behavior,
@@ -52,6 +54,7 @@ from consent.preferences import (
     read_preferences,
 )
 from consent.presets import DEFAULT_PRESET, PRESETS, preset_title
+from consent.records import ConsentEvent, ConsentState, carried, states
 from consent.statements import (
     UNNAMED,
     DataItem,
@@ -59,6 +62,8 @@ from consent.statements import (
     StatementPurpose,
     Tuple,
 )
+from consent.store import ConsentStore
+from consent.tables import ConsentTable
 from consent.vocabulary import (
     RECIPIENT_ORDER,
     REQUIRED_ORDER,
@@ -88,7 +93,11 @@ __all__ = [
     "Behavior",
     "Category",
     "ConsentError",
+    "ConsentEvent",
     "ConsentNotAsked",
+    "ConsentState",
+    "ConsentStore",
+    "ConsentTable",
     "Controller",
     "DataItem",
     "Declaration",
@@ -99,6 +108,7 @@ __all__ = [
     "Language",
     "LedgerError",
     "LegalBasis",
+    "Notice",
     "NoticeError",
     "NoticeUnavailable",
     "Preferences",
@@ -114,12 +124,14 @@ __all__ = [
     "Rule",
     "Statement",
     "StatementPurpose",
+    "StoredPreferences",
     "Tuple",
     "UnknownDeclaration",
     "UnknownNotice",
     "Verdict",
     "at_most",
     "beyond",
+    "carried",
     "categories_of",
     "covers",
     "explain",
@@ -128,5 +140,7 @@ __all__ = [
     "match",
     "preset_title",
     "read_preferences",
+    "render_notice",
+    "states",
     "widening",
 ]

@@ -1,0 +1,256 @@
+"""The declarations of one tenant, in the database and in memory.
+
+Every process keeps the declarations in memory, with the facts that decisions
+read already built. A row counts the changes; each look at the declarations
+reads that row first, so no process ever answers with a version that another
+one has replaced.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Engine,
+    bindparam,
+    delete,
+    insert,
+    select,
+    text,
+)
+from sqlmodel import col
+
+from consent.declaration_json import read_declaration, write_declaration
+from consent.declarations import Declaration
+from consent.errors import DeclarationFrozen, UnknownNotice
+from consent.notices import Notice, notice_digest, render_notice
+from consent.prepared import PreparedSelect
+from consent.tables import DeclarationRow, EventRow, NoticeRow, RegistryRow
+from consent.vocabulary import Language
+
+_TENANT: BindParameter[str] = bindparam("tenant")
+_REVISION = select(col(RegistryRow.revision)).where(
+    col(RegistryRow.tenant) == _TENANT
+)
+_ALL = select(col(DeclarationRow.digest), col(DeclarationRow.text)).where(
+    col(DeclarationRow.tenant) == _TENANT
+)
+_SAME_VERSION = select(col(DeclarationRow.digest)).where(
+    col(DeclarationRow.tenant) == _TENANT,
+    col(DeclarationRow.service) == bindparam("service"),
+    col(DeclarationRow.purpose) == bindparam("purpose"),
+    col(DeclarationRow.version) == bindparam("version"),
+)
+_TEXT = select(col(DeclarationRow.text)).where(
+    col(DeclarationRow.tenant) == _TENANT,
+    col(DeclarationRow.digest) == bindparam("digest"),
+)
+_ANSWERED = (
+    select(col(EventRow.id))
+    .where(
+        col(EventRow.tenant) == _TENANT,
+        col(EventRow.declaration) == bindparam("declaration"),
+    )
+    .limit(1)
+)
+_NOTICE = select(
+    col(NoticeRow.text), col(NoticeRow.declaration), col(NoticeRow.language)
+).where(
+    col(NoticeRow.tenant) == _TENANT,
+    col(NoticeRow.digest) == bindparam("digest"),
+)
+_COUNT = text(
+    "INSERT INTO consent_registry (tenant, revision) VALUES (:tenant, 1)"
+    " ON CONFLICT (tenant) DO UPDATE"
+    " SET revision = consent_registry.revision + 1"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    revision: int
+    by_digest: Mapping[str, Declaration]
+    live: Mapping[tuple[str, str], Declaration]
+
+
+_NOTHING_KNOWN = _Known(revision=-1, by_digest={}, live={})
+
+
+class DeclarationRegistry:
+    """The declarations and notices of one tenant.
+
+    Args:
+        engine: the data database.
+        tenant: whose declarations.
+    """
+
+    def __init__(self, engine: Engine, tenant: str) -> None:
+        self._engine = engine
+        self._tenant = tenant
+        self._revision = PreparedSelect(engine, _REVISION)
+        self._notice = PreparedSelect(engine, _NOTICE)
+        self._text = PreparedSelect(engine, _TEXT)
+        # Replaced as a whole, never changed: readers need no lock.
+        self._known = _NOTHING_KNOWN
+
+    def register(self, conn: Connection, declaration: Declaration) -> None:
+        """Add a version, or replace it as long as nobody answered it.
+
+        The notices of every language that it has texts for are stored too.
+
+        Args:
+            conn: the caller's transaction.
+            declaration: the version.
+
+        Raises:
+            DeclarationFrozen: somebody answered another text of it.
+        """
+        # Counting first takes the row's lock: registrations queue up here.
+        conn.execute(_COUNT, {"tenant": self._tenant})
+        standing = conn.execute(
+            _SAME_VERSION,
+            {
+                "tenant": self._tenant,
+                "service": declaration.service,
+                "purpose": declaration.purpose,
+                "version": declaration.version,
+            },
+        ).scalar()
+        if standing == declaration.digest:
+            return
+        if standing is not None:
+            self._remove(conn, standing)
+        conn.execute(
+            insert(DeclarationRow).values(
+                tenant=self._tenant,
+                digest=declaration.digest,
+                service=declaration.service,
+                purpose=declaration.purpose,
+                version=declaration.version,
+                text=write_declaration(declaration),
+            )
+        )
+        for language in Language:
+            if (
+                language in declaration.title
+                and language in declaration.purpose_text
+            ):
+                self._store(conn, declaration, language)
+
+    def _remove(self, conn: Connection, digest: str) -> None:
+        answered = conn.execute(
+            _ANSWERED, {"tenant": self._tenant, "declaration": digest}
+        ).first()
+        if answered is not None:
+            msg = (
+                f"declaration {digest} was answered and stays as it is;"
+                " register the change under a new version"
+            )
+            raise DeclarationFrozen(msg)
+        for table, column in (
+            (NoticeRow, col(NoticeRow.declaration)),
+            (DeclarationRow, col(DeclarationRow.digest)),
+        ):
+            conn.execute(
+                delete(table).where(
+                    col(table.tenant) == self._tenant, column == digest
+                )
+            )
+
+    def _store(
+        self, conn: Connection, declaration: Declaration, language: str
+    ) -> None:
+        notice = render_notice(declaration, language)
+        conn.execute(
+            insert(NoticeRow).values(
+                tenant=self._tenant,
+                digest=notice.digest,
+                declaration=declaration.digest,
+                language=language,
+                text=notice.text,
+            )
+        )
+
+    def live(self, service: str, purpose: str) -> Declaration | None:
+        """Return the version in force: the highest one, or None."""
+        return self._current().live.get((service, purpose))
+
+    def by_digest(
+        self, digest: str, conn: Connection | None = None
+    ) -> Declaration | None:
+        """Return the version that has a digest, or None.
+
+        Args:
+            digest: 64 hexadecimal digits.
+            conn: a transaction, to see what it has not yet committed.
+        """
+        if conn is None:
+            return self._current().by_digest.get(digest)
+        rows = self._text.rows(
+            {"tenant": self._tenant, "digest": digest}, conn
+        )
+        if not rows:
+            return None
+        # What a digest names does not change, so memory will do.
+        known = self._known.by_digest.get(digest)
+        return known or self._read(digest, rows[0][0])
+
+    def all(self) -> tuple[Declaration, ...]:
+        """Return every version, by service, purpose and version."""
+        found = self._current().by_digest.values()
+        return tuple(
+            sorted(found, key=lambda d: (d.service, d.purpose, d.version))
+        )
+
+    def notice(
+        self, digest: str, conn: Connection | None = None
+    ) -> tuple[Notice, str]:
+        """Return a stored notice and the digest of its declaration.
+
+        Args:
+            digest: SHA-256 of the notice's text.
+            conn: a transaction, to see what it has not yet committed.
+
+        Raises:
+            UnknownNotice: no such text is stored, or it was changed.
+        """
+        rows = self._notice.rows(
+            {"tenant": self._tenant, "digest": digest}, conn
+        )
+        for body, declaration, language in rows:
+            if notice_digest(body) == digest:
+                notice = Notice(text=body, digest=digest, language=language)
+                return notice, declaration
+        msg = f"no notice {digest} is stored"
+        raise UnknownNotice(msg)
+
+    def _current(self) -> _Known:
+        rows = self._revision.rows({"tenant": self._tenant})
+        revision = rows[0][0] if rows else 0
+        known = self._known
+        if known.revision == revision:
+            return known
+        return self._load(revision)
+
+    def _load(self, revision: int) -> _Known:
+        # Read after the revision: what is newer is loaded once too often.
+        with self._engine.connect().execution_options(read_only=True) as conn:
+            rows = conn.execute(_ALL, {"tenant": self._tenant}).all()
+        before = self._known.by_digest
+        found = {
+            digest: before.get(digest) or self._read(digest, body)
+            for digest, body in rows
+        }
+        live: dict[tuple[str, str], Declaration] = {}
+        for one in sorted(found.values(), key=lambda d: d.version):
+            live[one.service, one.purpose] = one
+        self._known = _Known(revision=revision, by_digest=found, live=live)
+        return self._known
+
+    def _read(self, digest: str, body: str) -> Declaration:
+        declaration = read_declaration(body, where=f"declaration {digest}")
+        if declaration.digest != digest:
+            msg = f"declaration {digest} has the text of another"
+            raise DeclarationFrozen(msg)
+        return declaration

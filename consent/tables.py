@@ -1,0 +1,118 @@
+"""The tables of declarations, notices, answers and preferences.
+
+Every key begins with the tenant, so no query crosses tenants. An answer's
+key is (person, service, purpose, the person's fact revision at the time):
+one range of one index holds what a decision reads, in the order in which it
+was said. The foreign key from an answer to its declaration is what makes a
+declaration immutable once answered, whatever the code above does.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+from sqlmodel import Field, SQLModel
+
+
+class ConsentTable(SQLModel):
+    """Base of the tables, with their own metadata."""
+
+    metadata = MetaData()
+
+
+class DeclarationRow(ConsentTable, table=True):
+    """One version of a declaration, as canonical JSON."""
+
+    __tablename__ = "consent_declaration"
+    __table_args__ = (
+        UniqueConstraint("tenant", "service", "purpose", "version"),
+    )
+
+    tenant: str = Field(primary_key=True, max_length=64)
+    digest: str = Field(primary_key=True, max_length=64)
+    service: str = Field(max_length=64)
+    purpose: str = Field(max_length=64)
+    version: int
+    text: str = Field(sa_type=Text)
+
+
+class RegistryRow(ConsentTable, table=True):
+    """Counts the changes of a tenant's declarations."""
+
+    __tablename__ = "consent_registry"
+
+    tenant: str = Field(primary_key=True, max_length=64)
+    revision: int = Field(sa_type=BigInteger)
+
+
+class NoticeRow(ConsentTable, table=True):
+    """The exact text of a notice, under its own hash."""
+
+    __tablename__ = "consent_notice"
+
+    tenant: str = Field(primary_key=True, max_length=64)
+    digest: str = Field(primary_key=True, max_length=64)
+    declaration: str = Field(max_length=64)
+    language: str = Field(max_length=16)
+    text: str = Field(sa_type=Text)
+
+
+class EventRow(ConsentTable, table=True):
+    """One answer; never updated, deleted only when its person is erased."""
+
+    __tablename__ = "consent_event"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant", "declaration"],
+            ["consent_declaration.tenant", "consent_declaration.digest"],
+        ),
+        Index("consent_event_declaration", "tenant", "declaration"),
+        {"sqlite_with_rowid": False},
+    )
+
+    tenant: str = Field(primary_key=True, max_length=64)
+    subject: UUID = Field(primary_key=True, sa_type=Uuid)
+    service: str = Field(primary_key=True, max_length=64)
+    purpose: str = Field(primary_key=True, max_length=64)
+    revision: int = Field(primary_key=True, sa_type=BigInteger)
+    id: UUID = Field(sa_type=Uuid, unique=True)
+    statement: str = Field(max_length=64)
+    declaration: str = Field(max_length=64)
+    notice: str = Field(max_length=64)
+    language: str = Field(max_length=16)
+    type: str = Field(max_length=16)
+    attributes: str = Field(sa_type=Text)
+    at: int = Field(sa_type=BigInteger)
+    expires_at: int | None = Field(default=None, sa_type=BigInteger)
+    actor: str = Field(max_length=128)
+    channel: str = Field(max_length=64)
+
+
+class RevisionRow(ConsentTable, table=True):
+    """Counts the facts about a person that a decision may rest on."""
+
+    __tablename__ = "consent_revision"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    tenant: str = Field(primary_key=True, max_length=64)
+    subject: UUID = Field(primary_key=True, sa_type=Uuid)
+    revision: int = Field(sa_type=BigInteger)
+
+
+class PreferencesRow(ConsentTable, table=True):
+    """One version of a person's rules, as canonical JSON."""
+
+    __tablename__ = "consent_preferences"
+
+    tenant: str = Field(primary_key=True, max_length=64)
+    subject: UUID = Field(primary_key=True, sa_type=Uuid)
+    version: int = Field(primary_key=True)
+    at: int = Field(sa_type=BigInteger)
+    text: str = Field(sa_type=Text)
