@@ -95,9 +95,13 @@ class FactSource:
             request.service, request.purpose
         )
         events = self._consents.events(
-            subject, request.service, request.purpose, until=now
+            subject,
+            request.service,
+            request.purpose,
+            until=now,
+            conn=conn,
         )
-        stored = self._consents.preferences(subject)
+        stored = self._consents.preferences(subject, conn)
         return Facts(
             holding=holding,
             revision=revision,
@@ -119,7 +123,7 @@ class FactSource:
         """
         if declaration is None:
             return ()
-        key = (stored.digest, declaration.digest)
+        key = (stored.preferences.digest, declaration.digest)
         found = self._matched.get(key)
         if found is None:
             if len(self._matched) >= _VERDICTS_KEPT:

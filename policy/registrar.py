@@ -11,7 +11,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from consent import ConsentStore, Declaration, Draft, EntryKind, Ledger
+from consent import (
+    ConsentEvent,
+    ConsentStore,
+    Declaration,
+    Draft,
+    EntryKind,
+    Ledger,
+    Preferences,
+)
 from policy.authority import Action, Caller, authorize
 from policy.decisions import Json
 from policy.errors import PersonUnknown
@@ -31,6 +39,20 @@ class Admitted:
 
     subjects: tuple[UUID, ...]
     index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What one person wrote on paper: answers, and standing preferences."""
+
+    subject: UUID
+    answers: tuple[ConsentEvent, ...] = ()
+    preferences: Preferences | None = None
+
+    @property
+    def entries(self) -> int:
+        """How many ledger entries the form makes."""
+        return len(self.answers) + (self.preferences is not None)
 
 
 class RegistrarDoor:
@@ -117,6 +139,77 @@ class RegistrarDoor:
                 ],
             )
         return Admitted(subjects=tuple(subjects), index=appended[0].index)
+
+    def enter_forms_now(self, forms: Sequence[Form]) -> int:
+        """Enter answers that people gave on paper, after `may_import`.
+
+        Returns:
+            How many entries were written: one for each answer, and each
+            is about its person, who sees it.
+
+        Raises:
+            ConsentError: an answer cannot be evidence; nothing is entered.
+
+        """
+        now = self._clock()
+        with self._engine.begin() as conn, self._ledger.batch(conn) as batch:
+            for form in forms:
+                batch.add(self._enter(conn, form, now))
+        return sum(form.entries for form in forms)
+
+    def _enter(self, conn: Connection, form: Form, now: int) -> list[Draft]:
+        holding = self._known(form.subject)
+        log_key = self._vault.log_key(holding)
+        drafts = []
+        if form.preferences is not None:
+            self._consents.set_preferences(
+                conn, form.subject, form.preferences, now
+            )
+            drafts.append(
+                self._form_draft(
+                    EntryKind.PREFERENCE, form, log_key, now, outcome="set"
+                )
+            )
+        for event in form.answers:
+            self._consents.record(conn, event)
+            drafts.append(
+                self._form_draft(
+                    EntryKind.CONSENT,
+                    form,
+                    log_key,
+                    now,
+                    service=event.service,
+                    purpose=event.purpose,
+                    attributes=event.attributes,
+                    outcome=event.type.value,
+                )
+            )
+        return drafts
+
+    def _form_draft(
+        self,
+        kind: EntryKind,
+        form: Form,
+        log_key: bytes,
+        now: int,
+        *,
+        service: str = "registrar",
+        purpose: str = IMPORT_PURPOSE,
+        attributes: tuple[str, ...] = (),
+        outcome: str,
+    ) -> Draft:
+        return Draft(
+            kind=kind,
+            subject=form.subject,
+            log_key=log_key,
+            service=service,
+            purpose=purpose,
+            attributes=attributes,
+            outcome=outcome,
+            at=now,
+            decision=self._gate.new_id(),
+            detail={"channel": "paper"},
+        )
 
     async def correct(
         self,

@@ -76,11 +76,11 @@ def import_file(
             )
     out.result(
         {
-            "imported": report.imported,
+            "imported": report.accepted,
             "rejected": report.rejected,
             "rejects": str(target) if report.rejected else None,
         },
-        f"{report.imported} people imported, {report.rejected} rows "
+        f"{report.accepted} people imported, {report.rejected} rows "
         "rejected"
         + (f"; see {target}" if report.rejected else ""),
     )

@@ -1,0 +1,1 @@
+"""The demo: synthetic people, seven services, and the story they tell."""
