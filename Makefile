@@ -37,6 +37,7 @@ export GOCACHE := $(CURDIR)/.tools/cache/go-build
 export PIP_NO_CACHE_DIR := 1
 endif
 
+LIMIT = $(if $(MINUTES),--minutes $(MINUTES))
 COMPILE = $(UV) pip compile --quiet --universal --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
@@ -98,11 +99,11 @@ format: $(READY)  ## format Python and Rego, and mend what lint can mend
 	@$(RUN) -m ruff format --quiet .
 	@$(RUN) -m tests.suite --write policies
 
-bench: assets  ## measure, and write var/bench/*.json; FULL=1 for all sizes
-	@$(RUN) -m tests.bench $(if $(FULL),--full)
+bench: assets  ## measure, into var/bench/*.json; FULL=1 all sizes, MINUTES=n a limit
+	@$(RUN) -m tests.bench $(if $(FULL),--full) $(LIMIT)
 
 soak: assets  ## run the platform under load for long
-	@$(RUN) -m tests.bench --soak
+	@$(RUN) -m tests.bench --soak $(if $(FULL),--full) $(LIMIT)
 
 wheel: assets  ## build the wheel, with policies, pages and assets in it
 	@$(UV) build --quiet --wheel --offline --no-build-isolation \
