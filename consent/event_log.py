@@ -4,7 +4,6 @@ One person's answers to one service and purpose are one range of the primary
 key, so a read costs what it returns, however much else a person answered.
 """
 
-import json
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +19,6 @@ _TABLE = EventRow.metadata.tables["consent_event"]
 # In the order in which `_event` takes them apart.
 _COLUMNS = (
     "id",
-    "subject",
     "service",
     "purpose",
     "statement",
@@ -48,6 +46,7 @@ _OF_PURPOSE = _ALL.where(
     _TABLE.c.at <= bindparam("until"),
 )
 _END_OF_TIME = 2**62
+_TYPES = {kind.value: kind for kind in EventType}
 
 
 class EventLog:
@@ -75,10 +74,13 @@ class EventLog:
         """
         values = {name: getattr(event, name) for name in _COLUMNS}
         values["type"] = event.type.value
-        values["attributes"] = json.dumps(event.attributes)
+        values["attributes"] = " ".join(event.attributes)
         conn.execute(
             insert(EventRow).values(
-                tenant=self._tenant, revision=revision, **values
+                tenant=self._tenant,
+                subject=event.subject,
+                revision=revision,
+                **values,
             )
         )
 
@@ -102,12 +104,12 @@ class EventLog:
             },
             conn,
         )
-        return [_event(row) for row in rows]
+        return [_event(subject, row) for row in rows]
 
     def all(self, subject: UUID) -> list[ConsentEvent]:
         """Return one person's whole log, in order."""
         rows = self._all.rows({"tenant": self._tenant, "subject": subject})
-        return [_event(row) for row in rows]
+        return [_event(subject, row) for row in rows]
 
     def forget(self, conn: Connection, subject: UUID) -> None:
         """Delete an erased person's log."""
@@ -119,10 +121,20 @@ class EventLog:
         )
 
 
-def _event(row: tuple[Any, ...]) -> ConsentEvent:
-    named = dict(zip(_COLUMNS, row, strict=True))
-    named["id"] = as_uuid(named["id"])
-    named["subject"] = as_uuid(named["subject"])
-    named["type"] = EventType(named["type"])
-    named["attributes"] = tuple(json.loads(named["attributes"]))
-    return ConsentEvent(**named)
+def _event(subject: UUID, row: tuple[Any, ...]) -> ConsentEvent:
+    return ConsentEvent(
+        id=as_uuid(row[0]),
+        subject=subject,
+        service=row[1],
+        purpose=row[2],
+        statement=row[3],
+        declaration=row[4],
+        notice=row[5],
+        language=row[6],
+        type=_TYPES[row[7]],
+        attributes=tuple(row[8].split()),
+        at=row[9],
+        expires_at=row[10],
+        actor=row[11],
+        channel=row[12],
+    )

@@ -2,8 +2,9 @@
 
 A notice is a pure function of a declaration and a language, and is named by
 the SHA-256 of its UTF-8 bytes. An answer names that hash, so it can always
-be shown what was agreed to. The layout below is therefore part of the
-evidence: a change gives new notices and leaves the stored ones as they are.
+be shown what was agreed to. It ends with the declaration's digest, so no two
+declarations share one. The layout below is therefore part of the evidence: a
+change gives new notices and leaves the stored ones as they are.
 
 It says who asks, why, what is essential and what is optional, who gets it,
 how long it is kept, what the answer changes and how to take it back (GDPR 7
@@ -58,6 +59,10 @@ _FORMS = {
     "no_effect": (
         "a refusal changes nothing else for you.",
         "拒绝不会对您产生其他影响。",
+    ),
+    "reference": (
+        "Declaration {name}, version {version}: {digest}",
+        "声明 {name}，第{version}版：{digest}",
     ),
     "anonymous": (
         "The data is made anonymous when it is collected.",
@@ -151,6 +156,11 @@ def _lines(declaration: Declaration, language: str) -> Iterator[str]:
         yield from _statement_lines(statement, language)
     yield ""
     yield withdrawal_method(language)
+    yield _FORMS["reference"][which].format(
+        name=f"{declaration.service}/{declaration.purpose}",
+        version=declaration.version,
+        digest=declaration.digest,
+    )
 
 
 def _statement_lines(statement: Statement, language: str) -> Iterator[str]:

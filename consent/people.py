@@ -42,11 +42,14 @@ _RULES = select(col(PreferencesRow.version), col(PreferencesRow.text)).where(
     col(PreferencesRow.tenant) == bindparam("tenant"),
     col(PreferencesRow.subject) == bindparam("subject"),
 )
-_LATEST_RULES = _RULES.order_by(col(PreferencesRow.version).desc()).limit(1)
 _RULES_AT = _RULES.where(col(PreferencesRow.version) == bindparam("version"))
 _LAST_VERSION = select(func.max(col(PreferencesRow.version))).where(
     col(PreferencesRow.tenant) == bindparam("tenant"),
     col(PreferencesRow.subject) == bindparam("subject"),
+)
+_LATEST_RULES = _RULES.where(
+    col(PreferencesRow.version)
+    == _LAST_VERSION.correlate(None).scalar_subquery()
 )
 _PARSED = 256
 
