@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from consent import ledger_statements as statements
 from consent.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from consent.compact_range import CompactRange
 from consent.errors import (
@@ -21,6 +20,7 @@ from consent.errors import (
     UnknownEntry,
 )
 from consent.ledger_keys import LedgerKeys
+from consent.ledger_statements import LedgerStatements
 from consent.merkle import EMPTY_ROOT, consistency_proof, verify_consistency
 from consent.signed_notes import NoteSigner, VerifierKey
 from consent.tree import StoredTree
@@ -49,6 +49,7 @@ class CheckpointStore:
     Args:
         origin: The ledger.
         keys: Its keys, for the seal over each row.
+        sql: Its statements.
         signers: Who signs, the ledger's own key first.
         trusted: Keys by which stored checkpoints are believed.
         clock: POSIX seconds, now.
@@ -59,12 +60,14 @@ class CheckpointStore:
         *,
         origin: str,
         keys: LedgerKeys,
+        sql: LedgerStatements,
         signers: Sequence[NoteSigner],
         trusted: Sequence[VerifierKey],
         clock: Callable[[], int],
     ) -> None:
         self._origin = origin
         self._keys = keys
+        self._sql = sql
         self._signers = tuple(signers)
         self._trusted = tuple(trusted)
         self._clock = clock
@@ -86,7 +89,7 @@ class CheckpointStore:
         """
         last, root = self.last(conn), edge.root()
         if last is not None:
-            _demand_continuation(conn, last, edge.size, root)
+            self._demand_continuation(conn, last, edge.size, root)
             if last.size == edge.size:
                 return last.note
         checkpoint = Checkpoint(origin=self._origin, size=edge.size, root=root)
@@ -98,7 +101,7 @@ class CheckpointStore:
             size=edge.size, root=root, note=note, at=at
         )
         conn.execute(
-            statements.ADD_CHECKPOINT,
+            self._sql.add_checkpoint,
             {
                 "size": edge.size,
                 "root": root,
@@ -117,7 +120,7 @@ class CheckpointStore:
 
     def last(self, conn: Connection) -> StoredCheckpoint | None:
         """Read the checkpoint of the largest size, if any."""
-        row = conn.execute(statements.LAST_CHECKPOINT).one_or_none()
+        row = conn.execute(self._sql.last_checkpoint).one_or_none()
         return None if row is None else self._checked(row)
 
     def of_size(self, conn: Connection, size: int) -> StoredCheckpoint:
@@ -135,7 +138,7 @@ class CheckpointStore:
 
         """
         where = {"of_size": size}
-        row = conn.execute(statements.CHECKPOINT_OF, where).one_or_none()
+        row = conn.execute(self._sql.checkpoint_of, where).one_or_none()
         if row is None:
             msg = f"no checkpoint of {size} entries was signed"
             raise UnknownEntry(msg)
@@ -156,7 +159,7 @@ class CheckpointStore:
 
         """
         where = {"after": after, "most": limit}
-        rows = conn.execute(statements.CHECKPOINTS, where)
+        rows = conn.execute(self._sql.checkpoints, where)
         return [self._checked(row) for row in rows]
 
     def _checked(self, row: Row[*tuple[Any, ...]]) -> StoredCheckpoint:
@@ -178,31 +181,30 @@ class CheckpointStore:
             raise LedgerInconsistent(index=None, what=what)
         return stored
 
-
-def _demand_continuation(
-    conn: Connection, last: StoredCheckpoint, size: int, root: bytes
-) -> None:
-    if last.size > size:
-        raise LedgerInconsistent(
-            index=size,
-            what=f"entries of the checkpoint of {last.size} are missing",
-        )
-    if not last.size:
-        if last.root != EMPTY_ROOT:
-            raise LedgerInconsistent(index=None, what="checkpoint of 0")
-        return
-    try:
-        verify_consistency(
-            old=last.size,
-            new=size,
-            proof=consistency_proof(
-                last.size, size, StoredTree(conn, size).subtree
-            ),
-            old_root=last.root,
-            new_root=root,
-        )
-    except ProofInvalid:
-        raise LedgerInconsistent(
-            index=None,
-            what=f"tree does not continue the checkpoint of {last.size}",
-        ) from None
+    def _demand_continuation(
+        self, conn: Connection, last: StoredCheckpoint, size: int, root: bytes
+    ) -> None:
+        if last.size > size:
+            raise LedgerInconsistent(
+                index=size,
+                what=f"entries of the checkpoint of {last.size} are missing",
+            )
+        if not last.size:
+            if last.root != EMPTY_ROOT:
+                raise LedgerInconsistent(index=None, what="checkpoint of 0")
+            return
+        try:
+            verify_consistency(
+                old=last.size,
+                new=size,
+                proof=consistency_proof(
+                    last.size, size, StoredTree(conn, self._sql, size).subtree
+                ),
+                old_root=last.root,
+                new_root=root,
+            )
+        except ProofInvalid:
+            raise LedgerInconsistent(
+                index=None,
+                what=f"tree does not continue the checkpoint of {last.size}",
+            ) from None

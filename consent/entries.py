@@ -27,6 +27,9 @@ AUDIT_DOMAIN = b"curtilage/ledger/1/audit\x00"
 # Of a draft that concerns nobody: it says that there is no subject part.
 NOBODY_BODY = b'{"v":1}'
 _text = json.JSONEncoder(ensure_ascii=False).encode
+_plain_json = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":")
+).encode
 
 
 class EntryKind(StrEnum):
@@ -195,14 +198,29 @@ def audit_body(draft: Draft, *, mark: str) -> bytes:
 
 
 def _detail(draft: Draft) -> str:
-    if not draft.detail:
+    detail = draft.detail
+    if not detail:
         return "{}"
+    # The usual detail (words, or lists of words, by ASCII name) has the same
+    # form from the C encoder, at a tenth of the cost.
+    if all(map(_is_word, detail)) and all(map(_is_words, detail.values())):
+        return _plain_json(detail)
     try:
-        return canonical(draft.detail).decode()
+        return canonical(detail).decode()
     except ValueError:
         # The cause could quote the value that has no JSON form.
         msg = "the detail of a draft is not JSON"
         raise DraftInvalid(msg) from None
+
+
+def _is_word(value: object) -> bool:
+    return type(value) is str and value.isascii()
+
+
+def _is_words(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_word, value))
+    return _is_word(value)
 
 
 def _encoded(text: str) -> bytes:

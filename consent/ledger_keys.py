@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 TAG_BYTES = 16
 MARK_BYTES = 16
 SEAL_BYTES = 16
+SECONDS_A_DAY = 86_400
 _ENTRY_SEAL = struct.Struct(">5sqqiiiiii")
 
 
@@ -87,15 +88,17 @@ class LedgerKeys:
         self._origin = origin.encode()
         self._audit_key = audit_key
         self._mark_key = mark_key
+        self._own_info = self._info(b"own")
         self._row_key = self._expand(audit_key, b"row")
-        # One day and one month at a time; a tuple is replaced whole, so
-        # that two threads never see a key beside another day.
+        # Of the last day asked for; a tuple is replaced whole, so that two
+        # threads never see a key beside another day.
         self._day: tuple[int, AESGCM] = (-1, self._day_cipher(-1))
-        self._month: tuple[bytes, bytes] = (b"", b"")
+        self._month_of: tuple[int, bytes] = (-1, b"")
 
     def person(self, log_key: bytes) -> PersonKeys:
         """Derive a person's cipher and tag from their log key."""
-        keys = self._expand(log_key, b"own", length=32 + TAG_BYTES)
+        hkdf = HKDFExpand(SHA256(), 32 + TAG_BYTES, self._own_info)
+        keys = hkdf.derive(log_key)
         return PersonKeys(keys[32:], AESGCM(keys[:32]))
 
     def audit(self, day: int) -> AESGCM:
@@ -126,11 +129,12 @@ class LedgerKeys:
             unlinkable across months.
 
         """
-        month = datetime.fromtimestamp(at, UTC).strftime("%Y-%m").encode()
-        known, key = self._month
-        if known != month:
-            key = self._expand(self._mark_key, b"mark", month)
-            self._month = (month, key)
+        day = at // SECONDS_A_DAY
+        known, key = self._month_of
+        if known != day:
+            month = datetime.fromtimestamp(at, UTC).strftime("%Y-%m")
+            key = self._expand(self._mark_key, b"mark", month.encode())
+            self._month_of = (day, key)
         return hmac.digest(key, subject.bytes, "sha256")[:MARK_BYTES].hex()
 
     def seal_entry(self, row: EntryFields) -> bytes:
@@ -186,8 +190,8 @@ class LedgerKeys:
         name = day.to_bytes(8, "big", signed=True)
         return AESGCM(self._expand(self._audit_key, b"audit", name))
 
-    def _expand(
-        self, key: bytes, use: bytes, name: bytes = b"", length: int = 32
-    ) -> bytes:
-        info = field_list(b"curtilage/ledger/1", self._origin, use, name)
-        return HKDFExpand(SHA256(), length, info).derive(key)
+    def _expand(self, key: bytes, use: bytes, name: bytes = b"") -> bytes:
+        return HKDFExpand(SHA256(), 32, self._info(use, name)).derive(key)
+
+    def _info(self, use: bytes, name: bytes = b"") -> bytes:
+        return field_list(b"curtilage/ledger/1", self._origin, use, name)

@@ -1,17 +1,20 @@
-"""The ledger's SQL, built once: portable between SQLite and PostgreSQL.
+"""The ledger's SQL: portable between SQLite and PostgreSQL, built once.
 
-What runs once an entry is written in the driver's own placeholders and goes
-to the driver as tuples; the rest is SQLAlchemy Core.
+One database may hold several ledgers; each statement here is about one of
+them. What runs once an entry is written in the driver's own placeholders and
+goes to the driver as tuples; the rest is SQLAlchemy Core.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Dialect,
     Select,
+    Subquery,
     Table,
     bindparam,
     func,
@@ -37,212 +40,250 @@ def _table(model: type[SQLModel]) -> Table:
     return table
 
 
-ENTRY = _table(EntryRow)
-HEAD = _table(HeadRow)
-PERSON = _table(PersonRow)
-TILE = _table(TileRow)
-CHECKPOINT = _table(CheckpointRow)
-
-READ_HEAD = select(HEAD.c.origin, HEAD.c.size, HEAD.c.nodes).where(
-    HEAD.c.id == 1
-)
-LOCK_HEAD = READ_HEAD.with_for_update()
-FIRST_HEAD = text(
-    "INSERT INTO ledger_head (id, origin, size, nodes)"
-    " VALUES (1, :origin, 0, :nodes) ON CONFLICT (id) DO NOTHING"
-)
-MOVE_HEAD = (
-    update(HEAD)
-    .where(HEAD.c.id == 1)
-    .values(size=bindparam("to"), nodes=bindparam("edge"))
-)
-READ_LEAVES = (
-    select(ENTRY.c.leaf)
-    .where(ENTRY.c.idx >= bindparam("begin"), ENTRY.c.idx < bindparam("end"))
-    .order_by(ENTRY.c.idx)
-)
-READ_ENTRIES = (
-    select(ENTRY)
-    .where(ENTRY.c.idx >= bindparam("begin"), ENTRY.c.idx < bindparam("end"))
-    .order_by(ENTRY.c.idx)
-)
-READ_ENTRY = select(ENTRY).where(ENTRY.c.idx == bindparam("at_index"))
-READ_TILE = select(TILE.c.hashes).where(
-    TILE.c.level == bindparam("at_level"),
-    TILE.c.number == bindparam("at_number"),
-)
-LAST_CHECKPOINT = (
-    select(CHECKPOINT).order_by(CHECKPOINT.c.size.desc()).limit(1)
-)
-OWN_ENTRIES = (
-    select(ENTRY.c.idx, ENTRY.c.leaf, ENTRY.c.own)
-    .where(
-        ENTRY.c.tag == bindparam("of_tag"), ENTRY.c.idx < bindparam("before")
-    )
-    .order_by(ENTRY.c.idx.desc())
-    .limit(bindparam("most"))
-)
-OF_TAG = (
-    select(ENTRY)
-    .where(
-        ENTRY.c.tag == bindparam("of_tag"), ENTRY.c.idx > bindparam("after")
-    )
-    .order_by(ENTRY.c.idx)
-    .limit(bindparam("most"))
-)
-ERASE_ENTRY = (
-    update(ENTRY)
-    .where(ENTRY.c.idx == bindparam("at_index"))
-    .values(tag=None, own=None, audit=None, seal=bindparam("new_seal"))
-)
-FORGET_PERSON = PERSON.delete().where(PERSON.c.tag == bindparam("of_tag"))
-_read_people = select(PERSON.c.tag, PERSON.c.counter, PERSON.c.previous).where(
-    PERSON.c.tag.in_(bindparam("tags", expanding=True))
-)
-
-_grouped = (
-    select(
-        ENTRY.c.tag,
-        func.count().label("entries"),
-        func.max(ENTRY.c.idx).label("last"),
-    )
-    .where(ENTRY.c.tag.is_not(None))
-    .group_by(ENTRY.c.tag)
-    .subquery()
-)
-_last = ENTRY.alias()
-# Each person's row must count their entries and name the last one's leaf.
-PEOPLE_AMISS = (
-    select(_grouped.c.last)
-    .select_from(_grouped)
-    .join(_last, _last.c.idx == _grouped.c.last)
-    .outerjoin(PERSON, PERSON.c.tag == _grouped.c.tag)
-    .where(
-        PERSON.c.tag.is_(None)
-        | (PERSON.c.counter != _grouped.c.entries)
-        | (PERSON.c.previous != _last.c.leaf)
-    )
-    .order_by(_grouped.c.last)
-    .limit(1)
-)
-PEOPLE_WITHOUT = (
-    select(func.count())
-    .select_from(PERSON)
-    .outerjoin(_grouped, _grouped.c.tag == PERSON.c.tag)
-    .where(_grouped.c.tag.is_(None))
-)
-CHECKPOINTS = (
-    select(CHECKPOINT)
-    .where(CHECKPOINT.c.size > bindparam("after"))
-    .order_by(CHECKPOINT.c.size)
-    .limit(bindparam("most"))
-)
-CHECKPOINT_OF = select(CHECKPOINT).where(
-    CHECKPOINT.c.size == bindparam("of_size")
-)
-ADD_CHECKPOINT = CHECKPOINT.insert()
-# One statement each, so that a writer cannot move the ledger in between.
-_size = select(HEAD.c.size).where(HEAD.c.id == 1).scalar_subquery()
-BOUNDS = select(
-    _size.label("size"),
-    select(func.min(ENTRY.c.idx)).scalar_subquery().label("first"),
-    select(func.max(ENTRY.c.idx)).scalar_subquery().label("last"),
-    select(func.count()).select_from(TILE).scalar_subquery().label("tiles"),
-    select(func.max(CHECKPOINT.c.size)).scalar_subquery().label("signed"),
-    select(func.count()).select_from(HEAD).scalar_subquery().label("heads"),
-)
-TILE_AND_SIZE = select(TILE.c.hashes, _size.label("size")).where(
-    TILE.c.level == bindparam("at_level"),
-    TILE.c.number == bindparam("at_number"),
-)
+_ENTRY = _table(EntryRow)
+_HEAD = _table(HeadRow)
+_PERSON = _table(PersonRow)
+_TILE = _table(TileRow)
+_CHECKPOINT = _table(CheckpointRow)
 
 
-def audit_query(
-    *,
-    service: str | None,
-    purpose: str | None,
-    day_from: int | None,
-    day_to: int | None,
-    after: int,
-    limit: int,
-) -> Select[Any]:
-    """Select entries by their side columns, the oldest first.
+def ledger_number(origin: str) -> int:
+    """Return the number that stands for an origin in the tables' keys.
+
+    Two origins with one number would find each other's head row, which
+    names its origin, and be refused.
+    """
+    return int.from_bytes(hashlib.sha256(origin.encode()).digest()[:4]) >> 1
+
+
+class LedgerStatements:
+    """The statements of one ledger.
 
     Args:
-        service: Only of this service.
-        purpose: Only of this purpose.
-        day_from: Only from this day on, in days since 1970-01-01.
-        day_to: Only up to this day, itself included.
-        after: Only above this index.
-        limit: At most so many.
-
-    Returns:
-        The query.
-
+        origin: The ledger.
+        dialect: Of the database.
     """
-    query = select(ENTRY).where(ENTRY.c.idx > after)
-    if service is not None:
-        query = query.where(ENTRY.c.service == service)
-    if purpose is not None:
-        query = query.where(ENTRY.c.purpose == purpose)
-    if day_from is not None:
-        query = query.where(ENTRY.c.day >= day_from)
-    if day_to is not None:
-        query = query.where(ENTRY.c.day <= day_to)
-    return query.order_by(ENTRY.c.idx).limit(limit)
 
+    def __init__(self, origin: str, dialect: Dialect) -> None:
+        self.number = ledger_number(origin)
+        self._mark = "?" if dialect.paramstyle == "qmark" else "%s"
+        self._build_writes()
+        self._build_reads()
+        self._build_views()
+        self._build_checks()
 
-@dataclass(frozen=True, slots=True)
-class Writes:
-    """Statements that take many rows at once, as tuples."""
-
-    entry: str
-    person: str
-    tile: str
-
-    @classmethod
-    def of(cls, dialect: Dialect) -> "Writes":
-        """Write them in a dialect's placeholders.
-
-        Args:
-            dialect: Of the database.
-
-        Returns:
-            The statements.
-
-        """
-        return cls(
-            entry=_insert(dialect, ENTRY),
-            person=_insert(dialect, PERSON)
-            + " ON CONFLICT (tag) DO UPDATE SET"
-            " counter = excluded.counter, previous = excluded.previous",
-            tile=_insert(dialect, TILE)
-            + " ON CONFLICT (level, number) DO UPDATE SET"
-            " hashes = excluded.hashes",
+    def _build_writes(self) -> None:
+        """What appends and erases; the first three take tuples."""
+        self.add_entries = self._insert(_ENTRY)
+        self.set_people = self._insert(_PERSON) + (
+            " ON CONFLICT (ledger, tag) DO UPDATE SET"
+            " counter = excluded.counter, previous = excluded.previous"
+        )
+        self.set_tiles = self._insert(_TILE) + (
+            " ON CONFLICT (ledger, level, number) DO UPDATE SET"
+            " hashes = excluded.hashes"
+        )
+        self.first_head = text(
+            "INSERT INTO ledger_head (ledger, origin, size, nodes)"
+            f" VALUES ({self.number}, :origin, 0, :nodes)"
+            " ON CONFLICT (ledger) DO NOTHING"
+        )
+        self.move_head = (
+            update(_HEAD)
+            .where(self._of(_HEAD))
+            .values(size=bindparam("to"), nodes=bindparam("edge"))
+        )
+        self.add_checkpoint = _CHECKPOINT.insert().values(ledger=self.number)
+        self.erase_entry = (
+            update(_ENTRY)
+            .where(self._of(_ENTRY), _ENTRY.c.idx == bindparam("at_index"))
+            .values(tag=None, own=None, audit=None, seal=bindparam("sealed"))
+        )
+        self.forget_person = _PERSON.delete().where(
+            self._of(_PERSON), _PERSON.c.tag == bindparam("of_tag")
         )
 
+    def _build_reads(self) -> None:
+        """What the sequencer, the tree and the checkpoints read."""
+        self.read_head = select(
+            _HEAD.c.origin, _HEAD.c.size, _HEAD.c.nodes
+        ).where(self._of(_HEAD))
+        self.lock_head = self.read_head.with_for_update()
+        self._read_people = select(
+            _PERSON.c.tag, _PERSON.c.counter, _PERSON.c.previous
+        ).where(
+            self._of(_PERSON),
+            _PERSON.c.tag.in_(bindparam("tags", expanding=True)),
+        )
+        self.read_leaves = self._between(select(_ENTRY.c.leaf))
+        self.read_tile = select(_TILE.c.hashes, self._size("size")).where(
+            self._of(_TILE),
+            _TILE.c.level == bindparam("at_level"),
+            _TILE.c.number == bindparam("at_number"),
+        )
+        checkpoints = select(_CHECKPOINT).where(self._of(_CHECKPOINT))
+        self.last_checkpoint = checkpoints.order_by(
+            _CHECKPOINT.c.size.desc()
+        ).limit(1)
+        self.checkpoint_of = checkpoints.where(
+            _CHECKPOINT.c.size == bindparam("of_size")
+        )
+        self.checkpoints = (
+            checkpoints.where(_CHECKPOINT.c.size > bindparam("after"))
+            .order_by(_CHECKPOINT.c.size)
+            .limit(bindparam("most"))
+        )
 
-def read_people(
-    conn: Connection, tags: Sequence[bytes]
-) -> Iterator[tuple[bytes, int, bytes]]:
-    """Read where people's counts stand.
+    def _build_views(self) -> None:
+        """What reads entries, for one person, the officer, or a sweep."""
+        entry = [column for column in _ENTRY.c if column.name != "ledger"]
+        self._entries = select(*entry).where(self._of(_ENTRY))
+        self.read_entry = self._entries.where(
+            _ENTRY.c.idx == bindparam("at_index")
+        )
+        self.read_entries = self._between(select(*entry))
+        tagged = self._entries.where(_ENTRY.c.tag == bindparam("of_tag"))
+        self.own_entries = (
+            tagged.where(_ENTRY.c.idx < bindparam("before"))
+            .order_by(_ENTRY.c.idx.desc())
+            .limit(bindparam("most"))
+        )
+        self.of_tag = (
+            tagged.where(_ENTRY.c.idx > bindparam("after"))
+            .order_by(_ENTRY.c.idx)
+            .limit(bindparam("most"))
+        )
 
-    Args:
-        conn: Where to read.
-        tags: Their tags; an unknown one gives no row.
+    def _build_checks(self) -> None:
+        """What a sweep asks of the tables as wholes.
 
-    Yields:
-        Tag, counter and leaf data of the last entry.
+        One statement each, so that a writer cannot move the ledger in
+        between.
+        """
+        people = self._grouped()
+        last = _ENTRY.alias()
+        # A person's row counts their entries and names the last one's leaf.
+        self.people_amiss = (
+            select(people.c.last)
+            .select_from(people)
+            .join(last, (last.c.idx == people.c.last) & self._of(last))
+            .outerjoin(
+                _PERSON, (_PERSON.c.tag == people.c.tag) & self._of(_PERSON)
+            )
+            .where(
+                _PERSON.c.tag.is_(None)
+                | (_PERSON.c.counter != people.c.entries)
+                | (_PERSON.c.previous != last.c.leaf)
+            )
+            .order_by(people.c.last)
+            .limit(1)
+        )
+        self.people_without = (
+            select(func.count())
+            .select_from(_PERSON)
+            .outerjoin(people, people.c.tag == _PERSON.c.tag)
+            .where(self._of(_PERSON), people.c.tag.is_(None))
+        )
+        self.bounds = select(
+            self._size("size"),
+            self._one(_ENTRY, func.min(_ENTRY.c.idx), "first"),
+            self._one(_ENTRY, func.max(_ENTRY.c.idx), "last"),
+            self._one(_TILE, func.count(), "tiles"),
+            self._one(_CHECKPOINT, func.max(_CHECKPOINT.c.size), "signed"),
+        )
 
-    """
-    for start in range(0, len(tags), _LARGEST_IN):
-        some = tags[start : start + _LARGEST_IN]
-        for row in conn.execute(_read_people, {"tags": some}):
-            yield row.tag, row.counter, row.previous
+    def read_people(
+        self, conn: Connection, tags: Sequence[bytes]
+    ) -> Iterator[tuple[bytes, int, bytes]]:
+        """Read where people's counts stand.
 
+        Args:
+            conn: Where to read.
+            tags: Their tags; an unknown one gives no row.
 
-def _insert(dialect: Dialect, table: Table) -> str:
-    mark = "?" if dialect.paramstyle == "qmark" else "%s"
-    columns = [column.name for column in table.columns]
-    marks = ", ".join([mark] * len(columns))
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"
+        Yields:
+            Tag, counter and leaf data of the last entry.
+
+        """
+        for start in range(0, len(tags), _LARGEST_IN):
+            some = {"tags": tags[start : start + _LARGEST_IN]}
+            for row in conn.execute(self._read_people, some):
+                yield row.tag, row.counter, row.previous
+
+    def audit_query(
+        self,
+        *,
+        service: str | None,
+        purpose: str | None,
+        day_from: int | None,
+        day_to: int | None,
+        after: int,
+        limit: int,
+    ) -> Select[*tuple[Any, ...]]:
+        """Select entries by their side columns, the oldest first.
+
+        Args:
+            service: Only of this service.
+            purpose: Only of this purpose.
+            day_from: Only from this day on, in days since 1970-01-01.
+            day_to: Only up to this day, itself included.
+            after: Only above this index.
+            limit: At most so many.
+
+        Returns:
+            The query.
+
+        """
+        query = self._entries.where(_ENTRY.c.idx > after)
+        if service is not None:
+            query = query.where(_ENTRY.c.service == service)
+        if purpose is not None:
+            query = query.where(_ENTRY.c.purpose == purpose)
+        if day_from is not None:
+            query = query.where(_ENTRY.c.day >= day_from)
+        if day_to is not None:
+            query = query.where(_ENTRY.c.day <= day_to)
+        return query.order_by(_ENTRY.c.idx).limit(limit)
+
+    def _of(self, table: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a table or an alias of one
+        condition: ColumnElement[bool] = table.c.ledger == self.number
+        return condition
+
+    def _between(
+        self, query: Select[*tuple[Any, ...]]
+    ) -> Select[*tuple[Any, ...]]:
+        return query.where(
+            self._of(_ENTRY),
+            _ENTRY.c.idx >= bindparam("begin"),
+            _ENTRY.c.idx < bindparam("end"),
+        ).order_by(_ENTRY.c.idx)
+
+    def _one(
+        self, table: Table, value: ColumnElement[Any], label: str
+    ) -> ColumnElement[Any]:
+        query = select(value).select_from(table).where(self._of(table))
+        return query.scalar_subquery().label(label)
+
+    def _size(self, label: str) -> ColumnElement[Any]:
+        return self._one(_HEAD, _HEAD.c.size, label)
+
+    def _grouped(self) -> Subquery:
+        return (
+            select(
+                _ENTRY.c.tag,
+                func.count().label("entries"),
+                func.max(_ENTRY.c.idx).label("last"),
+            )
+            .where(self._of(_ENTRY), _ENTRY.c.tag.is_not(None))
+            .group_by(_ENTRY.c.tag)
+            .subquery()
+        )
+
+    def _insert(self, table: Table) -> str:
+        """Write an insert whose first column, the ledger, stands fixed."""
+        columns = [column.name for column in table.columns]
+        marks = ", ".join([self._mark] * (len(columns) - 1))
+        return (
+            f"INSERT INTO {table.name} ({', '.join(columns)})"
+            f" VALUES ({self.number}, {marks})"
+        )

@@ -17,15 +17,15 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError
 
-from consent import ledger_statements as statements
 from consent.checkpoint_store import CheckpointStore, StoredCheckpoint
 from consent.compact_range import TILE_HEIGHT, TILE_WIDTH, CompactRange
 from consent.entry_views import read_audit
 from consent.errors import EntryUnreadable, LedgerInconsistent
-from consent.ledger_keys import EntryFields, LedgerKeys
+from consent.ledger_keys import SECONDS_A_DAY, EntryFields, LedgerKeys
+from consent.ledger_statements import LedgerStatements
 from consent.merkle import hash_leaf
 from consent.sealing import open_audit
-from consent.sequencer import SECONDS_A_DAY, read_edge
+from consent.sequencer import read_edge
 from consent.tree import first_entry, split_hashes
 
 Progress = Callable[[int, int], None]
@@ -58,14 +58,21 @@ class Sweep:
     Args:
         engine: Where to read.
         keys: The ledger's keys.
+        sql: Its statements.
         store: Its checkpoints.
     """
 
     def __init__(
-        self, engine: Engine, keys: LedgerKeys, store: CheckpointStore
+        self,
+        engine: Engine,
+        *,
+        keys: LedgerKeys,
+        sql: LedgerStatements,
+        store: CheckpointStore,
     ) -> None:
         self._engine = engine
         self._keys = keys
+        self._sql = sql
         self._store = store
         self._edge = CompactRange()
         # The hashes of the tile that is being filled, on each level.
@@ -110,7 +117,7 @@ class Sweep:
 
     def _head(self, origin: str) -> CompactRange:
         with self._engine.connect() as conn:
-            head = conn.execute(statements.READ_HEAD).one_or_none()
+            head = conn.execute(self._sql.read_head).one_or_none()
         if head is None:
             return CompactRange()
         return read_edge(head.origin, origin, head.size, head.nodes)
@@ -121,7 +128,7 @@ class Sweep:
         for begin in range(0, size, _PAGE):
             end = min(begin + _PAGE, size)
             with self._engine.connect() as conn:
-                rows = _read_page(conn, begin, end)
+                rows = _read_page(conn, self._sql, begin, end)
             for index in range(begin, end):
                 row = (
                     rows[index - begin] if index - begin < len(rows) else None
@@ -176,7 +183,7 @@ class Sweep:
     def _hold_tile(self, level: int, number: int, tile: list[bytes]) -> None:
         where = {"at_level": level, "at_number": number}
         with self._engine.connect() as conn:
-            row = conn.execute(statements.TILE_AND_SIZE, where).one_or_none()
+            row = conn.execute(self._sql.read_tile, where).one_or_none()
         what, first = f"tile {level}/{number}", first_entry(level, number)
         if row is None:
             raise LedgerInconsistent(index=first, what=what)
@@ -219,7 +226,7 @@ class Sweep:
 
     def _bounds(self) -> None:
         with self._engine.connect() as conn:
-            found = conn.execute(statements.BOUNDS).one()
+            found = conn.execute(self._sql.bounds).one()
         size = found.size or 0
         if (found.signed or 0) > size:
             what = f"missing, the checkpoint of {found.signed} covers it"
@@ -228,13 +235,13 @@ class Sweep:
             raise LedgerInconsistent(index=found.last, what="beyond the head")
         if not size and found.last is not None:
             raise LedgerInconsistent(index=found.first, what="beyond the head")
-        if found.tiles != _tiles_of(size) or found.heads > 1:
+        if found.tiles != _tiles_of(size):
             raise LedgerInconsistent(index=None, what="rows beyond the tree")
 
     def _people(self) -> None:
         with self._engine.connect() as conn:
-            last = conn.execute(statements.PEOPLE_AMISS).scalar()
-            stray = conn.execute(statements.PEOPLE_WITHOUT).scalar_one()
+            last = conn.execute(self._sql.people_amiss).scalar()
+            stray = conn.execute(self._sql.people_without).scalar_one()
         if last is not None:
             raise LedgerInconsistent(index=last, what="count of a person")
         if stray:
@@ -242,19 +249,21 @@ class Sweep:
 
 
 def _read_page(
-    conn: Connection, begin: int, end: int
+    conn: Connection, sql: LedgerStatements, begin: int, end: int
 ) -> list[Row[*tuple[Any, ...]]]:
     """Read rows; one that the driver cannot even decode is named."""
     try:
         within = {"begin": begin, "end": end}
-        return list(conn.execute(statements.READ_ENTRIES, within))
+        return list(conn.execute(sql.read_entries, within))
     except (TypeError, ValueError, DBAPIError) as error:
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             raise
         if end - begin == 1:
             raise LedgerInconsistent(index=begin, what="row") from None
     middle = (begin + end) // 2
-    return _read_page(conn, begin, middle) + _read_page(conn, middle, end)
+    return _read_page(conn, sql, begin, middle) + _read_page(
+        conn, sql, middle, end
+    )
 
 
 def _tiles_of(size: int) -> int:

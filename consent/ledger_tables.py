@@ -2,34 +2,21 @@
 
 An entry's columns beside the leaf are exactly what DESIGN allows: service,
 purpose and day, a keyed tag by which a person's own entries are found, the
-two sealed openings, and a seal over the row. Statements of the hot path are
-in `sequencer`; the schema is here.
+two sealed openings, and a seal over the row. The number of the ledger
+(`ledger_statements.ledger_number`) begins every key, so that tenants who
+share a database never meet.
 """
 
-from sqlalchemy import (
-    BigInteger,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    text,
-)
-from sqlmodel import Field, SQLModel
+from sqlalchemy import BigInteger, Index, LargeBinary, text
+from sqlmodel import Field
 
-LEDGER_METADATA = MetaData()
-# SQLite makes a column its row number only under the name INTEGER, which
-# has 64 bits there.
-_ROW_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+from consent.tables import ConsentTable
+
+_GIVEN = {"autoincrement": False}
 
 
-class LedgerTable(SQLModel):
-    """Base that keeps the ledger's tables in a metadata of their own."""
-
-    metadata = LEDGER_METADATA
-
-
-class HeadRow(LedgerTable, table=True):
-    """The one row that whoever appends locks first.
+class HeadRow(ConsentTable, table=True):
+    """The row that whoever appends to a ledger locks first.
 
     It holds the size and the right edge of the tree, so that a writer needs
     no memory of its own and several may take turns.
@@ -37,34 +24,32 @@ class HeadRow(LedgerTable, table=True):
 
     __tablename__ = "ledger_head"
 
-    id: int = Field(
-        primary_key=True, sa_column_kwargs={"autoincrement": False}
-    )
+    ledger: int = Field(primary_key=True, sa_column_kwargs=_GIVEN)
     origin: str = Field(max_length=255)
     size: int = Field(sa_type=BigInteger)
     nodes: bytes = Field(sa_type=LargeBinary)
 
 
-class EntryRow(LedgerTable, table=True):
+class EntryRow(ConsentTable, table=True):
     """One entry: its leaf data, side columns and sealed openings."""
 
     __tablename__ = "ledger_entry"
     __table_args__ = (
         Index(
             "ledger_entry_tag",
+            "ledger",
             "tag",
             "idx",
             sqlite_where=text("tag IS NOT NULL"),
             postgresql_where=text("tag IS NOT NULL"),
         ),
-        Index("ledger_entry_side", "service", "purpose", "day"),
-        Index("ledger_entry_day", "day"),
+        Index("ledger_entry_side", "ledger", "service", "purpose", "day"),
+        Index("ledger_entry_day", "ledger", "day"),
     )
 
+    ledger: int = Field(primary_key=True, sa_column_kwargs=_GIVEN)
     idx: int = Field(
-        primary_key=True,
-        sa_type=_ROW_NUMBER,
-        sa_column_kwargs={"autoincrement": False},
+        primary_key=True, sa_type=BigInteger, sa_column_kwargs=_GIVEN
     )
     leaf: bytes = Field(sa_type=LargeBinary)
     tag: bytes | None = Field(default=None, sa_type=LargeBinary)
@@ -76,18 +61,19 @@ class EntryRow(LedgerTable, table=True):
     seal: bytes = Field(sa_type=LargeBinary)
 
 
-class PersonRow(LedgerTable, table=True):
+class PersonRow(ConsentTable, table=True):
     """How many entries there are about a person, and the last one's leaf."""
 
     __tablename__ = "ledger_person"
-    __table_args__ = {"sqlite_with_rowid": False}
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
+    ledger: int = Field(primary_key=True, sa_column_kwargs=_GIVEN)
     tag: bytes = Field(primary_key=True, sa_type=LargeBinary)
     counter: int = Field(sa_type=BigInteger)
     previous: bytes = Field(sa_type=LargeBinary)
 
 
-class TileRow(LedgerTable, table=True):
+class TileRow(ConsentTable, table=True):
     """Up to 256 hashes of one level: https://c2sp.org/tlog-tiles.
 
     A row of level 0 is written once its 256 entries are there; until then
@@ -96,26 +82,22 @@ class TileRow(LedgerTable, table=True):
 
     __tablename__ = "ledger_tile"
 
-    level: int = Field(
-        primary_key=True, sa_column_kwargs={"autoincrement": False}
-    )
+    ledger: int = Field(primary_key=True, sa_column_kwargs=_GIVEN)
+    level: int = Field(primary_key=True, sa_column_kwargs=_GIVEN)
     number: int = Field(
-        primary_key=True,
-        sa_type=BigInteger,
-        sa_column_kwargs={"autoincrement": False},
+        primary_key=True, sa_type=BigInteger, sa_column_kwargs=_GIVEN
     )
     hashes: bytes = Field(sa_type=LargeBinary)
 
 
-class CheckpointRow(LedgerTable, table=True):
+class CheckpointRow(ConsentTable, table=True):
     """A checkpoint that was signed, at most one a size."""
 
     __tablename__ = "ledger_checkpoint"
 
+    ledger: int = Field(primary_key=True, sa_column_kwargs=_GIVEN)
     size: int = Field(
-        primary_key=True,
-        sa_type=_ROW_NUMBER,
-        sa_column_kwargs={"autoincrement": False},
+        primary_key=True, sa_type=BigInteger, sa_column_kwargs=_GIVEN
     )
     root: bytes = Field(sa_type=LargeBinary)
     note: str

@@ -18,7 +18,6 @@ from consent.entries import (
     leaf_data,
 )
 from consent.errors import EntryUnreadable
-from consent.ledger_keys import field_list
 
 NONCE_BYTES = 12
 _FORMAT = b"\x01"
@@ -67,7 +66,10 @@ def seal_own(
     plain = (
         opened.subject_salt
         + opened.audit_salt
-        + field_list(opened.subject_body, opened.audit_body)
+        + len(opened.subject_body).to_bytes(4, "big")
+        + opened.subject_body
+        + len(opened.audit_body).to_bytes(4, "big")
+        + opened.audit_body
     )
     return _seal(cipher, plain, index=index, leaf=leaf, nonce=nonce)
 
@@ -124,7 +126,8 @@ def seal_audit(
         The sealed row.
 
     """
-    plain = opening.salt + opening.subject + field_list(opening.body)
+    length = len(opening.body).to_bytes(4, "big")
+    plain = opening.salt + opening.subject + length + opening.body
     return _seal(cipher, plain, index=index, leaf=leaf, nonce=nonce)
 
 

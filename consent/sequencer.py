@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from consent import ledger_statements as statements
 from consent.compact_range import CompactRange
 from consent.entries import (
     SALT_BYTES,
@@ -29,13 +28,18 @@ from consent.entries import (
     subject_body,
 )
 from consent.errors import LedgerInconsistent
-from consent.ledger_keys import EntryFields, LedgerKeys, PersonKeys
+from consent.ledger_keys import (
+    SECONDS_A_DAY,
+    EntryFields,
+    LedgerKeys,
+    PersonKeys,
+)
+from consent.ledger_statements import LedgerStatements
 from consent.merkle import HASH_BYTES, hash_leaf
 from consent.sealing import NONCE_BYTES, AuditOpening, seal_audit, seal_own
 from consent.tree import full_tiles, split_hashes, upper_tiles
 
 Random = Callable[[int], bytes]
-SECONDS_A_DAY = 86_400
 _ENTRY_RANDOM = 2 * (SALT_BYTES + NONCE_BYTES)
 
 
@@ -60,7 +64,7 @@ class Batch:
         origin: The ledger; a database holds one.
         keys: Its keys.
         random: Source of salts and nonces, like `os.urandom`.
-        writes: Statements in the database's dialect.
+        sql: The ledger's statements.
 
     Raises:
         LedgerInconsistent: The head row is broken, or of another ledger.
@@ -73,13 +77,13 @@ class Batch:
         origin: str,
         keys: LedgerKeys,
         random: Random,
-        writes: statements.Writes,
+        sql: LedgerStatements,
     ) -> None:
         self._conn = conn
         self._origin = origin
         self._keys = keys
         self._random = random
-        self._writes = writes
+        self._sql = sql
         self.reload()
 
     def reload(self) -> None:
@@ -92,7 +96,7 @@ class Batch:
                 ledger.
 
         """
-        self._edge = lock_head(self._conn, self._origin)
+        self._edge = lock_head(self._conn, self._sql, self._origin)
         self._people: dict[bytes, Person] = {}
         self._clear()
 
@@ -109,7 +113,7 @@ class Batch:
             if key and key not in self._people and key not in fresh:
                 fresh[key] = Person(self._keys.person(key))
         by_tag = {person.keys.tag: person for person in fresh.values()}
-        found = statements.read_people(self._conn, list(by_tag))
+        found = self._sql.read_people(self._conn, list(by_tag))
         for tag, counter, previous in found:
             by_tag[tag].counter = counter
             by_tag[tag].previous = previous
@@ -142,23 +146,23 @@ class Batch:
         """
         if not self._entries:
             return
-        conn, writes = self._conn, self._writes
-        conn.exec_driver_sql(writes.entry, self._entries)
+        conn, sql = self._conn, self._sql
+        conn.exec_driver_sql(sql.add_entries, self._entries)
         people = [
             (person.keys.tag, person.counter, person.previous)
             for person in self._people.values()
             if person.touched
         ]
         if people:
-            conn.exec_driver_sql(writes.person, people)
+            conn.exec_driver_sql(sql.set_people, people)
         tiles = [
-            *full_tiles(conn, self._begin, self._hashes),
-            *upper_tiles(conn, self._closed),
+            *full_tiles(conn, sql, begin=self._begin, fresh=self._hashes),
+            *upper_tiles(conn, sql, self._closed),
         ]
         if tiles:
-            conn.exec_driver_sql(writes.tile, tiles)
+            conn.exec_driver_sql(sql.set_tiles, tiles)
         edge = {"to": self._edge.size, "edge": b"".join(self._edge.nodes)}
-        conn.execute(statements.MOVE_HEAD, edge)
+        conn.execute(sql.move_head, edge)
         self._clear()
 
     def forget_people(self) -> None:
@@ -246,11 +250,14 @@ class Batch:
         )
 
 
-def lock_head(conn: Connection, origin: str) -> CompactRange:
+def lock_head(
+    conn: Connection, sql: LedgerStatements, origin: str
+) -> CompactRange:
     """Lock the head row, made on first use, and read the tree's right edge.
 
     Args:
         conn: Where the transaction runs.
+        sql: The ledger's statements.
         origin: The ledger that is expected.
 
     Returns:
@@ -260,11 +267,11 @@ def lock_head(conn: Connection, origin: str) -> CompactRange:
         LedgerInconsistent: The row is broken, or of another ledger.
 
     """
-    head = conn.execute(statements.LOCK_HEAD).one_or_none()
+    head = conn.execute(sql.lock_head).one_or_none()
     if head is None:
         first = {"origin": origin, "nodes": b""}
-        conn.execute(statements.FIRST_HEAD, first)
-        head = conn.execute(statements.LOCK_HEAD).one()
+        conn.execute(sql.first_head, first)
+        head = conn.execute(sql.lock_head).one()
     return read_edge(head.origin, origin, head.size, head.nodes)
 
 

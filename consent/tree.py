@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
 
-from consent import ledger_statements as statements
 from consent.compact_range import (
     TILE_HEIGHT,
     TILE_WIDTH,
@@ -21,6 +20,7 @@ from consent.compact_range import (
     perfect_subtrees,
 )
 from consent.errors import LedgerInconsistent
+from consent.ledger_statements import LedgerStatements
 from consent.merkle import HASH_BYTES, hash_leaf, subtree_root
 
 # Level of a tile, its number on that level, its hashes joined.
@@ -41,12 +41,17 @@ def first_entry(level: int, number: int) -> int:
 
 
 def full_tiles(
-    conn: Connection, begin: int, fresh: Sequence[bytes]
+    conn: Connection,
+    sql: LedgerStatements,
+    *,
+    begin: int,
+    fresh: Sequence[bytes],
 ) -> Iterator[Tile]:
     """Make the tiles of leaf hashes that an append completes.
 
     Args:
         conn: Where the entries before are read.
+        sql: The ledger's statements.
         begin: Size of the tree before the append.
         fresh: The leaf hashes appended.
 
@@ -61,7 +66,7 @@ def full_tiles(
     if begin + len(fresh) - first < TILE_WIDTH:
         return
     within = {"begin": first, "end": begin}
-    found = conn.execute(statements.READ_LEAVES, within).scalars()
+    found = conn.execute(sql.read_leaves, within).scalars()
     hashes = [*map(hash_leaf, found), *fresh]
     if len(hashes) != begin - first + len(fresh):
         raise LedgerInconsistent(index=first, what="entries are missing")
@@ -71,12 +76,15 @@ def full_tiles(
 
 
 def upper_tiles(
-    conn: Connection, closed: Sequence[tuple[int, int, bytes]]
+    conn: Connection,
+    sql: LedgerStatements,
+    closed: Sequence[tuple[int, int, bytes]],
 ) -> Iterator[Tile]:
     """Grow the tiles above by the roots of those that became full.
 
     Args:
         conn: Where their present hashes are read.
+        sql: The ledger's statements.
         closed: Level, position on the level, and root, in order.
 
     Yields:
@@ -90,18 +98,25 @@ def upper_tiles(
     for level, position, root in closed:
         number, width = divmod(position, TILE_WIDTH)
         if (level, number) not in grown:
-            grown[level, number] = _stored(conn, level, number, width)
+            grown[level, number] = _stored(
+                conn, sql, level=level, number=number, width=width
+            )
         grown[level, number].append(root)
     for (level, number), hashes in grown.items():
         yield level, number, b"".join(hashes)
 
 
 def _stored(
-    conn: Connection, level: int, number: int, width: int
+    conn: Connection,
+    sql: LedgerStatements,
+    *,
+    level: int,
+    number: int,
+    width: int,
 ) -> list[bytes]:
     if not width:
         return []
-    hashes = read_tile(conn, level, number)
+    hashes = read_tile(conn, sql, level=level, number=number)
     if hashes is None or len(hashes) != width:
         raise LedgerInconsistent(
             index=first_entry(level, number), what=f"tile {level}/{number}"
@@ -109,10 +124,12 @@ def _stored(
     return hashes
 
 
-def read_tile(conn: Connection, level: int, number: int) -> list[bytes] | None:
+def read_tile(
+    conn: Connection, sql: LedgerStatements, *, level: int, number: int
+) -> list[bytes] | None:
     """Read a stored tile; ``None`` where there is no such row."""
     where = {"at_level": level, "at_number": number}
-    found = conn.execute(statements.READ_TILE, where).scalar()
+    found = conn.execute(sql.read_tile, where).scalar()
     return None if found is None else split_hashes(found)
 
 
@@ -121,11 +138,15 @@ class StoredTree:
 
     Args:
         conn: Where tiles and entries are read.
+        sql: The ledger's statements.
         size: Entries in the ledger; nothing beyond is asked for.
     """
 
-    def __init__(self, conn: Connection, size: int) -> None:
+    def __init__(
+        self, conn: Connection, sql: LedgerStatements, size: int
+    ) -> None:
         self._conn = conn
+        self._sql = sql
         self._size = size
         self._tiles: dict[tuple[int, int], list[bytes]] = {}
 
@@ -160,11 +181,11 @@ class StoredTree:
         return subtree_root(hashes)
 
     def _read(self, level: int, number: int) -> list[bytes]:
-        stored = read_tile(self._conn, level, number)
+        stored = read_tile(self._conn, self._sql, level=level, number=number)
         if stored is not None or level:
             return stored or []
         begin = number * TILE_WIDTH
         end = min(begin + TILE_WIDTH, self._size)
         within = {"begin": begin, "end": end}
-        found = self._conn.execute(statements.READ_LEAVES, within).scalars()
+        found = self._conn.execute(self._sql.read_leaves, within).scalars()
         return [hash_leaf(leaf) for leaf in found]
