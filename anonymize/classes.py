@@ -1,0 +1,126 @@
+"""Equivalence classes and their labels.
+
+The label of a class on an axis is the lowest one that covers its members:
+the first level at which all of them have the same group. Classes with equal
+labels are one class, because that is what a reader of the table sees.
+"""
+
+from dataclasses import dataclass
+
+from anonymize.cube import Axis, Cube, Real, Truth, Whole, number_columns
+from anonymize.errors import MissingExtra
+
+try:
+    import numpy as np
+except ImportError as missing:
+    raise MissingExtra(library="numpy") from missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Classes:
+    """A partition of the tuples.
+
+    Attributes:
+        member: class of each tuple, numbered from 0.
+        levels: level of each label, classes by axes.
+        leaves: one leaf under each label, classes by axes.
+        weights: rows of each class.
+        present: which sensitive values each class has, classes by values.
+        costs: summed NCP of each class's labels, from 0 to the axes.
+    """
+
+    member: Whole
+    levels: Whole
+    leaves: Whole
+    weights: Whole
+    present: Truth
+    costs: Real
+
+    def blank(self, axes: tuple[Axis, ...]) -> Truth:
+        """Tell which classes say nothing: ``*`` on every axis.
+
+        Args:
+            axes: the quasi-identifiers.
+        """
+        tops = np.array([axis.levels - 1 for axis in axes])
+        blank: Truth = np.all(self.levels == tops, axis=1)
+        return blank
+
+
+def make_classes(cube: Cube, member: Whole) -> Classes:
+    """Label the classes of a partition, and join those labelled alike.
+
+    Args:
+        cube: the counted tuples; at least one axis.
+        member: class of each tuple, numbered from 0 without gaps.
+
+    Returns:
+        The classes in the order of their labels.
+    """
+    order = np.argsort(member, kind="stable")
+    starts = np.flatnonzero(np.diff(member[order], prepend=-1))
+    leaves = cube.leaves[order][starts]
+    levels = np.zeros_like(leaves)
+    groups = np.zeros_like(leaves)
+    for at, axis in enumerate(cube.axes):
+        levels[:, at] = _lowest_level(axis, cube.leaves[order, at], starts)
+        groups[:, at] = axis.groups[levels[:, at], leaves[:, at]]
+    joined = number_columns(np.concatenate((levels, groups), axis=1).T)
+    first = np.unique(joined, return_index=True)[1]
+    everyone = joined[member]
+    levels, leaves = levels[first], leaves[first]
+    return Classes(
+        member=everyone,
+        levels=levels,
+        leaves=leaves,
+        weights=_summed(everyone, cube.weights, len(first)),
+        present=_united(everyone, cube.present, len(first)),
+        costs=_label_costs(cube.axes, levels, leaves),
+    )
+
+
+def _lowest_level(axis: Axis, leaves: Whole, starts: Whole) -> Whole:
+    """Return for each run of leaves the first level they agree on."""
+    agreed = [
+        np.minimum.reduceat(groups[leaves], starts)
+        == np.maximum.reduceat(groups[leaves], starts)
+        for groups in axis.groups
+    ]
+    lowest: Whole = np.argmax(np.stack(agreed), axis=0)
+    return lowest
+
+
+def _summed(member: Whole, weights: Whole, count: int) -> Whole:
+    return np.bincount(member, weights, minlength=count).astype(np.int64)
+
+
+def _united(member: Whole, present: Truth, count: int) -> Truth:
+    united = np.zeros((count, present.shape[1]), dtype=np.bool_)
+    tuples, values = np.nonzero(present)
+    united[member[tuples], values] = True
+    return united
+
+
+def _label_costs(axes: tuple[Axis, ...], levels: Whole, leaves: Whole) -> Real:
+    costs = np.zeros(len(levels))
+    for at, axis in enumerate(axes):
+        costs += axis.costs[levels[:, at], leaves[:, at]]
+    return costs
+
+
+def distinct_values(
+    present: Truth, spans: tuple[tuple[int, int], ...]
+) -> Whole:
+    """Count distinct sensitive values, the fewest over the columns.
+
+    Args:
+        present: which values occur, classes by values.
+        spans: the columns of `present` that each sensitive column has.
+
+    Returns:
+        One number a class; a very large one where nothing is sensitive.
+    """
+    fewest = np.full(len(present), np.iinfo(np.int64).max)
+    for at, end in spans:
+        fewest = np.minimum(fewest, present[:, at:end].sum(axis=1))
+    return fewest
