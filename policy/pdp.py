@@ -69,3 +69,19 @@ class PolicyDecisionPoint(Protocol):
             NoDecision: there is none, with its cause.
         """
         ...
+
+
+class BundleInvalid(PolicyError):  # noqa: N818 - a state with its own name
+    """The compiled bundle is absent, altered or not one that we run."""
+
+
+class CompileFailed(PolicyError):  # noqa: N818 - an outcome with its own name
+    """OPA's compiler refused the policies; its report is in `report`.
+
+    Attributes:
+        report: what the compiler said; it speaks of Rego alone.
+    """
+
+    def __init__(self, report: str) -> None:
+        self.report = report
+        super().__init__(f"the policies do not compile: {report}")
