@@ -5,13 +5,16 @@ digest or a version is not the one that stands, an entry for every viewing of
 what is held. Nothing in it is about a real person.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from httpx2 import Response
 from starlette.exceptions import HTTPException
 
 from api.pages import (
@@ -36,6 +39,7 @@ from api.pages import (
     load_reasons,
     make_pages_router,
 )
+from api.pages.sessions import TOKEN_FIELD
 
 ROOT = Path(__file__).parents[1]
 NOW = 1_795_000_000
@@ -248,8 +252,17 @@ def services() -> list[ServiceView]:
     ]
 
 
+OWN_LOOK = _service(
+    "self",
+    "own-view",
+    ("You", "您本人"),
+    ("To see what is held about you.", "查看保存了您的哪些数据。"),
+    (),
+)
+
+
 def uses(count: int) -> list[UseView]:
-    """Return that many uses, newest first, of three kinds in turn."""
+    """Return that many uses, newest first, of four kinds in turn."""
     kinds = (
         (
             services()[1],
@@ -280,6 +293,7 @@ def uses(count: int) -> list[UseView]:
                 ("user.shoe-size", "withhold", "unknown_attribute"),
             ),
         ),
+        (OWN_LOOK, Outcome.OPENED, ()),
     )
     return [
         UseView(
@@ -564,12 +578,13 @@ def make_fake_app(
     demo: bool = True,
     secure: bool = False,
     clock: Callable[[], int] = lambda: NOW,
+    cast: Sequence[CastMember] = CAST,
 ) -> FastAPI:
     """Return an application of the pages alone over a fake desk."""
     router: PagesRouter = make_pages_router(
         desk,
         PagesSettings(demo=demo, secret=SECRET, secure=secure),
-        CAST,
+        cast,
         clock,
         reasons=load_reasons(reasons()),
         random=counter(),
@@ -579,3 +594,71 @@ def make_fake_app(
     if router.explain is not None:
         app.add_exception_handler(HTTPException, router.explain)
     return app
+
+
+class Visitor:
+    """A browser without scripts: keeps cookies, fills in forms.
+
+    Attributes:
+        client: the client beneath.
+        page: the last page, as text.
+
+    """
+
+    def __init__(self, app: FastAPI, *, language: str = "en") -> None:
+        self.client = TestClient(
+            app,
+            base_url="http://testserver",
+            headers={"Accept-Language": language},
+        )
+        self.page = ""
+
+    def get(self, path: str, **headers: str) -> Response:
+        """Open a page."""
+        answer = self.client.get(
+            path, headers={k.replace("_", "-"): v for k, v in headers.items()}
+        )
+        self.page = answer.text
+        return answer
+
+    def post(
+        self, path: str, fields: Mapping[str, str | list[str]]
+    ) -> Response:
+        """Send fields just as they are."""
+        answer = self.client.post(path, data=fields)
+        self.page = answer.text
+        return answer
+
+    def hidden(self, name: str, nth: int = 0) -> str:
+        """Return the value of a hidden field of the last page."""
+        pattern = rf'<input type="hidden" name="{name}" value="([^"]*)"'
+        found: list[str] = re.findall(pattern, self.page)
+        return found[nth]
+
+    def sign_in(self, person: int = 0) -> "Visitor":
+        """Sign in as a member of the cast."""
+        self.get("/")
+        fields = {TOKEN_FIELD: self.hidden(TOKEN_FIELD), "person": str(person)}
+        self.post("/sign-in", fields)
+        return self
+
+    def answer(
+        self,
+        service: str,
+        statement: str,
+        choice: str,
+        **changes: str | list[str],
+    ) -> Response:
+        """Open a service's page and press one of its buttons."""
+        path = f"/me/consents/{service}"
+        self.get(path)
+        fields = {
+            "statement": statement,
+            "choice": choice,
+            TOKEN_FIELD: self.hidden(TOKEN_FIELD),
+            **{
+                name: self.hidden(name)
+                for name in ("declaration", "notice", "language")
+            },
+        }
+        return self.post(path, fields | changes)

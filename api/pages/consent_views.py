@@ -42,6 +42,17 @@ CHOICES = MappingProxyType(
 )
 """What can be answered in which state."""
 
+MEANS = MappingProxyType(
+    {
+        State.NONE: "consent.refuse_means",
+        State.GIVEN: "consent.withdraw_means",
+        State.REFUSED: "consent.give_means",
+        State.WITHDRAWN: "consent.give_means",
+        State.EXPIRED: "consent.refuse_means",
+    }
+)
+"""The key of what the buttons mean, by state."""
+
 
 class Option(NamedTuple):
     """One optional attribute, and whether it is allowed now."""
@@ -74,6 +85,7 @@ class Part:
     retention_days: int | None
     options: tuple[Option, ...]
     choices: tuple[ChoiceButton, ...]
+    means: str
     error: bool
 
 
@@ -173,6 +185,7 @@ def _part(
         retention_days=view.retention_days or None,
         options=_options(view, labels, language) if asks else (),
         choices=_buttons(view) if asks else (),
+        means=MEANS[view.state],
         error=view.id == error_in,
     )
 

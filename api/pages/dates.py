@@ -53,13 +53,12 @@ def plain_value(value: str, language: Language) -> str:
         language: the language of the page.
 
     Returns:
-        The date in words where the whole value is an ISO 8601 date, else
-        the value as it is.
+        The date in words where the whole value is a date as ``1984-03-02``,
+        else the value as it is.
 
     """
-    if len(value) != len("1984-03-02"):
-        return value
     try:
-        return long_date(date.fromisoformat(value), language)
+        day = date.fromisoformat(value)
     except ValueError:
         return value
+    return long_date(day, language) if day.isoformat() == value else value

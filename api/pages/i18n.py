@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import yaml
 from starlette.requests import Request
@@ -108,6 +109,20 @@ def gaps(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
+def read_yaml(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
+    """Read a YAML file of our own, with libyaml where there is one.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Plain objects; the loader makes no others.
+
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506 - both are safe loaders
+
+
 def load_strings(folder: Path = LOCALES) -> Mapping[Language, Strings]:
     """Load the catalogues of all languages.
 
@@ -122,9 +137,7 @@ def load_strings(folder: Path = LOCALES) -> Mapping[Language, Strings]:
 
     """
     entries: dict[Language, dict[str, str]] = {
-        language: yaml.safe_load(
-            (folder / f"{language}.yaml").read_text("utf-8")
-        )
+        language: read_yaml(folder / f"{language}.yaml")
         for language in Language
     }
     source = entries[Language.EN]

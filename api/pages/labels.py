@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-import yaml
-
 from api.pages.errors import PagesMisconfigured
-from api.pages.i18n import LOCALES, Language, Localized, localized
+from api.pages.i18n import LOCALES, Language, Localized, localized, read_yaml
 from api.pages.port import Text
 
 Reasons = Mapping[str, Text]
@@ -81,7 +79,7 @@ def load_labels(path: Path = LOCALES / "attributes.yaml") -> Labels:
             group that is not there.
 
     """
-    document = yaml.safe_load(path.read_text("utf-8"))
+    document = read_yaml(path)
     groups = {key: _complete(key, t) for key, t in document["groups"].items()}
     attributes = {
         name: AttributeLabel(

@@ -44,11 +44,12 @@ class Effect(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of one use as a whole."""
+    """What became of one use as a whole; a person's own look is OPENED."""
 
     RELEASED = "released"
     PARTLY = "partly"
     REFUSED = "refused"
+    OPENED = "opened"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +194,8 @@ class UseView:
         title: what the service is called.
         purpose_text: the purpose in one plain sentence.
         outcome: what became of the use as a whole.
-        attributes: what became of each attribute.
+        attributes: what became of each attribute; empty where that tells
+            nothing, as in a person's own look.
 
     """
 

@@ -1,0 +1,76 @@
+"""The page of what is held: everything, once, and recorded."""
+
+import re
+
+from api.pages import HeldAttribute
+from api.pages.held import grouped
+from api.pages.i18n import Language
+from api.pages.labels import load_labels
+from tests.pages_fake import FIRST, HELD, Visitor, fake_desk, make_fake_app
+from vault import standard_catalogue
+
+
+def test_every_attribute_appears_once_with_its_origin() -> None:
+    """Label, value, source and date stand once for each attribute."""
+    visitor = Visitor(make_fake_app(fake_desk())).sign_in()
+    page = visitor.get("/me/data").text
+    labels = load_labels()
+    for name, _, source in HELD:
+        label = labels.attribute(name, Language.EN).text
+        pattern = rf'summary-list__key">{re.escape(label)}</dt>'
+
+        assert 1 == len(re.findall(pattern, page))
+        assert labels.source(source, Language.EN).text in page
+    assert "14 details are held about you" in page
+    assert len(HELD) == page.count('class="app-value"')
+    assert len(HELD) == page.count(">Correct this<")
+
+
+def test_whole_catalogue_can_be_shown() -> None:
+    """Each attribute of the catalogue falls into exactly one group."""
+    names = set(standard_catalogue())
+    held = [
+        HeldAttribute(attribute=n, value="v", source="s", recorded_at=0)
+        for n in names
+    ]
+    for language in Language:
+        groups = grouped(held, load_labels(), language)
+
+        assert len(names) == sum(len(group.rows) for group in groups)
+        assert all(group.rows for group in groups)
+
+
+def test_value_is_text_and_never_markup() -> None:
+    """What a register holds cannot become part of the page."""
+    page = Visitor(make_fake_app(fake_desk())).sign_in().get("/me/data").text
+
+    assert "&lt;b&gt;parking&lt;/b&gt; &amp; moving." in page
+    assert "<b>parking" not in page
+
+
+def test_viewing_is_asked_of_the_desk_once() -> None:
+    """One page is one viewing, so it is one entry."""
+    desk = fake_desk()
+    Visitor(make_fake_app(desk)).sign_in().get("/me/data")
+
+    assert {FIRST: 1} == desk.views
+
+
+def test_other_pages_open_no_value() -> None:
+    """Looking at choices and uses opens nothing that is held."""
+    desk = fake_desk()
+    visitor = Visitor(make_fake_app(desk)).sign_in()
+    for path in ("/", "/me/consents", "/me/uses", "/help"):
+        visitor.get(path)
+
+    assert {} == desk.views
+
+
+def test_views_do_not_print_values() -> None:
+    """Neither a held attribute nor a row shows its value by accident."""
+    held = HeldAttribute(
+        attribute="user.bdate", value="1984-03-02", source="s", recorded_at=0
+    )
+    rows = grouped([held], load_labels(), Language.EN)
+
+    assert "1984" not in repr(held) + repr(rows)

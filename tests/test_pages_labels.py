@@ -1,0 +1,74 @@
+"""The words for attributes, sources and reasons cover what can be shown."""
+
+from pathlib import Path
+
+import pytest
+
+from api.pages.errors import PagesMisconfigured
+from api.pages.i18n import Language
+from api.pages.labels import load_labels, load_reasons
+from tests.pages_fake import reasons
+from vault import standard_catalogue
+
+HEAD = "groups:\n  g: {en: Group, zh-Hans: 组}\nsources: {}\nattributes:\n"
+
+
+def test_labels_are_those_of_the_catalogue() -> None:
+    """Each attribute of the catalogue has a label, and nothing else has."""
+    assert set(standard_catalogue()) == set(load_labels().attributes)
+
+
+def test_no_two_attributes_share_a_label() -> None:
+    """A person can tell any two attributes apart in each language."""
+    labels = load_labels()
+    for language in Language:
+        words = [each.text[language] for each in labels.attributes.values()]
+
+        assert len(words) == len(set(words))
+
+
+def test_unknown_attribute_shows_as_it_was_asked() -> None:
+    """The ledger may name what the catalogue does not; it is not hidden."""
+    label = load_labels().attribute("user.shoe-size", Language.EN)
+
+    assert "user.shoe-size" == label.text
+
+
+def test_order_is_that_of_the_page_and_total() -> None:
+    """Known attributes come in the page's order, unknown ones after them."""
+    labels = load_labels()
+
+    assert ["user.name.given", "user.bdate", "a", "b"] == labels.in_order(
+        ["b", "user.bdate", "a", "user.name.given"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("  a: {group: g, en: A}\n", "not in every language"),
+        ("  a: {group: h, en: A, zh-Hans: 甲}\n", "in no group"),
+    ],
+)
+def test_unfinished_label_stops_the_start(
+    tmp_path: Path, line: str, what: str
+) -> None:
+    """A label without a language or a group is refused."""
+    path = tmp_path / "attributes.yaml"
+    path.write_text(HEAD + line, "utf-8")
+
+    with pytest.raises(PagesMisconfigured, match=what):
+        load_labels(path)
+
+
+def test_reason_without_a_language_stops_the_start() -> None:
+    """A reason that is not in every language is refused."""
+    with pytest.raises(PagesMisconfigured, match="objected"):
+        load_reasons(b'[{"code": "objected", "text": {"en": "Words."}}]')
+
+
+def test_reasons_of_the_policies_are_read() -> None:
+    """The committed vocabulary has a text for what a person can be told."""
+    texts = load_reasons(reasons())
+
+    assert {"en", "zh-Hans"} == set(texts["essential_incomplete"])

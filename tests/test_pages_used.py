@@ -1,0 +1,112 @@
+"""The page of uses: all of them, refusals too, in plain words."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.pages.errors import NotFound
+from api.pages.used import PAGE_SIZE, download, whole_number
+from tests.pages_fake import FIRST, Visitor, fake_desk, make_fake_app, uses
+
+
+def test_every_use_is_listed_once_over_the_pages() -> None:
+    """Following "older" shows each entry once, newest first, and ends."""
+    visitor = Visitor(make_fake_app(fake_desk())).sign_in()
+    path, seen = "/me/uses", []
+    for _ in range(9):
+        page = visitor.get(path).text
+        seen += [int(at) for at in re.findall(r'id="use-(\d+)"', page)]
+        older = re.findall(r'href="(/me/uses\?before=\d+)" rel="next"', page)
+        if not older:
+            break
+        path = older[0]
+
+    assert [use.index for use in uses(27)] == seen
+    assert 27 > PAGE_SIZE
+
+
+def test_refusal_is_told_with_its_reason() -> None:
+    """A refused request names what was asked, and why it was refused."""
+    page = Visitor(make_fake_app(fake_desk())).sign_in().get("/me/uses").text
+
+    assert "Not given" in page
+    assert "This needs your consent, and you have given" in page
+    assert "Given less exactly" in page
+    assert "user.shoe-size" in page
+
+
+def test_codes_do_not_show() -> None:
+    """A person reads words, not the names that machines use."""
+    page = Visitor(make_fake_app(fake_desk())).sign_in().get("/me/uses").text
+
+    for code in ("consent_missing", "legal_basis", "address-change", "s1"):
+        assert f">{code}<" not in page
+    assert "user.bdate" not in page
+
+
+def test_reason_without_words_is_not_passed_over() -> None:
+    """A code that the vocabulary does not know fails the page."""
+    desk = fake_desk()
+    use = desk.used[FIRST][0]
+    attribute = use.attributes and use.attributes[0]
+    for use in desk.used[FIRST]:
+        for attribute in use.attributes:
+            object.__setattr__(attribute, "reason", "brand_new")
+    visitor = Visitor(make_fake_app(desk)).sign_in()
+
+    assert 500 == visitor.get("/me/uses").status_code
+
+
+def test_proof_is_a_file_of_ones_own() -> None:
+    """A proof downloads for its person and is unknown to others."""
+    app = make_fake_app(fake_desk())
+    answer = Visitor(app).sign_in().get("/me/uses/1001/proof")
+
+    assert {"index": 1001} == answer.json()
+    assert (
+        'attachment; filename="curtilage-proof-1001.json"'
+        == answer.headers["content-disposition"]
+    )
+    assert (
+        404 == Visitor(app).sign_in(1).get("/me/uses/1001/proof").status_code
+    )
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.0", "١", "x", "9" * 30])
+def test_cursor_is_a_whole_number(text: str) -> None:
+    """What is no index is no page."""
+    with pytest.raises(NotFound):
+        whole_number(text)
+    visitor = Visitor(make_fake_app(fake_desk())).sign_in()
+
+    assert 404 == visitor.get(f"/me/uses?before={text}").status_code
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_any_index_is_read(index: int) -> None:
+    """Every index that a ledger can have is understood."""
+    assert index == whole_number(str(index))
+
+
+def test_past_the_end_there_is_nothing() -> None:
+    """A cursor below all entries says that there are no older ones."""
+    visitor = Visitor(make_fake_app(fake_desk())).sign_in()
+
+    assert (
+        "There are no older entries." in visitor.get("/me/uses?before=0").text
+    )
+
+
+def test_person_without_uses_is_told_so() -> None:
+    """An empty history is said in words."""
+    visitor = Visitor(make_fake_app(fake_desk())).sign_in(1)
+
+    assert "Nobody has asked for your data." in visitor.get("/me/uses").text
+
+
+def test_download_is_named_by_what_it_is() -> None:
+    """JSON and compact JWS carry their own types."""
+    assert "application/json" == download("{}", name="a").media_type
+    assert "application/jose" == download("e30.e30.x", name="a").media_type
