@@ -23,7 +23,11 @@ from sqlmodel import col
 
 from consent.declaration_json import read_declaration, write_declaration
 from consent.declarations import Declaration
-from consent.errors import DeclarationFrozen, UnknownNotice
+from consent.errors import (
+    DeclarationFrozen,
+    DeclarationInvalid,
+    UnknownNotice,
+)
 from consent.notices import Notice, notice_digest, render_notice
 from consent.prepared import PreparedSelect
 from consent.tables import DeclarationRow, EventRow, NoticeRow, RegistryRow
@@ -249,8 +253,14 @@ class DeclarationRegistry:
         return self._known
 
     def _read(self, digest: str, body: str) -> Declaration:
-        declaration = read_declaration(body, where=f"declaration {digest}")
+        where = f"declaration {digest}"
+        declaration = read_declaration(body, where=where)
         if declaration.digest != digest:
-            msg = f"declaration {digest} has the text of another"
-            raise DeclarationFrozen(msg)
+            raise DeclarationInvalid(
+                where=where,
+                line=0,
+                column=0,
+                what="it has the text of another declaration",
+                remedy="restore it from a backup; it was changed",
+            )
         return declaration
