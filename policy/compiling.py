@@ -10,7 +10,7 @@ the environment) does not compile at all, on either engine.
 """
 
 import json
-import subprocess  # noqa: S404 - runs OPA's compiler, by full path
+import subprocess
 import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -78,9 +78,7 @@ def current_capabilities(opa: Path) -> dict[str, Any]:
     Raises:
         CompileFailed: it cannot be asked.
     """
-    said: dict[str, Any] = json.loads(
-        _run(opa, "capabilities", "--current")
-    )
+    said: dict[str, Any] = json.loads(_run(opa, "capabilities", "--current"))
     return said
 
 

@@ -7,13 +7,15 @@ happened, so that an alarm can tell a server that is down from a policy that
 does not answer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
 from policy.errors import PolicyError
 
-JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+JSON = (
+    None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
+)
 """A document as `json` reads it: plain values, string keys."""
 
 
@@ -32,7 +34,7 @@ class Cause(StrEnum):
     LEDGER = "ledger"
 
 
-class NoDecision(PolicyError):  # noqa: N818 - an outcome with its own name
+class NoDecision(PolicyError):
     """The engine gave no answer to act on.
 
     Attributes:
@@ -71,11 +73,11 @@ class PolicyDecisionPoint(Protocol):
         ...
 
 
-class BundleInvalid(PolicyError):  # noqa: N818 - a state with its own name
+class BundleInvalid(PolicyError):
     """The compiled bundle is absent, altered or not one that we run."""
 
 
-class CompileFailed(PolicyError):  # noqa: N818 - an outcome with its own name
+class CompileFailed(PolicyError):
     """OPA's compiler refused the policies; its report is in `report`.
 
     Attributes:

@@ -63,7 +63,9 @@ def json_text(value: Value) -> str:
         return f"[{','.join(map(json_text, elements(value)))}]"
     if kind is dict:
         fields = {json_key(k): v for k, v in value.items()}
-        inner = (f"{_json_text(k)}:{json_text(fields[k])}" for k in sorted(fields))
+        inner = (
+            f"{_json_text(k)}:{json_text(fields[k])}" for k in sorted(fields)
+        )
         return f"{{{','.join(inner)}}}"
     return spelling(value)
 

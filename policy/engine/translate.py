@@ -15,7 +15,6 @@ ends at its first success, as OPA's own evaluator ends it.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -111,9 +110,7 @@ class Module:
         self.strict = strict
         self.constants: dict[str, Any] = {}
         self.prelude: list[str] = []
-        self.names = {
-            name: f"f{i}" for i, name in enumerate(plan.functions)
-        }
+        self.names = {name: f"f{i}" for i, name in enumerate(plan.functions)}
         self.builtins: dict[str, str] = {}
 
     def constant(self, value: Any) -> str:  # noqa: ANN401 - any Rego value
@@ -466,7 +463,10 @@ class _Writer:
     def equality(self, a: Any, b: Any) -> str:  # noqa: ANN401 - operands
         """An expression for Rego's equality of two operands."""
         left, right = self.read(a), self.read(b)
-        for x, y, known in ((left, right, self.known(b)), (right, left, self.known(a))):
+        for x, y, known in (
+            (left, right, self.known(b)),
+            (right, left, self.known(a)),
+        ):
             if not known.const:
                 continue
             if known.kind == "str" or _plain(known.const):
@@ -924,7 +924,11 @@ class _Writer:
         made = {one["target"] for one in inside if one.kind in _MAKES}
         given: dict[int, set[Any]] = {}
         for one in inside:
-            if one.kind in ("ResultSetAddStmt", "ReturnLocalStmt", "BreakStmt"):
+            if one.kind in (
+                "ResultSetAddStmt",
+                "ReturnLocalStmt",
+                "BreakStmt",
+            ):
                 return None
             if one.kind in _INSERTS and one[_INSERTS[one.kind]] not in made:
                 return None
@@ -986,9 +990,7 @@ def _orders(block: Block, outside: frozenset[int]) -> bool:
         if one.kind in ("ArrayAppendStmt", "ObjectInsertStmt"):
             if one[_INSERTS[one.kind]] not in made:
                 return True
-        elif one.kind in ("BreakStmt", "ReturnLocalStmt"):
-            return True
-        elif (
+        elif one.kind in ("BreakStmt", "ReturnLocalStmt") or (
             one.kind != "AssignVarOnceStmt"
             and not outside.isdisjoint(one.targets())
             and (one.kind != "AssignVarStmt" or type(one["source"]) is int)

@@ -151,7 +151,9 @@ def _compare_lists(a: list[Value], b: list[Value]) -> int:
     return len(a) - len(b)
 
 
-def _compare_objects(a: dict[Hashable, Value], b: dict[Hashable, Value]) -> int:
+def _compare_objects(
+    a: dict[Hashable, Value], b: dict[Hashable, Value]
+) -> int:
     for (j, v), (k, w) in zip(pairs(a), pairs(b), strict=False):
         order = compare(j, k) or compare(v, w)
         if order:
