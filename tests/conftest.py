@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
 
 from tests.loopback import guard_network
@@ -53,6 +54,12 @@ def absent(reason: str) -> NoReturn:
 def pytest_configure(config: pytest.Config) -> None:
     """Guard the network, and start one cluster for all processes."""
     guard_network()
+    # No example fails for being slow on a busy machine; under CI the
+    # examples are the same each time.
+    hypothesis.settings.register_profile(
+        "curtilage", deadline=None, derandomize=is_ci(), print_blob=True
+    )
+    hypothesis.settings.load_profile("curtilage")
     started = config.stash[_STARTED] = ExitStack()
     if DATABASE in os.environ and _SERVER not in os.environ:
         return  # somebody brought a database of their own
