@@ -10,6 +10,7 @@ OpenSSL's cipher contexts hold until they are freed, and the ``str`` of an
 opened value.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, NoReturn, Protocol
 from uuid import UUID
 
@@ -103,7 +104,7 @@ class SubjectKeys:
         self.subject = subject
         self._gen = gen
         self._derived = derived
-        self._aead = AESGCM(memoryview(derived)[:32])
+        self._aead: AESGCM | None = None
         self._header = fmt.value_header(gen)
         self._prefix = fmt.value_prefix(tenant, subject)
 
@@ -135,7 +136,7 @@ class SubjectKeys:
     ) -> bytes:
         """Seal a record for one place. The caller draws the nonce afresh."""
         aad = fmt.value_aad(self._prefix, attribute, version, self._gen)
-        ciphertext = self._aead.encrypt(nonce, fmt.pad(record), aad)
+        ciphertext = self._cipher().encrypt(nonce, fmt.pad(record), aad)
         return self._header + nonce + ciphertext
 
     def open(self, attribute: int, version: int, sealed: bytes) -> bytes:
@@ -149,10 +150,54 @@ class SubjectKeys:
             raise CryptoFailure(self.subject)
         aad = fmt.value_aad(self._prefix, attribute, version, self._gen)
         try:
-            return self._aead.decrypt(sealed[6:18], sealed[18:], aad)
+            return self._cipher().decrypt(sealed[6:18], sealed[18:], aad)
         except (InvalidTag, ValueError):
             # ValueError is what the library says to fewer than 16 bytes.
             raise CryptoFailure(self.subject) from None
+
+    def open_texts(
+        self,
+        rows: Iterable[tuple[int, int, bytes]],
+        wanted: Mapping[int, str],
+    ) -> dict[str, str]:
+        """Open the wanted ones among a person's rows; the path of every read.
+
+        Args:
+            rows: attribute number, version, sealed value.
+            wanted: names by attribute number.
+
+        Returns:
+            Values by name.
+
+        Raises:
+            CryptoFailure: one of them was not sealed for its place.
+
+        """
+        decrypt = self._cipher().decrypt
+        aad, text = fmt.value_aad, fmt.record_text
+        prefix, gen, header = self._prefix, self._gen, self._header
+        texts = {}
+        try:
+            for number, version, sealed in rows:
+                if number not in wanted:
+                    continue
+                if sealed[:6] != header:
+                    raise CryptoFailure(self.subject)
+                texts[wanted[number]] = text(
+                    decrypt(
+                        sealed[6:18],
+                        sealed[18:],
+                        aad(prefix, number, version, gen),
+                    )
+                )
+        except (InvalidTag, ValueError):
+            raise CryptoFailure(self.subject) from None
+        return texts
+
+    def _cipher(self) -> AESGCM:
+        if self._aead is None:
+            self._aead = AESGCM(memoryview(self._derived)[:32])
+        return self._aead
 
 
 class OpenSubject:

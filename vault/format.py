@@ -42,6 +42,9 @@ LABEL_KEK_FILE = b"pv1/kek-file"
 _U32 = Struct(">I")
 _U64 = Struct(">Q")
 _VALUE_HEADER = Struct(">BBI")
+# The constant ends of some LP texts, lengths written in.
+_SUBJECT_TAIL = Struct(">I16sII")
+_DEK_TAIL = Struct(">I16sIIIIIQ")
 _VALUE_TAIL = Struct(">IIIIIQIIIB")
 _ENTRY = Struct(">IQ16s")
 
@@ -51,7 +54,8 @@ Entry: TypeAlias = tuple[int, int, bytes]
 
 def lp(*fields: bytes) -> bytes:
     """Join fields, each behind its length as four bytes, big-endian."""
-    return b"".join(_U32.pack(len(field)) + field for field in fields)
+    pack = _U32.pack
+    return b"".join([pack(len(field)) + field for field in fields])
 
 
 def u32(number: int) -> bytes:
@@ -66,21 +70,18 @@ def u64(number: int) -> bytes:
 
 def subject_context(tenant: str, subject: UUID, gen: int) -> bytes:
     """Give the label under which a DEK's sub-keys are expanded."""
-    return lp(LABEL_SUBJECT, tenant.encode(), subject.bytes, u32(gen))
+    tail = _SUBJECT_TAIL.pack(16, subject.bytes, 4, gen)
+    return lp(LABEL_SUBJECT, tenant.encode()) + tail
 
 
 def dek_context(
     tenant: str, subject: UUID, gen: int, kek_epoch: int, created_at: int
 ) -> bytes:
     """Give the associated data of a wrapped DEK."""
-    return lp(
-        LABEL_DEK,
-        tenant.encode(),
-        subject.bytes,
-        u32(gen),
-        u32(kek_epoch),
-        u64(created_at),
+    tail = _DEK_TAIL.pack(
+        16, subject.bytes, 4, gen, 4, kek_epoch, 8, created_at
     )
+    return lp(LABEL_DEK, tenant.encode()) + tail
 
 
 def tenant_context(tenant: str, decoy: UUID, kek_epoch: int) -> bytes:
@@ -168,9 +169,13 @@ def record_prefix(recorded_at: int, source: str) -> bytes:
 
 
 def record_text(plaintext: bytes) -> str:
-    """Read the value alone out of an opened, padded record."""
-    bare = unpad(plaintext)
-    return bare[9 + bare[8] :].decode()
+    """Read the value alone out of an opened, padded record.
+
+    Checks less than `parse_record`: what has opened was made by `pad` and
+    `record_prefix`.
+    """
+    bare = plaintext.rstrip(b"\0")
+    return bare[9 + bare[8] : -1].decode()
 
 
 def parse_record(plaintext: bytes) -> Record:

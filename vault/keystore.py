@@ -17,8 +17,8 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
-    or_,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -101,6 +101,13 @@ def _joined() -> Select[Any]:
     )
 
 
+def _one_of(end: str) -> Select[Any]:
+    return _joined().where(
+        DEK.c.tenant == bindparam(f"tenant{end}"),
+        DEK.c.subject == bindparam(f"subject{end}"),
+    )
+
+
 class KeyStore:
     """Wrapped keys of one tenant.
 
@@ -135,17 +142,14 @@ class KeyStore:
         self._clock = clock
         self._random = random
         self._reader = Reader(engine)
+        # Not one SELECT with IN: SQLite would build a table for the list,
+        # which costs as much as all the rest of the query.
         self._pair = self._reader.prepare(
-            _joined().where(
-                DEK.c.tenant == bindparam("tenant"),
-                or_(
-                    DEK.c.subject == bindparam("one"),
-                    DEK.c.subject == bindparam("other"),
-                ),
-            ),
-            "tenant",
-            "one",
-            "other",
+            union_all(*(_one_of(end) for end in ("1", "2"))),
+            "tenant1",
+            "subject1",
+            "tenant2",
+            "subject2",
         )
 
     def create_all(self) -> None:
@@ -221,7 +225,8 @@ class KeyStore:
         reader = self._reader
         other = reader.subject(decoy)
         spare, erased = None, False
-        for row in self._pair(self.tenant, reader.subject(subject), other):
+        tenant, who = self.tenant, reader.subject(subject)
+        for row in self._pair(tenant, who, tenant, other):
             if row[0] == other:
                 spare = row
             elif row[6] == DekState.LIVE:

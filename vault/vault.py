@@ -469,13 +469,7 @@ class Vault:
         try:
             with self._keys.open(dek) as keys:
                 _verify(keys, stored)
-                return {
-                    wanted[number]: fmt.record_text(
-                        keys.open(number, version, sealed)
-                    )
-                    for number, version, sealed in stored.values
-                    if number in wanted
-                }
+                return keys.open_texts(stored.values, wanted)
         except _STRANGE:
             raise CryptoFailure(dek.wrapped.subject) from None
 
