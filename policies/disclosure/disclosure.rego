@@ -3,8 +3,9 @@
 # description: >-
 #   Which attributes of one person a service gets for its one declared
 #   purpose: released, generalized or withheld, with reasons and obligations.
-#   An attribute is released only on positive proof; whatever is missing or
-#   of the wrong shape leaves the whole decision undefined (see defects.rego).
+#   First comes the proof: an attribute is granted only where every condition
+#   holds. Then comes the explanation of what was not granted; it grants
+#   nothing, and where it finds no reason there is no decision at all.
 # organizations:
 #   - Curtilage
 # schemas:
@@ -17,149 +18,166 @@ package curtilage.disclosure
 # METADATA
 # title: The decision about each attribute that was asked for
 # description: >-
-#   Undefined, never a refusal, when the input has a defect or when one
-#   attribute could not be judged; the gate then answers that there is no
-#   decision.
+#   Undefined, never a refusal, when the input is unsound, when one attribute
+#   could not be judged or when an answer has no reason; the gate then says
+#   that there is no decision.
 # entrypoint: true
 # custom:
 #   law: [GDPR 5(2), GDPR 24, PIPL 9]
 decision := {"schema": "curtilage/disclosure/1", "attributes": answers} if {
-	count(defects) == 0
+	sound
 	count(answers) == count(requested)
-}
-
-# METADATA
-# title: Answers in the shape that the gate reads
-# description: A code without an entry in the vocabulary drops the answer.
-# custom:
-#   law: [GDPR 12(1), PIPL 7]
-answers := {name: answer |
-	some name, found in complete
-	reasons := array.concat(
-		[{"code": code, "remedy": data.vocabulary.reasons[code].remedy} |
-			some code in found.codes
-		],
-		[{"code": code, "remedy": "none"} | some code in found.noted],
-	)
-	count(reasons) == count(found.codes) + count(found.noted)
-	answer := {
-		"effect": found.effect,
-		"level": found.level,
-		"reasons": reasons,
-		"obligations": found.obligations,
+	every found in answers {
+		count(found.reasons) > 0
 	}
 }
+
+requested := {name | some name in input.request.attributes}
+
+answers := grants if count(withheld) == 0
+
+answers := {name: answer(name) | some name in requested} if count(withheld) > 0
+
+answer(name) := grants[name] if {
+	not name in withheld
+	not name in spoiled
+}
+
+answer(name) := refusal(["essential_incomplete"]) if name in spoiled
+
+answer(name) := refusal(failings(name)) if {
+	name in withheld
+	count(failings(name)) > 0
+}
+
+answer(name) := refusal(hindrances(name)) if {
+	name in withheld
+	count(failings(name)) == 0
+}
+
+withheld := {name | some name in input.request.attributes; not grants[name]}
 
 # METADATA
 # title: Essential attributes go together or not at all
 # description: >-
 #   Part of what a purpose cannot do without is of no use to the service, so
-#   handing it over would be more than is necessary.
+#   handing it over would be more than is necessary. An attribute that one
+#   statement calls essential is essential.
 # custom:
 #   law: [GDPR 5(1)(c), GDPR 25(2), PIPL 6]
-complete := {name: settled(name) | some name in requested}
-
-settled(name) := findings[name] if not name in incomplete
-
-settled(name) := withheld({"essential_incomplete"}) if name in incomplete
-
-incomplete := {name |
-	essential_withheld
-	some name in essential
-	findings[name].effect != "withhold"
-}
-
-essential_withheld if {
-	some name in essential
-	findings[name].effect == "withhold"
-}
+spoiled := {name | some name in essential; not name in withheld} if {
+	count(essential & withheld) > 0
+} else := set()
 
 essential := {name |
-	some name, statements in declaring
-	some id in statements
+	some id, names in declaring
+	some name in names
 	input.declaration.statements[id].data[name].optional == false
 }
 
 # METADATA
-# title: What each attribute comes to by itself
+# title: Grants, with what goes with them
 # description: >-
-#   The service's own failings come first and alone: they may be told to the
-#   service, so nothing of the person may decide whether they appear.
+#   The service is in order, the person is known and has not restricted the
+#   use, the value exists, the service is cleared for data as delicate as
+#   this, and at least one statement offers it.
 # custom:
-#   law: [GDPR 5(1)(f), GDPR 25, PIPL 51]
-findings := {name: finding(name) | some name in requested}
-
-finding(name) := withheld(failings[name]) if count(failings[name]) > 0
-
-finding(name) := withheld({"person_unknown"}) if {
-	failings[name] == set()
-	input.person.known == false
-}
-
-finding(name) := withheld(hindrances) if {
-	failings[name] == set()
+#   law: [GDPR 5(1)(f), GDPR 6(1), GDPR 18, GDPR 25, PIPL 13, PIPL 44, PIPL 51]
+grants := {name: grant(name) |
+	prepared
 	input.person.known == true
-	hindrances := hindering(name)
-	count(hindrances) > 0
+	input.person.restricted == false
+	some name in input.request.attributes
+	name in input.person.present
+	input.service.assurance >= clearance(name)
+	offered(name)
 }
 
-finding(name) := granted(name) if {
-	failings[name] == set()
-	input.person.known == true
-	hindering(name) == set()
-}
+offered(name) if count(whole[name]) > 0
 
-withheld(codes) := {
-	"effect": "withhold",
-	"level": 0,
-	"codes": codes,
-	"noted": set(),
-	"obligations": [],
+offered(name) if {
+	some id in permitting[name]
+	reaches[id][name] > 0
 }
 
 # METADATA
 # title: The least generalization among the statements that permit
 # description: >-
 #   Statements that offer the same least level are taken together, and the
-#   shortest of their periods binds the service.
+#   shortest of their periods binds the service. Attributes that the same
+#   statements offer whole share one deal, made once.
 # custom:
 #   law: [GDPR 5(1)(e), PIPL 19]
-granted(name) := {
-	"effect": effects[level > 0],
-	"level": level,
-	"codes": {code | some id in best; some code in grounds(id, name)},
-	"noted": {code | some id in best; some code in notes(id, name)},
-	"obligations": obligations(best, level),
+grant(name) := deals[whole[name]] if {
+	count(whole[name]) > 0
+	count(overridden) == 0
+} else := object.union(deals[whole[name]], {"reasons": noted}) if {
+	count(whole[name]) > 0
+	noted := array.concat(
+		deals[whole[name]].reasons,
+		[{"code": note, "remedy": "none"} | some note in notes(name)],
+	)
+} else := {
+	"effect": "generalize",
+	"level": least,
+	"reasons": [explained("consent_given"), explained("preference_limits")],
+	"obligations": array.concat(
+		array.concat(deletion(best), [{"type": "mask"}]),
+		promised,
+	),
 } if {
-	level := min([reach | some reach in permitting[name]])
-	best := [id | some id, reach in permitting[name]; reach == level]
+	levels := [level |
+		some id in permitting[name]
+		level := reaches[id][name]
+		level > 0
+	]
+	least := min(levels)
+	best := [id | some id in permitting[name]; reaches[id][name] == least]
 }
 
-effects := {false: "release", true: "generalize"}
+deals := {best: deal |
+	some best in {best | some best in whole; count(best) > 0}
+	deal := {
+		"effect": "release",
+		"level": 0,
+		"reasons": array.concat(
+			[explained("consent_given") | asked(best)],
+			[explained("legal_basis") | lawful(best)],
+		),
+		"obligations": array.concat(deletion(best), promised),
+	}
+}
 
 # METADATA
 # title: The grounds of a grant
 # custom:
 #   law: [GDPR 6(1), GDPR 7(1), PIPL 13]
-grounds(id, name) := consented[id] | {code |
-	reaches[name][id] > 0
-	code := "preference_limits"
-} if {
-	id in by_consent
-} else := consented[id] | {"legal_basis"}
+asked(best) if {
+	some id in best
+	id in asking
+}
 
-consented := {id: {code | id in asking; code := "consent_given"} |
-	some id, _ in input.declaration.statements
+lawful(best) if {
+	some id in best
+	not id in by_consent
 }
 
 # METADATA
 # title: Preferences that the law overrides are noted for the person
 # custom:
 #   law: [GDPR 12(1), GDPR 15(1), PIPL 44]
-notes(id, name) := {code |
-	not id in by_consent
-	code := notable[verdicts[[id, name]].behavior]
+notes(name) := {note |
+	some verdict in overridden
+	verdict.attribute == name
+	verdict.statement in whole[name]
+	note := notable[verdict.behavior]
 }
+
+overridden := [verdict |
+	some verdict in input.preferences
+	verdict.behavior != "allow"
+	not verdict.statement in by_consent
+]
 
 notable := {"limit": "preference_limits", "refuse": "preference_refuses"}
 
@@ -170,41 +188,163 @@ notable := {"limit": "preference_limits", "refuse": "preference_refuses"}
 #   and only a service that understands it gets this far.
 # custom:
 #   law: [GDPR 5(1)(e), GDPR 19, PIPL 19, PIPL 47]
-obligations(statements, level) := array.concat(
-	array.concat(
-		[{"type": "delete_by", "days": min(periods)} | count(periods) > 0],
-		[{"type": "mask"} | level > 0],
-	),
-	[{"type": kind} | some kind in undertakings],
-) if {
-	periods := [days | some id in statements; days := retention[id]]
+deletion(best) := [{"type": "delete_by", "days": min(periods)} | count(periods) > 0] if {
+	periods := [days | some id in best; days := retention[id]]
+}
+
+promised := [{"type": kind} | some kind in undertakings]
+
+# METADATA
+# title: Statements that permit each attribute
+# description: >-
+#   They declare it, their ground covers it and their basis may carry it. How
+#   much of it then leaves is for the person's preferences to say.
+# custom:
+#   law: [GDPR 5(1)(b), GDPR 6(1), PIPL 6, PIPL 13]
+permitting := {name: found |
+	some name in input.request.attributes
+	found := [id |
+		some id in acceptable
+		name in declaring[id]
+		name in covered[id]
+		name in carried[id]
+	]
+}
+
+whole := {name: [id | some id in found; reaches[id][name] == 0] |
+	some name, found in permitting
 }
 
 # METADATA
-# title: The service's own failings, by attribute
+# title: What the ground of a statement covers
 # description: >-
-#   These depend on the declaration, the request and the service alone.
+#   Where a statement asks, the attributes that the consent lists; elsewhere
+#   everything. Nothing, once the person has objected.
 # custom:
-#   law: [GDPR 5(1)(b), GDPR 28, GDPR 32, PIPL 6, PIPL 51]
-failings := {name: {"service_not_registered"} |
-	some name in requested
-} if {
-	input.declaration == null
+#   law: [GDPR 6(1)(a), GDPR 7, GDPR 21, PIPL 14, PIPL 15, PIPL 44]
+covered := {id: names |
+	some id in acceptable
+	not id in objected
+	names := ground_of(id)
 }
 
-failings := {name: codes |
-	some name in requested
-	codes := (unprepared | unfounded(name)) | uncleared(name)
-} if {
+ground_of(id) := input.request.attributes if not id in asking
+
+ground_of(id) := consents[id].attributes if {
+	id in asking
+	consents[id].state == "given"
+	unexpired(id)
+}
+
+unexpired(id) if consents[id].until == null
+
+unexpired(id) if {
+	consents[id].until != null
+	consents[id].until > input.now
+}
+
+# METADATA
+# title: A statement asks for consent
+# description: Consent as the basis asks; so does an opt-in under any basis.
+# custom:
+#   law: [GDPR 6(1)(a), GDPR 7, PIPL 14]
+asking := {id |
+	some id, statement in input.declaration.statements
+	asks(id, statement.purposes)
+}
+
+asks(id, _) if id in by_consent
+
+asks(_, purposes) if {
+	some purpose in purposes
+	purpose.required == "opt-in"
+}
+
+# METADATA
+# title: Objections
+# description: >-
+#   An objection names the service's purpose or one of P3P's. It stops what
+#   rests on a public task or on legitimate interests, and every purpose that
+#   the declaration itself offers to opt out of.
+# custom:
+#   law: [GDPR 21, PIPL 24, PIPL 44]
+objected := {id |
+	count(input.person.objected) > 0
+	some id, statement in input.declaration.statements
+	some purpose in statement.purposes
+	some word in [purpose.purpose, input.service.purpose]
+	word in input.person.objected
+	objectable(id, purpose.required)
+}
+
+objectable(id, _) if bases[id].objectable
+
+objectable(_, "opt-out") := true
+
+# METADATA
+# title: What the basis of a statement may carry
+# description: >-
+#   Special categories need consent or a law that names the task. Neither a
+#   contract nor an interest carries them. Vital interests do not either:
+#   that exception is for a person who cannot consent, which an officer
+#   judges and no rule here can.
+# custom:
+#   law: [GDPR 9(2), PIPL 28, PIPL 29]
+carried := {id: names |
+	some id, basis in bases
+	names := {true: input.request.attributes, false: ordinary}[basis.special]
+}
+
+ordinary := [name |
+	some name in input.request.attributes
+	input.catalogue[name].sensitivity < 3
+]
+
+# METADATA
+# title: The level that a statement reaches for each attribute
+# description: >-
+#   0 is the whole value, n the nth generalization, -1 a refusal. Preferences
+#   bind where consent is the basis. A limit on an attribute that cannot be
+#   generalized is a refusal.
+# custom:
+#   law: [GDPR 4(11), GDPR 5(1)(c), GDPR 25, PIPL 6, PIPL 14]
+reaches := {id: levels |
+	some id, basis in bases
+	levels := reached(id, basis.asks)
+}
+
+reached(_, false) := {name: 0 | some name in input.request.attributes}
+
+reached(id, true) := {verdict.attribute: level |
+	some verdict in input.preferences
+	verdict.statement == id
+	level := wanted(verdict.behavior, verdict.level, verdict.attribute)
+}
+
+wanted("allow", _, _) := 0
+
+wanted("refuse", _, _) := -1
+
+wanted("limit", _, name) := -1 if input.catalogue[name].levels == 0
+
+wanted("limit", level, name) := min([level, input.catalogue[name].levels]) if {
+	is_count(level)
+	level > 0
+	input.catalogue[name].levels > 0
+}
+
+wanted("limit", null, name) := input.catalogue[name].levels if {
+	input.catalogue[name].levels > 0
+}
+
+# METADATA
+# title: The service is in order
+# custom:
+#   law: [GDPR 5(1)(b), GDPR 28, GDPR 32, PIPL 51]
+prepared if {
 	input.declaration != null
-}
-
-unprepared := {code |
-	input.service.assurance < input.declaration.assurance
-	code := "assurance_too_low"
-} | {code |
-	not in_force
-	code := "declaration_expired"
+	input.service.assurance >= input.declaration.assurance
+	in_force
 }
 
 in_force if {
@@ -217,238 +357,11 @@ lapsed if {
 	input.declaration.valid_until <= input.now
 }
 
-unfounded(name) := {"unknown_attribute"} if not input.catalogue[name]
-
-unfounded(name) := {"not_declared"} if {
-	input.catalogue[name]
-	count(declaring[name]) == 0
-}
-
-unfounded(name) := {code |
-	count(eligible[name]) == 0
-	code := "obligation_not_understood"
-} if {
-	input.catalogue[name]
-	count(declaring[name]) > 0
-}
-
 # METADATA
 # title: The assurance that delicate data demands of the service
 # custom:
 #   law: [GDPR 9, GDPR 32, PIPL 28, PIPL 51]
-uncleared(name) := {code |
-	found := input.catalogue[name]
-	input.service.assurance < data.vocabulary.clearance[found.sensitivity]
-	code := "assurance_too_low"
-}
-
-# METADATA
-# title: The person's side, by attribute
-# description: >-
-#   A restriction and a missing value hold for every statement; otherwise one
-#   statement that permits is enough, and only when none does are all of
-#   their obstacles the reason.
-# custom:
-#   law: [GDPR 7, GDPR 18, GDPR 21, PIPL 15, PIPL 44]
-hindering(name) := (frozen | absent(name)) | {code |
-	count(permitted) == 0
-	some id in eligible[name]
-	some code in obstacles(id, name)
-} if {
-	permitted := permitting[name]
-}
-
-# METADATA
-# title: A restriction freezes every use
-# description: >-
-#   Stricter than GDPR 18(2), which would let consent and important public
-#   interests through; the person lifts the restriction for that.
-# custom:
-#   law: [GDPR 18, PIPL 44]
-frozen := {code | input.person.restricted; code := "restricted"}
-
-absent(name) := {code | not name in present; code := "no_value"}
-
-# METADATA
-# title: Statements that permit, with the level that each of them reaches
-# description: >-
-#   Proof is positive: a statement whose facts are incomplete has no reach
-#   and is missing here, and then judged says that it was not judged.
-# custom:
-#   law: [GDPR 5(2), GDPR 6(1), PIPL 13]
-permitting := {name: found |
-	some name in requested
-	found := {id: reach |
-		some id, reach in reaches[name]
-		reach >= 0
-		obstacles(id, name) == set()
-	}
-	count(reaches[name]) == count(eligible[name])
-}
-
-obstacles(id, name) := (unasked(id, name) | unfit(id, name)) | (unwanted(id, name) | objections[id])
-
-# METADATA
-# title: A statement that asks needs a consent that lists the attribute
-# description: >-
-#   Consent as the basis asks, and so does an opt-in purpose under any basis.
-# custom:
-#   law: [GDPR 6(1)(a), GDPR 7, PIPL 14, PIPL 15]
-unasked(id, name) := {code |
-	id in asking
-	code := standing(id, name)
-	code != "consent_given"
-}
-
-standing(id, name) := "consent_given" if {
-	consents[id].state == "given"
-	unexpired(id)
-	name in consents[id].attributes
-} else := "consent_expired" if {
-	consents[id].state == "given"
-	not unexpired(id)
-} else := refused if {
-	refused := refusals[consents[id].state]
-} else := "consent_missing"
-
-unexpired(id) if consents[id].until == null
-
-unexpired(id) if {
-	consents[id].until != null
-	consents[id].until > input.now
-}
-
-refusals := {
-	"refused": "consent_refused",
-	"withdrawn": "consent_withdrawn",
-	"expired": "consent_expired",
-}
-
-# METADATA
-# title: Special categories need consent or a law that names the task
-# description: >-
-#   Neither a contract nor an interest carries them. Vital interests do not
-#   either: that exception is for a person who cannot consent, which an
-#   officer judges and no rule here can.
-# custom:
-#   law: [GDPR 9(2), PIPL 28, PIPL 29]
-unfit(id, name) := {code |
-	input.catalogue[name].sensitivity >= 3
-	not bases[id].special
-	code := "consent_missing"
-}
-
-# METADATA
-# title: Preferences bind where consent is the basis
-# custom:
-#   law: [GDPR 4(11), GDPR 25, PIPL 14]
-unwanted(id, name) := {code |
-	reaches[name][id] < 0
-	code := "preference_refuses"
-}
-
-# METADATA
-# title: The level that a statement reaches for each attribute
-# description: >-
-#   0 is the whole value, n the nth generalization, -1 a refusal. A limit on
-#   an attribute that cannot be generalized is a refusal.
-# custom:
-#   law: [GDPR 5(1)(c), GDPR 25, PIPL 6]
-reaches := {name: found |
-	some name in requested
-	found := {id: level |
-		some id in eligible[name]
-		level := reach(id, name)
-	}
-}
-
-reach(id, _) := 0 if not id in by_consent
-
-reach(id, name) := wanted(verdicts[[id, name]], name) if id in by_consent
-
-wanted(verdict, _) := 0 if verdict.behavior == "allow"
-
-wanted(verdict, _) := -1 if verdict.behavior == "refuse"
-
-wanted(verdict, name) := -1 if {
-	verdict.behavior == "limit"
-	input.catalogue[name].levels == 0
-}
-
-wanted(verdict, name) := min([verdict.level, input.catalogue[name].levels]) if {
-	verdict.behavior == "limit"
-	verdict.level != null
-	input.catalogue[name].levels > 0
-}
-
-wanted(verdict, name) := input.catalogue[name].levels if {
-	verdict.behavior == "limit"
-	verdict.level == null
-	input.catalogue[name].levels > 0
-}
-
-# METADATA
-# title: Objections
-# description: >-
-#   An objection names the service's purpose or one of P3P's. It stops what
-#   rests on a public task or on legitimate interests, and every purpose that
-#   the declaration itself offers to opt out of.
-# custom:
-#   law: [GDPR 21, PIPL 24, PIPL 44]
-objections := {id: codes |
-	some id, statement in input.declaration.statements
-	codes := {"objected" |
-		some purpose in statement.purposes
-		some word in [purpose.purpose, input.service.purpose]
-		word in objected
-		objectable(id, purpose.required)
-	}
-}
-
-objectable(id, _) if bases[id].objectable
-
-objectable(_, "opt-out") := true
-
-# The facts in the form that the rules above read, each made once.
-
-requested := {name | some name in input.request.attributes}
-
-understood := {kind | some kind in input.service.understands}
-
-present := {name | some name in input.person.present}
-
-objected := {word | some word in input.person.objected}
-
-consents := {one.statement: one | some one in input.consents}
-
-verdicts := {[one.statement, one.attribute]: one |
-	some one in input.preferences
-}
-
-bases := {id: data.vocabulary.bases[statement.basis] |
-	some id, statement in input.declaration.statements
-}
-
-by_consent := {id | some id, basis in bases; basis.asks}
-
-asking := by_consent | {id |
-	some id, statement in input.declaration.statements
-	some purpose in statement.purposes
-	purpose.required == "opt-in"
-}
-
-declaring := {name: statements |
-	some name in requested
-	statements := [id |
-		some id, statement in input.declaration.statements
-		statement.data[name]
-	]
-}
-
-eligible := {name: statements |
-	some name, all in declaring
-	statements := [id | some id in all; id in acceptable]
-}
+clearance(name) := data.vocabulary.clearance[input.catalogue[name].sensitivity]
 
 # METADATA
 # title: Statements whose obligations everybody understands
@@ -456,17 +369,18 @@ eligible := {name: statements |
 #   An obligation that these policies do not know is understood by nobody.
 # custom:
 #   law: [GDPR 28(3), GDPR 32, PIPL 21, PIPL 51]
-acceptable := {id |
+acceptable := [id |
 	some id, _ in input.declaration.statements
 	every kind in undertakings {
 		data.vocabulary.obligations[kind]
+		kind in input.service.understands
 	}
-	every kind in promised(id) {
-		kind in understood
-	}
-}
+	deletable(id)
+]
 
-promised(id) := undertakings | {"delete_by" | retention[id] >= 0}
+deletable(id) if not retention[id]
+
+deletable(_) if "delete_by" in input.service.understands
 
 # Deletion takes its days from the statement, masking its level from the
 # decision; what else the declaration undertakes goes out as it stands.
@@ -485,3 +399,140 @@ retention := {id: days |
 period(days, _) := days if days != null
 
 period(null, "no-retention") := 0
+
+declaring := {id: names |
+	some id, statement in input.declaration.statements
+	names := [name |
+		some name in input.request.attributes
+		statement.data[name]
+	]
+}
+
+bases := {id: data.vocabulary.bases[statement.basis] |
+	some id, statement in input.declaration.statements
+}
+
+by_consent := {id | some id, basis in bases; basis.asks}
+
+consents := {one.statement: one |
+	some one in input.consents
+	input.declaration.statements[one.statement]
+}
+
+# The explanation of what was withheld.
+
+refusal(codes) := {
+	"effect": "withhold",
+	"level": 0,
+	"reasons": [explained(code) | some code in codes],
+	"obligations": [],
+} if {
+	count(codes) > 0
+}
+
+# METADATA
+# title: A reason and what would help
+# custom:
+#   law: [GDPR 12(1), PIPL 7]
+explained(code) := {
+	"code": code,
+	"remedy": data.vocabulary.reasons[code].remedy,
+}
+
+# METADATA
+# title: The service's own failings
+# description: >-
+#   They come first and alone. They depend on the declaration, the request
+#   and the service, may be told to the service, and so nothing of the person
+#   may decide whether they appear.
+# custom:
+#   law: [GDPR 5(1)(b), GDPR 28, GDPR 32, PIPL 6, PIPL 51]
+failings(name) := unregistered | (unprepared | (unfounded(name) | uncleared(name)))
+
+unregistered := {code |
+	input.declaration == null
+	code := "service_not_registered"
+}
+
+unprepared := {code |
+	input.service.assurance < input.declaration.assurance
+	code := "assurance_too_low"
+} | {code |
+	input.declaration != null
+	not in_force
+	code := "declaration_expired"
+}
+
+uncleared(name) := {code |
+	input.declaration != null
+	input.service.assurance < clearance(name)
+	code := "assurance_too_low"
+}
+
+unfounded(name) := {code |
+	input.declaration != null
+	code := unfound(name)
+}
+
+unfound(name) := "unknown_attribute" if {
+	not input.catalogue[name]
+} else := "not_declared" if {
+	not declared(name)
+} else := "obligation_not_understood" if {
+	count(eligible(name)) == 0
+}
+
+declared(name) if {
+	some names in declaring
+	name in names
+}
+
+eligible(name) := [id |
+	some id in acceptable
+	name in declaring[id]
+]
+
+# METADATA
+# title: What hinders on the person's side
+# description: >-
+#   A restriction and a missing value hold for every statement; of the rest,
+#   one statement that permits is enough, and only when none does are the
+#   obstacles of all of them the reason. A restriction freezes every use,
+#   which is stricter than GDPR 18(2).
+# custom:
+#   law: [GDPR 7, GDPR 18, GDPR 21, PIPL 15, PIPL 44]
+hindrances(_) := {"person_unknown"} if input.person.known == false
+
+hindrances(name) := (frozen | absent(name)) | {code |
+	not offered(name)
+	some id in eligible(name)
+	some code in obstacles(id, name)
+} if {
+	input.person.known == true
+}
+
+frozen := {code | input.person.restricted; code := "restricted"}
+
+absent(name) := {code | not name in input.person.present; code := "no_value"}
+
+obstacles(id, name) := ({code | id in asking; code := standing(id, name)} | {code | not name in carried[id]; code := "consent_missing"}) | ({code | reaches[id][name] < 0; code := "preference_refuses"} | {code | id in objected; code := "objected"})
+
+# METADATA
+# title: What is wrong with a consent
+# custom:
+#   law: [GDPR 7(1), GDPR 7(3), PIPL 15, PIPL 16]
+standing(id, name) := "consent_missing" if {
+	not consents[id]
+} else := lost[consents[id].state] if {
+	consents[id].state != "given"
+} else := "consent_expired" if {
+	not unexpired(id)
+} else := "consent_missing" if {
+	not name in consents[id].attributes
+}
+
+lost := {
+	"refused": "consent_refused",
+	"withdrawn": "consent_withdrawn",
+	"expired": "consent_expired",
+}

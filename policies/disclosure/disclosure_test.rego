@@ -146,6 +146,7 @@ cases := {
 		"change": {
 			"request": {"attributes": ["b"]},
 			"declaration": {"statements": {"s": {"data": {"b": {"optional": true}}}}},
+			"preferences": [verdict("s", "b", "allow", null)],
 		},
 		"ask": "b",
 		"want": refused(["unknown_attribute"]),
@@ -479,13 +480,16 @@ cases := {
 
 special := {"catalogue": {"a": {"sensitivity": 3}}, "service": {"assurance": 2}}
 
-test_case[title] if {
+comes_out contains title if {
 	some title, case in cases
 	found(object.get(case, "ask", "a")) == case.want with input as object.union(
 		base,
 		case.change,
 	)
 }
+
+# What did not hold is empty.
+test_case if object.keys(cases) - comes_out == set()
 
 # What goes with a value.
 
@@ -515,7 +519,7 @@ duties := {
 	},
 }
 
-test_duties[title] if {
+carries contains title if {
 	some title, case in duties
 	one := disclosure.decision.attributes.a with input as object.union(
 		base,
@@ -524,6 +528,9 @@ test_duties[title] if {
 	one.effect == "release"
 	one.obligations == case.want
 }
+
+# What did not hold is empty.
+test_duties if object.keys(duties) - carries == set()
 
 test_undertakings_go_out_in_order if {
 	one := disclosure.decision.attributes.a with input as object.union(base, {
@@ -622,11 +629,14 @@ choices := {
 	},
 }
 
-test_choice[title] if {
+chooses contains title if {
 	some title, case in choices
 	document := several(case.first, case.second, case.rest)
 	found("a") == case.want with input as document
 }
+
+# What did not hold is empty.
+test_choice if object.keys(choices) - chooses == set()
 
 # Essential attributes.
 
@@ -720,13 +730,16 @@ families := {
 	},
 }
 
-test_essential[title] if {
+essentials contains title if {
 	some title, case in families
 	document := object.union(family, case.change)
 	every name in ["a", "b", "c"] {
 		found(name).codes == case[name] with input as document
 	}
 }
+
+# What did not hold is empty.
+test_essential if object.keys(families) - essentials == set()
 
 test_only_requested_essentials_count if {
 	document := object.union(family, {
@@ -779,5 +792,7 @@ test_every_code_has_an_entry if {
 # A reason without an entry in the vocabulary is no decision.
 test_no_decision_without_a_remedy if {
 	not disclosure.decision with input as base
+		with data.vocabulary.reasons as {}
+	not disclosure.decision with input as object.union(base, {"consents": []})
 		with data.vocabulary.reasons as {}
 }

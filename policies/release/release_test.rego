@@ -94,12 +94,15 @@ criteria := {
 	},
 }
 
-test_criteria[title] if {
+raises contains title if {
 	some title, case in criteria
 	decision := release.decision with input as case.input
 	decision.allow == true
 	[decision.k, decision.l] == [case.k, case.l]
 }
+
+# What did not hold is empty.
+test_criteria if object.keys(criteria) - raises == set()
 
 test_suppression_and_pseudonym_are_as_declared if {
 	decision := release.decision with input as promising({
@@ -159,12 +162,15 @@ roles := {
 	},
 }
 
-test_role[title] if {
+assigns contains title if {
 	some title, case in roles
 	decision := release.decision with input as case.input
 	decision.allow == true
 	decision.columns == {name: {"role": role} | some name, role in case.columns}
 }
+
+# What did not hold is empty.
+test_role if object.keys(roles) - assigns == set()
 
 # Refusals.
 
@@ -257,7 +263,7 @@ refusals := {
 	},
 }
 
-test_refused[title] if {
+refuses contains title if {
 	some title, case in refusals
 	decision := release.decision with input as case.input
 	decision.allow == false
@@ -270,6 +276,9 @@ test_refused[title] if {
 		reason.remedy == data.vocabulary.reasons[reason.code].remedy
 	}
 }
+
+# What did not hold is empty.
+test_refused if object.keys(refusals) - refuses == set()
 
 test_no_declaration if {
 	decision := release.decision with input as object.union(
