@@ -17,6 +17,7 @@ what they mean for one declaration, `explain` says why.
 
 """
 
+from consent.commit import Commit, GroupCommit
 from consent.declaration_yaml import load_yaml
 from consent.declarations import (
     Controller,
@@ -25,13 +26,20 @@ from consent.declarations import (
     widening,
 )
 from consent.elements import categories_of, covers
+from consent.entries import Appended, Draft, EntryKind
+from consent.entry_views import AuditEntry, OwnEntry
 from consent.errors import (
     ConsentError,
     ConsentNotAsked,
     DeclarationError,
     DeclarationFrozen,
     DeclarationInvalid,
+    DraftInvalid,
+    EntryUnreadable,
+    LedgerBusy,
     LedgerError,
+    LedgerInconsistent,
+    LedgerUnavailable,
     NoticeError,
     NoticeUnavailable,
     PreferencesInvalid,
@@ -39,9 +47,11 @@ from consent.errors import (
     RecordError,
     RecordInvalid,
     UnknownDeclaration,
+    UnknownEntry,
     UnknownNotice,
 )
 from consent.explanations import explain
+from consent.ledger import Ledger
 from consent.matching import Verdict, match
 from consent.notices import Notice, render_notice
 from consent.people import StoredPreferences
@@ -55,6 +65,7 @@ from consent.preferences import (
 )
 from consent.presets import DEFAULT_PRESET, PRESETS, preset_title
 from consent.records import ConsentEvent, ConsentState, carried, states
+from consent.signed_notes import LedgerSigner, VerifierKey
 from consent.statements import (
     UNNAMED,
     DataItem,
@@ -90,8 +101,11 @@ __all__ = [
     "RETENTION_ORDER",
     "UNNAMED",
     "Access",
+    "Appended",
+    "AuditEntry",
     "Behavior",
     "Category",
+    "Commit",
     "ConsentError",
     "ConsentEvent",
     "ConsentNotAsked",
@@ -104,13 +118,24 @@ __all__ = [
     "DeclarationError",
     "DeclarationFrozen",
     "DeclarationInvalid",
+    "Draft",
+    "DraftInvalid",
+    "EntryKind",
+    "EntryUnreadable",
     "EventType",
+    "GroupCommit",
     "Language",
+    "Ledger",
+    "LedgerBusy",
     "LedgerError",
+    "LedgerInconsistent",
+    "LedgerSigner",
+    "LedgerUnavailable",
     "LegalBasis",
     "Notice",
     "NoticeError",
     "NoticeUnavailable",
+    "OwnEntry",
     "Preferences",
     "PreferencesInvalid",
     "Purpose",
@@ -127,8 +152,10 @@ __all__ = [
     "StoredPreferences",
     "Tuple",
     "UnknownDeclaration",
+    "UnknownEntry",
     "UnknownNotice",
     "Verdict",
+    "VerifierKey",
     "at_most",
     "beyond",
     "carried",

@@ -36,24 +36,14 @@ _VERDICTS_KEPT = 4096
 class Facts:
     """All that may decide one request, and the revision it was read under."""
 
-    holding: Holding
     revision: int
+    known: bool
     declaration: Declaration | None
     events: tuple[ConsentEvent, ...]
     preferences: int
     verdicts: tuple[Verdict, ...]
     restraints: Restraints
     present: frozenset[str]
-
-    @property
-    def subject(self) -> UUID:
-        """The person, or the decoy that stands for an unknown one."""
-        return self.holding.subject
-
-    @property
-    def known(self) -> bool:
-        """Whether there is such a person; the decoy is nobody."""
-        return self.holding.known
 
 
 class FactSource:
@@ -82,14 +72,33 @@ class FactSource:
 
     def gather(
         self, conn: Connection, request: AccessRequest, now: int
-    ) -> Facts:
+    ) -> tuple[Holding, Facts]:
         """Read everything that can decide `request` at the instant `now`.
 
         The same statements run for a known and for an unknown person.
         """
-        subject = self.resolve(request.person)
-        holding = self._vault.holding(subject)
-        subject = holding.subject
+        holding = self._vault.holding(self.resolve(request.person))
+        facts = self.about(
+            conn,
+            holding.subject,
+            request,
+            now,
+            known=holding.known,
+            present=holding.present,
+        )
+        return holding, facts
+
+    def about(
+        self,
+        conn: Connection,
+        subject: UUID,
+        request: AccessRequest,
+        now: int,
+        *,
+        known: bool,
+        present: frozenset[str],
+    ) -> Facts:
+        """Read what consent, preferences and restraints say of a person."""
         revision = self._consents.revision(conn, subject)
         declaration = self._consents.declaration(
             request.service, request.purpose
@@ -103,14 +112,14 @@ class FactSource:
         )
         stored = self._consents.preferences(subject, conn)
         return Facts(
-            holding=holding,
             revision=revision,
+            known=known,
             declaration=declaration,
             events=tuple(events),
             preferences=stored.version,
             verdicts=self.verdicts(stored, declaration),
             restraints=self._restraints.at(conn, subject, now),
-            present=holding.present if holding.known else frozenset(),
+            present=present,
         )
 
     def verdicts(
@@ -147,9 +156,7 @@ class FactSource:
             },
             "request": {"attributes": list(request.attributes)},
             "declaration": (
-                None
-                if facts.declaration is None
-                else facts.declaration.facts
+                None if facts.declaration is None else facts.declaration.facts
             ),
             "catalogue": {
                 name: {

@@ -131,14 +131,16 @@ class Gate:
         self._refuse_malformed(request.attributes)
         for _ in range(_ATTEMPTS):
             now = self._clock()
-            facts = await self._read(
+            holding, facts = await self._read(
                 lambda conn, now=now: self._facts.gather(  # type: ignore[misc]
                     conn, request, now
                 )
             )
             decision = await self._decide(request, facts, now)
             try:
-                return await self._answer(request, facts, decision, now)
+                return await self._answer(
+                    request, holding, facts, decision, now
+                )
             except _FactsMovedError:
                 continue
         raise NoDecision(Cause.FACTS_MOVING)
@@ -178,13 +180,14 @@ class Gate:
     async def _answer(
         self,
         request: AccessRequest,
+        holding: Holding,
         facts: Facts,
         decision: Decision,
         now: int,
     ) -> Disclosure:
         granted = decision.granted()
         decision_id = self.new_id()
-        log_key = self._vault.log_key(facts.holding)
+        log_key = self._vault.log_key(holding)
         store = self._decisions.writer(
             decision_id,
             request,
@@ -195,7 +198,7 @@ class Gate:
         )
         draft = Draft(
             kind=EntryKind.DISCLOSURE if granted else EntryKind.REFUSAL,
-            subject=facts.subject,
+            subject=holding.subject,
             log_key=log_key,
             service=request.service,
             purpose=request.purpose,
@@ -206,7 +209,7 @@ class Gate:
             detail=_detail(decision),
         )
         recorded = await self.record_then_open(
-            holding=facts.holding,
+            holding=holding,
             revision=facts.revision,
             draft=draft,
             granted=granted,

@@ -85,9 +85,7 @@ class PersonDoor:
         self._read = reader
         self._clock = clock
 
-    async def own_view(
-        self, caller: Caller, subject: UUID
-    ) -> Sequence[Shown]:
+    async def own_view(self, caller: Caller, subject: UUID) -> Sequence[Shown]:
         """Everything held about the person, each attribute once.
 
         Raises:

@@ -119,9 +119,12 @@ class Replay:
         preferences = self._consents.preferences_at(
             subject, stored.preferences
         )
+        if preferences is None:
+            msg = f"decision {stored.id}: its preferences are gone"
+            raise ReplayImpossible(msg)
         return Facts(
-            holding=holding,
             revision=0,
+            known=stored.known,
             declaration=declaration,
             events=tuple(by_id[one] for one in stored.events),
             preferences=stored.preferences,

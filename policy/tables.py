@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, LargeBinary, MetaData
+from sqlalchemy import BigInteger, Index, LargeBinary, MetaData, Text
 from sqlmodel import Field, SQLModel
 
 METADATA = MetaData()
@@ -66,7 +66,7 @@ class DecisionRow(PolicyTable, table=True):
 
 
 class ReleaseRow(PolicyTable, table=True):
-    """One extract that left, or was refused, and the hash of its manifest."""
+    """One request for an extract, how it ended, and the manifest's hash."""
 
     __tablename__ = "policy_release"
 
@@ -78,5 +78,6 @@ class ReleaseRow(PolicyTable, table=True):
     officer: str = Field(max_length=128)
     at: int = Field(sa_type=BigInteger)
     outcome: str = Field(max_length=16)
+    request: str = Field(sa_type=Text)
     rows: int = 0
     manifest: str = Field(default="", max_length=64)

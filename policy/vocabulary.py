@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from policy.bundle import policies_folder
+
 
 class Side(StrEnum):
     """Whose doing a reason is."""
@@ -55,6 +57,11 @@ class ReasonTable:
         if found is None:
             return code
         return found.text.get(language) or found.text["en"]
+
+
+def reasons_file() -> bytes:
+    """Read the table of the policies that this installation carries."""
+    return (policies_folder() / "vocabulary" / "reasons.json").read_bytes()
 
 
 def load_reasons(text: bytes) -> ReasonTable:
