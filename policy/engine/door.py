@@ -9,6 +9,7 @@ Stricter than JSON and OPA: lone surrogates, NaN and infinities, integers of
 more than 100 digits and floats from 2**53 on are refused.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -35,64 +36,36 @@ class Bounds:
     """Characters of all strings and keys together."""
 
 
-class _Admission:
-    """Counts one document on its way in."""
+_STRINGS = {str}
+_SCALARS = {bool, type(None)}
 
-    __slots__ = ("nodes", "text")
 
-    def __init__(self, bounds: Bounds) -> None:
-        self.nodes = bounds.nodes
-        self.text = bounds.text
+def _strings(parts: Collection[str], text: int) -> int:
+    """Check strings together; returns what is left of the allowance."""
+    joined = "".join(parts)
+    if not joined.isascii():
+        try:
+            joined.encode()
+        except UnicodeEncodeError:
+            msg = "a string has a lone surrogate"
+            raise DocumentRefused(msg) from None
+    return text - len(joined)
 
-    def string(self, value: str) -> None:
-        self.text -= len(value)
-        if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                msg = "a string has a lone surrogate"
-                raise DocumentRefused(msg) from None
 
-    def value(self, value: Any, depth: int) -> None:  # noqa: ANN401 - checked here
-        kind = type(value)
-        if kind is str:
-            self.string(value)
-        elif kind is dict:
-            self.container(len(value), depth)
-            for name, inner in value.items():
-                if type(name) is not str:
-                    msg = "an object has a key that is not a string"
-                    raise DocumentRefused(msg)
-                if type(inner) is str and inner.isascii() and name.isascii():
-                    self.text -= len(name) + len(inner)
-                else:
-                    self.string(name)
-                    self.value(inner, depth - 1)
-        elif kind is list:
-            self.container(len(value), depth)
-            for inner in value:
-                self.value(inner, depth - 1)
-        elif kind is int:
-            if not -_MAX_INTEGER < value < _MAX_INTEGER:
-                msg = "an integer is beyond the limit"
-                raise DocumentRefused(msg)
-        elif kind is float:
-            # NaN fails every comparison, so it fails this one.
-            if not -MAX_FLOAT < value < MAX_FLOAT:
-                msg = "a float is not finite or beyond 2**53"
-                raise DocumentRefused(msg)
-        elif kind is not bool and value is not None:
-            msg = "a value is not JSON"
+def _scalar(value: Any) -> None:  # noqa: ANN401 - checked here
+    kind = type(value)
+    if kind is int:
+        if not -_MAX_INTEGER < value < _MAX_INTEGER:
+            msg = "an integer is beyond the limit"
             raise DocumentRefused(msg)
-
-    def container(self, size: int, depth: int) -> None:
-        if depth <= 0:
-            msg = "a document is nested too deeply"
+    elif kind is float:
+        # NaN fails every comparison, so it fails this one.
+        if not -MAX_FLOAT < value < MAX_FLOAT:
+            msg = "a float is not finite or beyond 2**53"
             raise DocumentRefused(msg)
-        self.nodes -= size
-        if self.nodes < 0 or self.text < 0:
-            msg = "a document is too large"
-            raise DocumentRefused(msg)
+    elif kind not in _SCALARS:
+        msg = "a value is not JSON"
+        raise DocumentRefused(msg)
 
 
 def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked here
@@ -109,12 +82,46 @@ def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked her
     Raises:
         DocumentRefused: it is not JSON, or not within the limits.
     """
-    admission = _Admission(bounds)
-    admission.value(document, bounds.depth)
-    if admission.text < 0:
-        msg = "a document is too large"
-        raise DocumentRefused(msg)
-    return document
+    nodes, text = bounds.nodes, bounds.text
+    level: list[Any] = []
+    inner: Collection[Any] = (document,)
+    for _ in range(bounds.depth + 1):
+        below: list[Any] = []
+        for parent in level or (None,):
+            if parent is not None:
+                if type(parent) is dict:
+                    if parent and set(map(type, parent)) != _STRINGS:
+                        msg = "an object has a key that is not a string"
+                        raise DocumentRefused(msg)
+                    text = _strings(parent, text)
+                    inner = parent.values()
+                else:
+                    inner = parent
+            nodes -= len(inner)
+            if nodes < 0 or text < 0:
+                msg = "a document is too large"
+                raise DocumentRefused(msg)
+            if set(map(type, inner)) == _STRINGS:
+                text = _strings(inner, text)
+                continue
+            plain: list[str] = []
+            for value in inner:
+                kind = type(value)
+                if kind is str:
+                    plain.append(value)
+                elif kind is dict or kind is list:
+                    below.append(value)
+                else:
+                    _scalar(value)
+            text = _strings(plain, text)
+        if not below:
+            if text < 0:
+                msg = "a document is too large"
+                raise DocumentRefused(msg)
+            return document
+        level = below
+    msg = "a document is nested too deeply"
+    raise DocumentRefused(msg)
 
 
 class _Emission:
@@ -144,6 +151,9 @@ class _Emission:
         return _number(value)
 
     def fields(self, value: Value, depth: int) -> dict[str, Any]:
+        if set(map(type, value)) <= _STRINGS:
+            self.text -= len("".join(value))
+            return {k: self.value(v, depth) for k, v in value.items()}
         result: dict[str, Any] = {}
         for stored in ordered_keys(value):
             name = json_key(stored)

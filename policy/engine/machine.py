@@ -36,6 +36,7 @@ _SUPPORT: Mapping[str, Any] = {
     "lookup": lookup,
     "lookup_base": lookup_base,
     "merge": runtime.merge,
+    "ordered_items": runtime.ordered_items,
     "ordered_values": runtime.ordered_values,
     "same": same,
     "union": runtime.union,

@@ -21,6 +21,7 @@ from policy.engine.values import (
     equal,
     key,
     pairs,
+    unkey,
 )
 
 SLICE = 4096
@@ -95,6 +96,20 @@ def ordered_values(source: Value) -> Collection[Value]:
 
 
 def items(source: Value) -> list[tuple[Value, Value]]:
+    """The keys and values that a scan yields, in no order."""
+    kind = type(source)
+    if kind is list:
+        return list(enumerate(source))
+    if kind is dict:
+        if tuple in set(map(type, source)):
+            return [(unkey(k), v) for k, v in source.items()]
+        return list(source.items())
+    if kind is Set:
+        return [(v, v) for v in source.values()]
+    return []
+
+
+def ordered_items(source: Value) -> list[tuple[Value, Value]]:
     """The keys and values that a scan yields, in Rego's order."""
     kind = type(source)
     if kind is list:
@@ -144,6 +159,10 @@ def upsert(source: Value, path: tuple[str, ...], value: Value) -> Value:
 
 def union(a: Value, b: Value) -> Value:
     """The union of two sets that are known to be sets."""
+    if not b:
+        return a
+    if not a:
+        return b
     result = Set(a)
     result.update(b)
     return result

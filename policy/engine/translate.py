@@ -110,7 +110,9 @@ class Module:
         self.strict = strict
         self.constants: dict[str, Any] = {}
         self.prelude: list[str] = []
-        self.names = {name: f"f{i}" for i, name in enumerate(plan.functions)}
+        self.numbers = {name: i for i, name in enumerate(plan.functions)}
+        self.names = {name: f"f{i}" for name, i in self.numbers.items()}
+        self.remembered = _worth_remembering(plan)
         self.builtins: dict[str, str] = {}
 
     def constant(self, value: Any) -> str:  # noqa: ANN401 - any Rego value
@@ -154,6 +156,7 @@ class _Writer:
         self.fresh = 0
         self.unset: set[int] = set()
         self.reads: Counter[int] = Counter()
+        self.unread: set[int] = set()
         self.fused: Counter[int] = Counter()
         self.inserts: Counter[int] = Counter()
         self.returned = ""
@@ -291,6 +294,8 @@ class _Writer:
         self.blocks = blocks
         for stmt in walk(blocks):
             self.reads.update(stmt.reads())
+        self.drop_unread(blocks)
+        for stmt in walk(blocks):
             if stmt.kind in _INSERTS:
                 self.inserts[stmt[_INSERTS[stmt.kind]]] += 1
         # Where a collection is added to under a second name, none is shared.
@@ -300,6 +305,18 @@ class _Writer:
             if stmt.kind in ("AssignVarStmt", "AssignVarOnceStmt")
         )
         self.pairs(blocks)
+
+    def drop_unread(self, blocks: tuple[Block, ...]) -> None:
+        """Forget names that are given and never used."""
+        names = [s for s in walk(blocks) if s.kind == "AssignVarStmt"]
+        while True:
+            dead = [s for s in names if not self.reads[s["target"]]]
+            if not dead:
+                return
+            self.unread.update(map(id, dead))
+            names = [s for s in names if self.reads[s["target"]]]
+            for stmt in dead:
+                self.reads.subtract(stmt.reads())
 
     def pairs(self, blocks: tuple[Block, ...]) -> None:
         for block in blocks:
@@ -315,7 +332,7 @@ class _Writer:
         self.count(planned.blocks)
         params = [f"v{p}" for p in planned.params]
         memo = len(params) == 2
-        number = list(self.module.names).index(planned.name)
+        number = self.module.numbers[planned.name]
         self.state = dict.fromkeys(planned.params, _DEFINED)
         self.state[planned.params[0]] = _UNKNOWN
         self.state[planned.params[1]] = _DATA
@@ -487,6 +504,9 @@ class _Writer:
         self.fail_if(self.equality(stmt["a"], stmt["b"]))
 
     def do_AssignVarStmt(self, stmt: Stmt) -> None:  # noqa: N802 - by statement
+        if id(stmt) in self.unread:
+            self.set(stmt["target"], self.known(stmt["source"]))
+            return
         self.assign(stmt["target"], stmt["source"])
 
     def assign(self, target: int, source: Any) -> None:  # noqa: ANN401 - an operand
@@ -593,16 +613,14 @@ class _Writer:
             self.indent += 1
             self.fail()
             self.indent -= 1
-        elif base and self.known(wanted).kind != "str":
-            self.emit(f"{name} = lookup_base({left}, {right})")
-            self.fail_if(f"{name} is ...")
         else:
             tests = [f"type({left}) is dict"]
             if self.known(wanted).kind != "str":
                 tests.append(f"type({right}) is str")
+            helper = "lookup_base" if base else "lookup"
             self.emit(
                 f"{name} = {left}.get({right}, ...)"
-                f" if {' and '.join(tests)} else lookup({left}, {right})"
+                f" if {' and '.join(tests)} else {helper}({left}, {right})"
             )
             self.fail_if(f"{name} is ...")
         self.set(target, Known(defined=True, base=base))
@@ -753,11 +771,40 @@ class _Writer:
         args = ", ".join(self.read(arg) for arg in stmt["args"])
         call = f"{self.module.names[function.name]}({args}, {self.frame})"
         if len(function.params) == 2:
-            number = list(self.module.names).index(function.name)
-            call = f"{self.frame}[{number}] if {number} in {self.frame} else {call}"
-        self.emit(f"{result} = {call}")
+            number = self.module.numbers[function.name]
+            held = f"{self.frame}[{number}]"
+            call = f"{held} if {number} in {self.frame} else {call}"
+            self.emit(f"{result} = {call}")
+        elif function.name in self.module.remembered:
+            self.remembered(stmt, call, result)
+        else:
+            self.emit(f"{result} = {call}")
         self.fail_if(f"{result} is ...")
         self.set(stmt["result"])
+
+    def remembered(self, stmt: Stmt, call: str, result: str) -> None:
+        """A call of a function of strings, looked up before it is made."""
+        args = stmt["args"][2:]
+        number = self.module.numbers[stmt["func"]]
+        texts = [self.read(arg) for arg in args]
+        stored = self.unique("a")
+        tests = [
+            f"type({text}) is str"
+            for arg, text in zip(args, texts, strict=True)
+            if self.known(arg).kind != "str"
+        ]
+        if tests:
+            self.emit(f"if {' and '.join(tests)}:")
+            self.indent += 1
+        self.emit(f"{stored} = ({number}, {', '.join(texts)})")
+        self.emit(f"if {stored} in {self.frame}:")
+        self.emit(f"    {result} = {self.frame}[{stored}]")
+        self.emit("else:")
+        self.emit(f"    {result} = {self.frame}[{stored}] = {call}")
+        if tests:
+            self.indent -= 1
+            self.emit("else:")
+            self.emit(f"    {result} = {call}")
 
     def call_builtin(self, stmt: Stmt) -> None:
         name, args = stmt["func"], stmt["args"]
@@ -899,11 +946,11 @@ class _Writer:
         """What a scan iterates over."""
         text = self.read(stmt["source"])
         kind = self.known(stmt["source"]).kind
+        ordered = _orders(stmt["block"], outside)
         if self.reads[stmt["key"]]:
-            return f"items({text})"
+            return f"{'ordered_items' if ordered else 'items'}({text})"
         if kind == "list":
             return text
-        ordered = _orders(stmt["block"], outside)
         helper = "ordered_values" if ordered else "values"
         return f"{text} if type({text}) is list else {helper}({text})"
 
@@ -950,6 +997,24 @@ class _Writer:
             return "break"
         self.unset.add(once)
         return f"if {self.name(once)} is not ...: break"
+
+
+def _worth_remembering(plan: Plan) -> frozenset[str]:
+    """The functions that are called from several places and do some work."""
+    calls: Counter[str] = Counter()
+    working: set[str] = set()
+    for function in plan.functions.values():
+        for stmt in walk(function.blocks):
+            if stmt.kind == "ScanStmt":
+                working.add(function.name)
+            elif stmt.kind == "CallStmt" and stmt["func"] in plan.functions:
+                working.add(function.name)
+                calls[stmt["func"]] += 1
+    return frozenset(
+        name
+        for name in working
+        if calls[name] > 1 and 2 < len(plan.functions[name].params) <= 5
+    )
 
 
 def stmt_values(stmt: Stmt) -> tuple[Any, ...]:
