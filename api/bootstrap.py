@@ -38,6 +38,7 @@ from policy import (
     RestraintStore,
     load_bundle,
     load_reasons,
+    reasons_file,
     standard_classification,
 )
 from vault import (
@@ -90,9 +91,7 @@ def initialise(
         costs=costs or Costs(),
     )
     data, keys = _open_databases(settings)
-    _vault(
-        settings, data, keys, passphrase, clock, random, costs
-    ).initialise()
+    _vault(settings, data, keys, passphrase, clock, random, costs).initialise()
     data.dispose()
     keys.dispose()
 
@@ -164,7 +163,7 @@ def _assemble(
     classification = standard_classification()
     restraints = RestraintStore(tenant=tenant, random=random)
     decisions = DecisionStore(tenant=tenant)
-    reasons = load_reasons(load_bundle().reasons)
+    reasons = load_reasons(reasons_file())
     facts = FactSource(
         vault=vault,
         consents=consents,
@@ -185,9 +184,7 @@ def _assemble(
         clock=clock,
         random=random,
     )
-    registry = Registry(
-        tenant=tenant, engine=data, clock=clock, random=random
-    )
+    registry = Registry(tenant=tenant, engine=data, clock=clock, random=random)
     return Platform(
         version=installed_version(),
         settings=settings,
@@ -227,16 +224,15 @@ def _assemble(
         releases=ReleaseDesk(
             tenant=tenant,
             engine=data,
-            gate=gate,
             vault=vault,
             consents=consents,
-            restraints=restraints,
             facts=facts,
             ledger=ledger,
             pdp=pdp,
             classification=classification,
             pseudonym_root=secrets.pseudonym,
             clock=clock,
+            random=random,
         ),
         replay=Replay(
             vault=vault,

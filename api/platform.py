@@ -61,7 +61,7 @@ class Platform:
     async def running(self) -> AsyncIterator[None]:
         """Keep the commit queue and the engine open; drain on the way out."""
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.commits)
+            stack.push_async_callback(self.commits.drain)
             if hasattr(self.pdp, "__aenter__"):
                 await stack.enter_async_context(self.pdp)
             yield

@@ -55,9 +55,7 @@ class Tokens:
             CredentialRefused: the proof does not hold.
 
         """
-        credential = self._registry.authenticate(
-            proof.client_id, proof.secret
-        )
+        credential = self._registry.authenticate(proof.client_id, proof.secret)
         now = self._clock()
         return jwt.encode(
             {"alg": "HS256", "typ": _TYPE},

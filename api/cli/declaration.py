@@ -100,9 +100,7 @@ def register(
     file: File,
     proposer: Annotated[
         str,
-        typer.Option(
-            help="Who proposed it; must be somebody else than --as."
-        ),
+        typer.Option(help="Who proposed it; must be somebody else than --as."),
     ],
     actor: Actor = "",
     as_json: Json = False,

@@ -1,8 +1,6 @@
 """`curtilage init` and `curtilage serve`."""
 
 import fcntl
-import os
-import secrets as tokens
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,14 +8,13 @@ from typing import Annotated
 
 import typer
 import uvicorn
-import yaml
 
 from api.app import create_app
-from api.bootstrap import initialise
 from api.cli.context import Json, instance
 from api.cli.output import Output, speaks
+from api.instances import create_instance
 from api.logs import configure_logs
-from api.settings import CONFIG_NAME, Settings, read_settings
+from api.settings import Settings
 
 GRACE_SECONDS = 20
 
@@ -68,44 +65,6 @@ def init(
         "another place, and back it up apart.\n"
         "Next: curtilage declaration register FILE; curtilage service add.",
     )
-
-
-def create_instance(
-    home: Path,
-    *,
-    tenant: str,
-    origin: str,
-    passphrase_file: Path,
-    **more: object,
-) -> Settings:
-    """Lay a new instance down and write its settings file.
-
-    Raises:
-        FileExistsError: there is one already; it is left alone.
-
-    """
-    config = home / CONFIG_NAME
-    if config.exists():
-        msg = f"{config} exists: this is an instance already"
-        raise FileExistsError(msg)
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not passphrase_file.exists():
-        descriptor = os.open(
-            passphrase_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600
-        )
-        with os.fdopen(descriptor, "w") as file:
-            file.write(tokens.token_urlsafe(32) + "\n")
-    written = {
-        "tenant": tenant,
-        "origin": origin,
-        "passphrase_file": str(passphrase_file.resolve()),
-        **more,
-    }
-    settings = read_settings(home, **written)
-    initialise(settings)
-    config.write_text(yaml.safe_dump(written), "utf-8")
-    config.chmod(0o600)
-    return settings
 
 
 @speaks

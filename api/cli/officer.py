@@ -12,9 +12,7 @@ from api.cli.output import Output, speaks
 Subject = Annotated[UUID, typer.Argument(help="Id of the person.")]
 Because = Annotated[
     str,
-    typer.Option(
-        "--because", help="Justification; the person will see it."
-    ),
+    typer.Option("--because", help="Justification; the person will see it."),
 ]
 
 

@@ -37,9 +37,7 @@ def show(as_json: Json = False) -> None:
 
 @speaks
 def build(
-    opa: Annotated[
-        Path, typer.Option(exists=True, help="The OPA binary.")
-    ],
+    opa: Annotated[Path, typer.Option(exists=True, help="The OPA binary.")],
     source: Annotated[
         Path, typer.Option(exists=True, help="Folder of the Rego.")
     ] = Path("policies"),

@@ -81,8 +81,7 @@ def import_file(
             "rejects": str(target) if report.rejected else None,
         },
         f"{report.accepted} people imported, {report.rejected} rows "
-        "rejected"
-        + (f"; see {target}" if report.rejected else ""),
+        "rejected" + (f"; see {target}" if report.rejected else ""),
     )
 
 

@@ -12,15 +12,50 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-_GIVEN = (
-    "Alfa Bravo Charlie Delta Echo Foxtrot Golf Hotel India Juliett Kilo "
-    "Lima Mike November Oscar Papa Quebec Romeo Sierra Tango Uniform Victor "
-    "Whiskey Yankee Zulu"
-).split()
-_FAMILY = (
-    "Sample Example Specimen Placeholder Mockford Testerly Fixture Dummett "
-    "Stubbins Trialson Proofman Draftwell Pilotson Demonte Modelman"
-).split()
+_GIVEN = [
+    "Alfa",
+    "Bravo",
+    "Charlie",
+    "Delta",
+    "Echo",
+    "Foxtrot",
+    "Golf",
+    "Hotel",
+    "India",
+    "Juliett",
+    "Kilo",
+    "Lima",
+    "Mike",
+    "November",
+    "Oscar",
+    "Papa",
+    "Quebec",
+    "Romeo",
+    "Sierra",
+    "Tango",
+    "Uniform",
+    "Victor",
+    "Whiskey",
+    "Yankee",
+    "Zulu",
+]
+_FAMILY = [
+    "Sample",
+    "Example",
+    "Specimen",
+    "Placeholder",
+    "Mockford",
+    "Testerly",
+    "Fixture",
+    "Dummett",
+    "Stubbins",
+    "Trialson",
+    "Proofman",
+    "Draftwell",
+    "Pilotson",
+    "Demonte",
+    "Modelman",
+]
 _SURNAMES = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨"
 _STEMS = "甲乙丙丁戊己庚辛壬癸"
 _BRANCHES = "子丑寅卯辰巳午未申酉戌亥"

@@ -31,8 +31,7 @@ def metadata(chain: Chain) -> list[MetaData]:
         return [vault.KEYS_METADATA]
     return [
         vault.DATA_METADATA,
-        consent.METADATA,
-        consent.LEDGER_METADATA,
+        consent.ConsentTable.metadata,
         policy.METADATA,
     ]
 

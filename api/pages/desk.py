@@ -54,7 +54,7 @@ from policy import (
     CallerKind,
     FactsChanged,
     PersonUnknown,
-    load_bundle,
+    reasons_file,
 )
 from policy import NoDecision as GateNoDecision
 
@@ -124,9 +124,7 @@ class GateDesk:
             presets=tuple(
                 PresetView(
                     id=name,
-                    title={
-                        one: preset_title(name, one) for one in _LANGUAGES
-                    },
+                    title={one: preset_title(name, one) for one in _LANGUAGES},
                     text=self._presets[name],
                 )
                 for name in PRESETS
@@ -217,9 +215,7 @@ class GateDesk:
         consents = self._platform.consents
         for event in consents.all_events(subject):
             if event.id == event_id:
-                declaration = consents.declaration_by_digest(
-                    event.declaration
-                )
+                declaration = consents.declaration_by_digest(event.declaration)
                 if declaration is not None:
                     return issue_receipt(
                         event,
@@ -235,9 +231,7 @@ class GateDesk:
         """The self-contained proof of one of the person's entries."""
         try:
             async with _translated():
-                return await self._door.proof(
-                    _caller(subject), subject, index
-                )
+                return await self._door.proof(_caller(subject), subject, index)
         except (EntryUnreadable, UnknownEntry):
             msg = f"entry {index} is not about this person"
             raise NotFound(msg) from None
@@ -246,8 +240,8 @@ class GateDesk:
         live = self._platform.consents.declaration(
             entry.service, entry.purpose
         )
-        title = {one: entry.service for one in _LANGUAGES}
-        purpose = {one: entry.purpose for one in _LANGUAGES}
+        title = dict.fromkeys(_LANGUAGES, entry.service)
+        purpose = dict.fromkeys(_LANGUAGES, entry.purpose)
         details = entry.detail.get("attributes", {})
         return UseView(
             index=entry.index,
@@ -283,7 +277,7 @@ def install_pages(app: FastAPI, platform: Platform) -> None:
             ),
             read_cast(settings.home / CAST_NAME),
             platform.clock,
-            reasons=load_reasons(load_bundle().reasons),
+            reasons=load_reasons(reasons_file()),
             random=platform.random,
         )
     )
@@ -338,7 +332,7 @@ def _service(
         service=one.service,
         purpose=one.purpose,
         title=one.title,
-        controller={language: name for language in _LANGUAGES},
+        controller=dict.fromkeys(_LANGUAGES, name),
         purpose_text=one.purpose_text,
         statements=tuple(
             _statement(statement, standing.get(statement.id))
