@@ -6,7 +6,7 @@ described first as the ranges of leaves whose subtree hashes it consists of
 those; the hashes are then filled in by a callable.
 
 Stricter than the RFCs: a consistency proof from the empty tree is refused,
-and so is every hash that is not 32 bytes long.
+and so is a hash that is hashed further and is not 32 bytes long.
 """
 
 import hashlib
@@ -200,7 +200,6 @@ def verify_consistency(
         ProofInvalid: It is not, or the proof has the wrong shape.
 
     """
-    _demand_hashes(old_root, new_root, *proof)
     if not 0 < old <= new:
         msg = f"no consistency proof leads from {old} to {new}"
         raise ProofInvalid(msg)
@@ -209,6 +208,7 @@ def verify_consistency(
             msg = f"two trees of {old} leaves differ"
             raise ProofInvalid(msg)
         return
+    _demand_hashes(old_root, new_root, *proof)
     seed, path, inner, mask = _consistency_shape(old, new, proof, old_root)
     lower, upper = path[:inner], path[inner:]
     was = seed
