@@ -51,9 +51,11 @@ from consent.errors import (
     UnknownNotice,
 )
 from consent.explanations import explain
+from consent.findings import Finding
 from consent.ledger import Ledger
 from consent.matching import Verdict, match
 from consent.notices import Notice, render_notice
+from consent.p3p_policies import P3PReading, load_p3p, read_p3p
 from consent.people import StoredPreferences
 from consent.preferences import (
     NO_RULE,
@@ -123,6 +125,7 @@ __all__ = [
     "EntryKind",
     "EntryUnreadable",
     "EventType",
+    "Finding",
     "GroupCommit",
     "Language",
     "Ledger",
@@ -136,6 +139,7 @@ __all__ = [
     "NoticeError",
     "NoticeUnavailable",
     "OwnEntry",
+    "P3PReading",
     "Preferences",
     "PreferencesInvalid",
     "Purpose",
@@ -163,9 +167,11 @@ __all__ = [
     "covers",
     "explain",
     "lint",
+    "load_p3p",
     "load_yaml",
     "match",
     "preset_title",
+    "read_p3p",
     "read_preferences",
     "render_notice",
     "states",
