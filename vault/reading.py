@@ -29,11 +29,11 @@ class _Held:
 
     def __init__(self, engine: Engine) -> None:
         connection = engine.raw_connection()
+        driver: Any = connection.driver_connection
         if not isinstance(engine.pool, (SingletonThreadPool, StaticPool)):
             # Such a pool has the one connection that knows the database.
             connection.detach()
         if engine.dialect.name == "postgresql":
-            driver: Any = connection.driver_connection
             driver.autocommit = True
         self._connection = connection
         self.cursor: DBAPICursor = connection.cursor()
