@@ -100,6 +100,7 @@ def problem_table() -> Mapping[type[Exception], Problem]:
         ),
         policy.NotPermitted: _NOT_PERMITTED,
         policy.PersonUnknown: _UNKNOWN,
+        policy.RecordUnknown: _UNKNOWN,
         policy.FactsChanged: _STALE,
         policy.CredentialRefused: _UNAUTHENTICATED,
         policy.ReplayImpossible: Problem(

@@ -8,6 +8,7 @@
     │   └── UnknownAttributes names that the catalogue does not have
     ├── NotPermitted          policies/api refused the caller
     ├── PersonUnknown         to an officer or the person, never to a service
+    ├── RecordUnknown         no record of that id for this caller
     ├── FactsChanged          the caller acted on a superseded state
     ├── CredentialRefused     unknown, revoked or wrong service credential
     ├── ReleaseRefused        policies/release refused the extract
@@ -49,6 +50,10 @@ class NotPermitted(PolicyError):
 
 class PersonUnknown(PolicyError):
     """No such person, told to an officer or to the person only."""
+
+
+class RecordUnknown(PolicyError):
+    """No record of that id for this caller, whoever else may have one."""
 
 
 class FactsChanged(PolicyError):

@@ -45,7 +45,7 @@ def read(path: Path) -> tuple[Declaration, ...]:
 
 
 @speaks
-def lint(file: File, as_json: Json = False) -> None:
+def lint(file: File, *, as_json: Json = False) -> None:
     """Say whether a declaration reads, or where it does not.
 
     Example: curtilage declaration lint moving-house.yaml
@@ -62,7 +62,7 @@ def lint(file: File, as_json: Json = False) -> None:
 
 
 @speaks
-def show(file: File, as_json: Json = False) -> None:
+def show(file: File, *, as_json: Json = False) -> None:
     """Show what a declaration does, one row a flow of data."""
     rows = [
         (
@@ -103,6 +103,7 @@ def register(
         typer.Option(help="Who proposed it; must be somebody else than --as."),
     ],
     actor: Actor = "",
+    *,
     as_json: Json = False,
 ) -> None:
     """Put a declaration into force.
@@ -128,7 +129,7 @@ def register(
 
 
 @speaks
-def list_registered(context: typer.Context, as_json: Json = False) -> None:
+def list_registered(context: typer.Context, *, as_json: Json = False) -> None:
     """List the declarations in force."""
     with instance(context).platform() as platform:
         rows = [

@@ -39,6 +39,7 @@ def init(
             "one if it does not exist. Keep it apart from the databases."
         ),
     ] = None,
+    *,
     as_json: Json = False,
 ) -> None:
     """Make a new instance: folders, keys, secrets, databases.

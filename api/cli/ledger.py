@@ -31,7 +31,7 @@ def receipt_commands() -> typer.Typer:
 
 
 @speaks
-def verify(context: typer.Context, as_json: Json = False) -> None:
+def verify(context: typer.Context, *, as_json: Json = False) -> None:
     """Recompute every leaf and every root; name the first that is wrong.
 
     Example: curtilage ledger verify
@@ -55,7 +55,7 @@ def verify(context: typer.Context, as_json: Json = False) -> None:
 
 
 @speaks
-def checkpoint(context: typer.Context, as_json: Json = False) -> None:
+def checkpoint(context: typer.Context, *, as_json: Json = False) -> None:
     """Print a signed checkpoint over everything committed."""
     with instance(context).platform() as platform:
         note = platform.ledger.checkpoint()
@@ -69,6 +69,7 @@ def proof_verify(
     key: Annotated[
         str, typer.Option(help="The ledger's verifier key (vkey).")
     ],
+    *,
     as_json: Json = False,
 ) -> None:
     """Verify a disclosure proof with the ledger's public key alone."""
@@ -87,6 +88,7 @@ def receipt_verify(
             exists=True, help="Public key of the body's receipts (PEM)."
         ),
     ],
+    *,
     as_json: Json = False,
 ) -> None:
     """Verify a consent receipt with a public key alone.

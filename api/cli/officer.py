@@ -36,6 +36,7 @@ def view(
     ],
     because: Because,
     actor: Actor = "",
+    *,
     as_json: Json = False,
 ) -> None:
     """Open attributes of a person, for a stated reason.
@@ -69,6 +70,7 @@ def audit(
         int, typer.Option(help="Only entries above this index.")
     ] = -1,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    *,
     as_json: Json = False,
 ) -> None:
     """List ledger entries as the officer may see them: no person in them."""
@@ -106,6 +108,7 @@ def erase(
         str, typer.Option(help="Who asked; somebody else than --as.")
     ],
     actor: Actor = "",
+    *,
     as_json: Json = False,
 ) -> None:
     """Destroy a person's key and everything under it. There is no undo."""

@@ -24,7 +24,7 @@ def policy_commands() -> typer.Typer:
 
 
 @speaks
-def show(as_json: Json = False) -> None:
+def show(*, as_json: Json = False) -> None:
     """Show the bundle in force: revision and entrypoints."""
     bundle = load_bundle()
     Output(as_json=as_json).result(
@@ -44,6 +44,7 @@ def build(
     target: Annotated[
         Path, typer.Option(help="Folder of the compiled bundle.")
     ] = Path("policies/bundle"),
+    *,
     as_json: Json = False,
 ) -> None:
     """Compile the Rego to a plan with OPA's own compiler.

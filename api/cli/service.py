@@ -27,6 +27,7 @@ def add(
     assurance: Annotated[
         int, typer.Option(help="Assurance level of the credential.")
     ] = 1,
+    *,
     as_json: Json = False,
 ) -> None:
     """Make a credential and show its secret, this once.
@@ -53,6 +54,7 @@ def add(
 def revoke(
     context: typer.Context,
     client_id: Annotated[str, typer.Argument(help="Id of the credential.")],
+    *,
     as_json: Json = False,
 ) -> None:
     """End a credential; its tokens stop working at once."""

@@ -27,7 +27,7 @@ def vault_commands() -> typer.Typer:
 
 
 @speaks
-def import_file(
+def import_file(  # noqa: PLR0917 - typer reads the options from here
     context: typer.Context,
     file: File,
     mapping: Annotated[
@@ -49,6 +49,7 @@ def import_file(
         int, typer.Option(min=1, max=5000, help="People a transaction.")
     ] = 500,
     actor: Actor = "",
+    *,
     as_json: Json = False,
 ) -> None:
     """Import people from a CSV file; a bad row is set aside, the rest goes in.
@@ -86,7 +87,7 @@ def import_file(
 
 
 @speaks
-def verify(context: typer.Context, as_json: Json = False) -> None:
+def verify(context: typer.Context, *, as_json: Json = False) -> None:
     """Sweep the vault; name every tampered, moved or dropped row.
 
     Example: curtilage vault verify

@@ -50,7 +50,7 @@ def oauth_router(platform: Platform) -> APIRouter:
 
 def _error(code: str, status: int) -> JSONResponse:
     headers = dict(_NO_STORE)
-    if status == 401:  
+    if status == 401:
         headers["WWW-Authenticate"] = "Basic"
     return JSONResponse({"error": code}, status_code=status, headers=headers)
 
