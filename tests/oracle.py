@@ -7,6 +7,7 @@ unnoticed. No product code may import this (DESIGN.md, "Facts in Python,
 decisions in Rego").
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,7 +47,7 @@ OBLIGATIONS = ("delete_by", "mask", "no_onward_transfer", "notify")
 MOST = 10**12
 
 
-class Unsound(Exception):  # noqa: N818 - an outcome with its own name
+class Unsound(Exception):
     """The document is not fit to be judged: there is no decision."""
 
 
@@ -66,7 +67,10 @@ class Verdict:
             "effect": self.effect,
             "level": self.level,
             "reasons": [
-                *({"code": c, "remedy": REMEDIES[c]} for c in sorted(self.codes)),
+                *(
+                    {"code": c, "remedy": REMEDIES[c]}
+                    for c in sorted(self.codes)
+                ),
                 *({"code": c, "remedy": "none"} for c in sorted(self.noted)),
             ],
             "obligations": self.obligations,
@@ -183,7 +187,9 @@ def _failings(document: Document, name: str) -> set[str]:
     now = document["now"]
     if now < declaration["valid_from"] or (end is not None and now >= end):
         codes.add("declaration_expired")
-    declaring = [one for _, one in _statements(document) if name in one["data"]]
+    declaring = [
+        one for _, one in _statements(document) if name in one["data"]
+    ]
     if found is None:
         codes.add("unknown_attribute")
     elif not declaring:
@@ -232,7 +238,10 @@ def _offer(document: Document, key: str, name: str) -> Offer | set[str]:
     if basis != "consent":
         codes.add("legal_basis")
     carries = {"consent", "legal-obligation", "public-task"}
-    if document["catalogue"][name]["sensitivity"] == 3 and basis not in carries:
+    if (
+        document["catalogue"][name]["sensitivity"] == 3
+        and basis not in carries
+    ):
         against.add("consent_missing")
     if _objected(document, statement):
         against.add("objected")
@@ -244,7 +253,11 @@ def _offer(document: Document, key: str, name: str) -> Offer | set[str]:
         elif level:
             codes.add("preference_limits")
     elif verdict is not None and verdict["behavior"] != "allow":
-        noted.add({"limit": "preference_limits", "refuse": "preference_refuses"}[verdict["behavior"]])
+        noted.add(
+            {"limit": "preference_limits", "refuse": "preference_refuses"}[
+                verdict["behavior"]
+            ]
+        )
     return against or Offer(
         level, _days(statement), frozenset(codes), frozenset(noted)
     )
@@ -270,10 +283,10 @@ def _objected(document: Document, statement: Document) -> bool:
             purpose["purpose"] in against
             or document["service"]["purpose"] in against
         )
-        stoppable = (
-            purpose["required"] == "opt-out"
-            or statement["basis"] in {"public-task", "legitimate-interests"}
-        )
+        stoppable = purpose["required"] == "opt-out" or statement["basis"] in {
+            "public-task",
+            "legitimate-interests",
+        }
         if named and stoppable:
             return True
     return False
@@ -306,8 +319,16 @@ def _a(kind: type) -> Callable[[Any], bool]:
     return lambda value: type(value) is kind
 
 
-def _number(value: object) -> bool:
-    return type(value) in {int, float} and 0 <= value < MOST and value % 1 == 0  # type: ignore[operator]
+def _time(value: object) -> bool:
+    return type(value) in {int, float} and 0 <= value < MOST  # type: ignore[operator] # a number by now
+
+
+def _until(value: object) -> bool:
+    return type(value) in {int, float} and value < MOST  # type: ignore[operator] # a number by now
+
+
+def _count(value: object) -> bool:
+    return _time(value) and value % 1 == 0  # type: ignore[operator] # a number by now
 
 
 def _or_none(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -315,7 +336,9 @@ def _or_none(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 def _among(*words: object) -> Callable[[Any], bool]:
-    return lambda value: any(value == w and type(value) is type(w) for w in words)
+    return lambda value: any(
+        value == w and type(value) is type(w) for w in words
+    )
 
 
 def _demand(document: object, **checks: Callable[[Any], bool]) -> None:
@@ -336,7 +359,7 @@ def sound(document: object) -> None:
     _demand(
         document,
         schema=_among("curtilage/disclosure/1"),
-        now=_number,
+        now=_time,
         service=_a(dict),
         request=_a(dict),
         declaration=_or_none(_a(dict)),
@@ -350,7 +373,7 @@ def sound(document: object) -> None:
         document["service"],
         id=_a(str),
         purpose=_a(str),
-        assurance=_number,
+        assurance=_time,
         understands=_a(list),
     )
     _demand(document["request"], attributes=_a(list))
@@ -369,7 +392,7 @@ def sound(document: object) -> None:
             _demand(
                 document["catalogue"][name],
                 sensitivity=_among(0, 1, 2, 3),
-                levels=lambda value: _number(value) and value < 16,
+                levels=lambda value: _count(value) and value < 16,
             )
     if document["declaration"] is not None:
         _sound_declaration(document["declaration"], asked)
@@ -379,9 +402,9 @@ def sound(document: object) -> None:
 def _sound_declaration(declaration: Document, asked: list[str]) -> None:
     _demand(
         declaration,
-        valid_from=_number,
-        valid_until=_or_none(_number),
-        assurance=_number,
+        valid_from=_time,
+        valid_until=_or_none(_time),
+        assurance=_time,
         obligations=_a(list),
         statements=_a(dict),
     )
@@ -391,7 +414,7 @@ def _sound_declaration(declaration: Document, asked: list[str]) -> None:
             basis=_among(*BASES),
             purposes=_a(list),
             retention=_a(str),
-            retention_days=_or_none(_number),
+            retention_days=_or_none(_count),
             data=_a(dict),
         )
         for purpose in statement["purposes"]:
@@ -412,21 +435,40 @@ def _sound_lists(document: Document) -> None:
             statement=_a(str),
             state=_among("given", "refused", "withdrawn", "expired"),
             attributes=_a(list),
-            until=_or_none(_number),
-        )
-    for one in document["preferences"]:
-        _demand(
-            one,
-            statement=_a(str),
-            attribute=_a(str),
-            behavior=_among("allow", "limit", "refuse"),
-            level=_or_none(lambda value: _number(value) and value >= 1),
+            until=_or_none(_until),
         )
     consents = [one["statement"] for one in document["consents"]]
-    verdicts = [
-        (one["statement"], one["attribute"])
-        for one in document["preferences"]
-    ]
-    for keys in (consents, verdicts):
-        if len(set(keys)) != len(keys):  # type: ignore[arg-type]
-            raise Unsound
+    if len(set(consents)) != len(consents):
+        raise Unsound
+    _sound_verdicts(document)
+
+
+def _sound_verdicts(document: Document) -> None:
+    judged = []
+    for key, statement in _statements(document):
+        if statement["basis"] != "consent":
+            continue
+        for one in document["preferences"]:
+            if type(one) is dict and one.get("statement") == key:
+                _sound_verdict(document, one)
+                judged.append(json.dumps([key, one["attribute"]]))
+        for name in document["request"]["attributes"]:
+            declared = name in statement["data"]
+            if declared and json.dumps([key, name]) not in judged:
+                raise Unsound
+    if len(set(judged)) != len(judged):
+        raise Unsound
+
+
+def _sound_verdict(document: Document, verdict: Document) -> None:
+    if "attribute" not in verdict or "level" not in verdict:
+        raise Unsound
+    behavior, level = verdict.get("behavior"), verdict["level"]
+    if behavior not in ("allow", "refuse", "limit"):
+        raise Unsound
+    name = verdict["attribute"]
+    found = document["catalogue"].get(name) if type(name) is str else None
+    divisible = found and found.get("levels") != 0
+    whole = level is None or (_count(level) and level >= 1)
+    if behavior == "limit" and divisible and not whole:
+        raise Unsound

@@ -325,7 +325,7 @@ wanted("allow", _, _) := 0
 
 wanted("refuse", _, _) := -1
 
-wanted("limit", _, name) := -1 if input.catalogue[name].levels == 0
+wanted("limit", _, name) := -1 if indivisible(name)
 
 wanted("limit", level, name) := min([level, input.catalogue[name].levels]) if {
 	is_count(level)
@@ -336,6 +336,10 @@ wanted("limit", level, name) := min([level, input.catalogue[name].levels]) if {
 wanted("limit", null, name) := input.catalogue[name].levels if {
 	input.catalogue[name].levels > 0
 }
+
+indivisible(name) if not input.catalogue[name]
+
+indivisible(name) if input.catalogue[name].levels == 0
 
 # METADATA
 # title: The service is in order

@@ -88,16 +88,16 @@ sound_consents if {
 	count(states) == count(input.consents)
 }
 
-# Two verdicts on one attribute are a conflict where they differ.
+# Of a statement that asks, every verdict has a level, and no two are about
+# one attribute: an object has one value a key, so the counts would differ.
 sound_preferences if {
 	is_array(input.preferences)
-	verdicts := [1 |
-		some one in input.preferences
-		is_string(one.statement)
-		is_string(one.attribute)
-		one.behavior in {"allow", "limit", "refuse"}
-	]
-	count(verdicts) == count(input.preferences)
+	every id in by_consent {
+		count(reaches[id]) == count([1 |
+			some one in input.preferences
+			one.statement == id
+		])
+	}
 }
 
 sound_person if {

@@ -115,6 +115,7 @@ wrong := {
 		{},
 		[null],
 		[],
+		[sound.preferences[0], sound.preferences[0]],
 	],
 	["person"]: [null, [], true],
 	["person", "known"]: [null, 1, "true"],
