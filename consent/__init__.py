@@ -66,6 +66,11 @@ from consent.preferences import (
     read_preferences,
 )
 from consent.presets import DEFAULT_PRESET, PRESETS, preset_title
+from consent.receipts import (
+    issue_receipt,
+    read_public_key,
+    verify_receipt,
+)
 from consent.records import ConsentEvent, ConsentState, carried, states
 from consent.signed_notes import LedgerSigner, VerifierKey
 from consent.statements import (
@@ -166,6 +171,7 @@ __all__ = [
     "categories_of",
     "covers",
     "explain",
+    "issue_receipt",
     "lint",
     "load_p3p",
     "load_yaml",
@@ -173,7 +179,9 @@ __all__ = [
     "preset_title",
     "read_p3p",
     "read_preferences",
+    "read_public_key",
     "render_notice",
     "states",
+    "verify_receipt",
     "widening",
 ]
