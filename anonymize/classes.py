@@ -7,6 +7,7 @@ labels are one class, because that is what a reader of the table sees.
 
 from dataclasses import dataclass
 
+from anonymize.criteria import Criteria
 from anonymize.cube import Axis, Cube, Real, Truth, Whole, number_columns
 from anonymize.errors import MissingExtra
 
@@ -108,19 +109,41 @@ def _label_costs(axes: tuple[Axis, ...], levels: Whole, leaves: Whole) -> Real:
     return costs
 
 
-def distinct_values(
-    present: Truth, spans: tuple[tuple[int, int], ...]
-) -> Whole:
-    """Count distinct sensitive values, the fewest over the columns.
+def meet_criteria(
+    classes: Classes,
+    criteria: Criteria,
+    spans: tuple[tuple[int, int], ...],
+) -> Truth:
+    """Tell which classes have k rows and l values in each sensitive column.
 
     Args:
-        present: which values occur, classes by values.
-        spans: the columns of `present` that each sensitive column has.
-
-    Returns:
-        One number a class; a very large one where nothing is sensitive.
+        classes: the partition.
+        criteria: k and l; an l of 1 asks for nothing, so that a class whose
+            sensitive values are all missing passes.
+        spans: the values that belong to each sensitive column.
     """
-    fewest = np.full(len(present), np.iinfo(np.int64).max)
-    for at, end in spans:
-        fewest = np.minimum(fewest, present[:, at:end].sum(axis=1))
-    return fewest
+    meets: Truth = classes.weights >= criteria.k
+    return meets & diverse(classes.present, criteria.l, spans, axis=1)
+
+
+def diverse(
+    present: Truth,
+    least: int,
+    spans: tuple[tuple[int, int], ...],
+    *,
+    axis: int,
+) -> Truth:
+    """Tell which classes have enough values in each sensitive column.
+
+    Args:
+        present: which values occur in each class.
+        least: fewest distinct values; 1 asks for nothing.
+        spans: the values that belong to each sensitive column.
+        axis: the axis of `present` that the values are on.
+    """
+    values = present if axis == 0 else present.T
+    result = np.ones(values.shape[1], dtype=np.bool_)
+    if least > 1:
+        for at, end in spans:
+            result &= values[at:end].sum(axis=0) >= least
+    return result

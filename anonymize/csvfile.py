@@ -3,7 +3,8 @@ r"""CSV as it is read and as it is published.
 Reading is strict: UTF-8, no NUL, one header with distinct names, the same
 number of cells in each row. A fault is told by its line, never by a value.
 
-Publishing follows RFC 4180 with ``\n`` line ends. A cell that a spreadsheet
+Publishing follows RFC 4180 with ``\n`` line ends; a carriage return in a cell
+is quoted too, as Python's own writer does not. A cell that a spreadsheet
 would run as a formula is defused: where a cell begins with ``=``, ``+``,
 ``-``, ``@``, a tab, a carriage return, one of their full-width forms or an
 apostrophe, one apostrophe is put before it. Plain numbers such as ``-5``
@@ -14,7 +15,7 @@ so that different cells stay different; `unguarded` does it.
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from anonymize.errors import InvalidRows
 
@@ -62,7 +63,7 @@ def read_csv(
 
 
 def write_csv(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, delimiter: str
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, delimiter: str
 ) -> bytes:
     """Write a table for publication, formulas defused.
 
@@ -74,16 +75,22 @@ def write_csv(
     Returns:
         The bytes of the file, UTF-8.
     """
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
-    writer.writerow([guarded(name) for name in columns])
-    known: dict[str, str] = {}
-    for row in rows:
-        for cell in row:
-            if cell not in known:
-                known[cell] = guarded(cell)
-        writer.writerow([known[cell] for cell in row])
-    return out.getvalue().encode("utf-8")
+    cells: set[str] = {*columns}.union(*rows)
+    special = re.compile(f'[\r\n"{re.escape(delimiter)}]')
+    written = {cell: _quoted(guarded(cell), special) for cell in cells}
+    if len(columns) == 1:
+        written |= {"": '""'}  # an empty line would be no row
+    lines = (
+        delimiter.join(map(written.__getitem__, row))
+        for row in (columns, *rows)
+    )
+    return "".join(f"{line}\n" for line in lines).encode("utf-8")
+
+
+def _quoted(cell: str, special: re.Pattern[str]) -> str:
+    if special.search(cell):
+        return '"' + cell.replace('"', '""') + '"'
+    return cell
 
 
 def guarded(cell: str) -> str:

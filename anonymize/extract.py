@@ -178,10 +178,11 @@ def _published_rows(
             written[number] = book.write(texts[name][number])
         cells[name] = written
     columns = (*({PSEUDONYM} & {*cells}), *names)
-    listed = [cells[name] for name in columns]
-    return columns, tuple(
-        tuple(column[number] for column in listed) for number in order
-    )
+    listed = [
+        [column[number] for number in order]
+        for column in (cells[name] for name in columns)
+    ]
+    return columns, tuple(zip(*listed, strict=True))
 
 
 def _order(
@@ -203,14 +204,7 @@ def _order(
             said = repr([(m.entity, m.key) for m in text.mentions()])
             salted = (spec.pseudonym_key or b"") + ties[number]
             ties[number] = hashlib.sha256(salted + said.encode()).digest()
-    keys = [
-        (
-            tuple(column[number] for column in first),
-            tuple(column[number] for column in rest),
-            ties[number],
-        )
-        for number in range(count)
-    ]
+    keys = [*zip(*first, *rest, ties, strict=True)]
     return sorted(range(count), key=keys.__getitem__)
 
 
@@ -278,6 +272,10 @@ def _alone(
 ) -> int:
     """Count the rows that equal no other, pseudonyms and text apart."""
     apart = {PSEUDONYM, *spec.of_role(Role.TEXT)}
-    kept = [at for at, name in enumerate(columns) if name not in apart]
-    counts = Counter(tuple(row[at] for at in kept) for row in rows)
+    kept = [
+        column
+        for name, column in zip(columns, zip(*rows, strict=True), strict=True)
+        if name not in apart
+    ]
+    counts = Counter(zip(*kept, strict=True))
     return sum(1 for each in counts.values() if each == 1)

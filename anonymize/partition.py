@@ -7,7 +7,7 @@ still fail, and those whose labels say nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from anonymize.classes import Classes, distinct_values, make_classes
+from anonymize.classes import Classes, make_classes, meet_criteria
 from anonymize.criteria import Criteria
 from anonymize.cube import Cube, Truth, Whole, make_cube
 from anonymize.errors import CriteriaNotMet, MissingExtra
@@ -93,10 +93,8 @@ def _classes(cube: Cube, criteria: Criteria) -> Classes:
 
 
 def _publishable(cube: Cube, classes: Classes, criteria: Criteria) -> Truth:
-    large = classes.weights >= criteria.k
-    diverse = distinct_values(classes.present, cube.spans) >= criteria.l
-    publishable: Truth = large & diverse & ~classes.blank(cube.axes)
-    return publishable
+    meets = meet_criteria(classes, criteria, cube.spans)
+    return meets & ~classes.blank(cube.axes)
 
 
 def _texts(

@@ -14,7 +14,7 @@ Each step looks at all classes, so the work is (failing classes) times
 thousands.
 """
 
-from anonymize.classes import Classes, distinct_values, make_classes
+from anonymize.classes import Classes, diverse, make_classes, meet_criteria
 from anonymize.criteria import Criteria
 from anonymize.cube import Cube, Real, Truth
 from anonymize.errors import MissingExtra
@@ -41,10 +41,7 @@ def repair(cube: Cube, classes: Classes, criteria: Criteria) -> Classes:
         A partition. Classes that still fail, or whose label says nothing,
         are for the caller to suppress.
     """
-    failing = np.flatnonzero(
-        (classes.weights < criteria.k)
-        | (distinct_values(classes.present, cube.spans) < criteria.l)
-    )
+    failing = np.flatnonzero(~meet_criteria(classes, criteria, cube.spans))
     cost = classes.costs[failing].round(_DECIMALS)
     order = np.lexsort((failing, -classes.weights[failing], cost))
     merger = _Merger(cube, classes, criteria)
@@ -129,12 +126,7 @@ class _Merger:
         return bool(enough and self._diverse(values)[0])
 
     def _diverse(self, present: Truth) -> Truth:
-        """Tell which classes have l values in each sensitive column."""
-        result = np.ones(present.shape[1], dtype=np.bool_)
-        if self._criteria.l > 1:
-            for at, end in self._spans:
-                result &= present[at:end].sum(axis=0) >= self._criteria.l
-        return result
+        return diverse(present, self._criteria.l, self._spans, axis=0)
 
     def _joint_costs(self, number: int) -> Real:
         """Return the summed NCP of the joint label with every class."""

@@ -86,6 +86,8 @@ class ExtractSpec:
                 "each quasi-identifier has one hierarchy and no other column "
                 f"has any; at fault: {names}"
             )
+        if not any(role.published for role in self.columns.values()):
+            faults.append("no column would be published")
         if self.l > 1 and not self.of_role(Role.SENSITIVE):
             faults.append("l is asked for, but no column is sensitive")
         if {*self.entities} - {*self.columns}:
