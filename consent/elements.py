@@ -107,32 +107,27 @@ _PERSON: _Members = {
 _OURS: _Members = {
     **_leaves(
         "age marital-status education nationality workclass occupation"
-        " household.size household.relationship",
+        " household.size household.role life-event",
         _DEM,
     ),
-    **_leaves("race ethnicity", _DEM | _of(Category.OTHER)),
+    **_leaves("race", _DEM | _of(Category.OTHER)),
     **_leaves("religion", _DEM | _of(Category.POLITICAL)),
-    **_leaves("identity.number identity.document identity.tax-number", _GOV),
-    **_leaves("income.annual income.monthly salary-class", _FIN | _DEM),
     **_leaves(
-        "account.iban account.holder capital.gain capital.loss"
-        " benefit.status benefit.kind benefit.amount tax.class tax.assessed",
+        "identity.number identity.passport tax.number vehicle.registration",
+        _GOV,
+    ),
+    **_leaves("income.annual income.source salary-class", _FIN | _DEM),
+    **_leaves(
+        "bank.account benefit.status benefit.kind benefit.amount"
+        " pension.status property.value",
         _FIN,
     ),
-    **_leaves("hours-per-week", _DEM),
-    **_leaves("case.number", _UNI),
+    **_leaves("property.address", _FIN | _PHY),
     **_leaves("case.status", _INT),
     **_leaves("case.note", _of(Category.CONTENT)),
     **_leaves("health.note", _of(Category.HEALTH, Category.CONTENT)),
-    **_leaves(
-        "health.disability health.insurance health.status",
-        _of(Category.HEALTH),
-    ),
-    **_leaves(
-        "language preference.channel preference.topics",
-        _of(Category.PREFERENCE),
-    ),
-    **_leaves("location.current", _of(Category.LOCATION)),
+    **_leaves("health.disability", _of(Category.HEALTH)),
+    **_leaves("language interests", _of(Category.PREFERENCE)),
 }
 
 _SETS: Mapping[str, _Members] = {

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from consent.elements import categories_of, covers, leaves, schema
+from consent.labels import label
 from consent.vocabulary import Category
 
 ROOT = Path(__file__).parents[1]
@@ -88,7 +89,7 @@ def test_a_third_party_has_the_ten_elements_of_the_standard() -> None:
         # Not DEM, though the client's partial address below is.
         ("dynamic.clickstream", {"navigation", "computer"}),
         ("dynamic", {"navigation", "computer", "interactive"}),
-        ("user.case", {"uniqueid", "interactive", "content"}),
+        ("user.case", {"interactive", "content"}),
         ("business", {"physical", "online", "demographic", "uniqueid"}),
     ],
 )
@@ -131,4 +132,9 @@ def test_every_attribute_of_the_vault_has_categories() -> None:
             catalogue.read_text("utf-8"),
         )
     )
+    assert len(names) > 40
     assert [name for name in sorted(names) if not categories_of(name)] == []
+    for language in ("en", "zh-Hans"):
+        assert [
+            name for name in sorted(names) if label(name, language) == name
+        ] == []
