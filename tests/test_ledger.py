@@ -500,12 +500,13 @@ def test_nothing_is_signed_that_does_not_continue(ledger: Ledger) -> None:
         zeros = "decode(repeat('00', {}), 'hex')"
     attacks = [
         f"ledger_head SET size = 512, nodes = {zeros.format(32)}",
-        f"ledger_tile SET hashes = {zeros.format(8192)} WHERE level = 0",
+        f"ledger_tile SET hashes = {zeros.format(64)} WHERE level = 1",
         f"ledger_checkpoint SET root = {zeros.format(32)}",
         "ledger_checkpoint SET note = 'x'",
     ]
     for attack in attacks:
         with ledger.engine.connect() as conn, conn.begin() as transaction:
+            ledger.append(conn, [draft(1)])
             conn.execute(text(f"UPDATE {attack}"))
             edge = lock_head(conn, ledger._sql, ORIGIN)
             with pytest.raises(LedgerInconsistent):
