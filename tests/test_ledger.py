@@ -539,4 +539,4 @@ def test_a_damaged_tree_is_not_built_upon(ledger: Ledger) -> None:
     with ledger.engine.begin() as conn:
         conn.execute(text("DELETE FROM ledger_tile WHERE level = 1"))
     with pytest.raises(LedgerInconsistent):
-        ledger.consistency(256, 511)
+        ledger.consistency(300, 511)
