@@ -175,6 +175,12 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     yield from make(tmp_path)
 
 
+@pytest.fixture
+def sqlite_world(tmp_path: Path) -> Iterator[World]:
+    """A fresh vault on SQLite, for what only SQLite does."""
+    yield from _sqlite(tmp_path)
+
+
 def test_values_come_back_canonical(world: World) -> None:
     """What was written is read, in its canonical form."""
     subject = world.person()

@@ -84,9 +84,17 @@ def dek_context(
     return lp(LABEL_DEK, tenant.encode()) + tail
 
 
-def tenant_context(tenant: str, decoy: UUID, kek_epoch: int) -> bytes:
+def tenant_context(
+    tenant: str, decoy: UUID, kek_epoch: int, created_at: int
+) -> bytes:
     """Give the associated data of a tenant's wrapped index root."""
-    return lp(LABEL_TENANT, tenant.encode(), decoy.bytes, u32(kek_epoch))
+    return lp(
+        LABEL_TENANT,
+        tenant.encode(),
+        decoy.bytes,
+        u32(kek_epoch),
+        u64(created_at),
+    )
 
 
 def index_context(tenant: str, attribute: int, key_version: int) -> bytes:
@@ -163,9 +171,13 @@ class Record:
 
 
 def record_prefix(recorded_at: int, source: str) -> bytes:
-    """Give the part of a record that all values of one write share."""
+    """Give the part of a record that all values of one write share.
+
+    Padded by itself, so that the length of the source does not decide on
+    which side of a 16-byte step the length of the value falls.
+    """
     raw = source.encode()
-    return _U64.pack(recorded_at) + bytes((len(raw),)) + raw
+    return pad(_U64.pack(recorded_at) + bytes((len(raw),)) + raw)
 
 
 def record_text(plaintext: bytes) -> str:
@@ -175,7 +187,7 @@ def record_text(plaintext: bytes) -> str:
     `record_prefix`.
     """
     bare = plaintext.rstrip(b"\0")
-    return bare[9 + bare[8] : -1].decode()
+    return bare[(25 + bare[8]) // BLOCK * BLOCK : -1].decode()
 
 
 def parse_record(plaintext: bytes) -> Record:
@@ -189,10 +201,11 @@ def parse_record(plaintext: bytes) -> Record:
     try:
         (recorded_at,) = _U64.unpack_from(bare)
         end = 9 + bare[8]
-        if end > len(bare):
+        start = (end // BLOCK + 1) * BLOCK
+        if bare[:start] != pad(bare[:end]):
             raise CryptoFailure
         return Record(
-            text=bare[end:].decode(),
+            text=bare[start:].decode(),
             recorded_at=recorded_at,
             source=bare[9:end].decode(),
         )

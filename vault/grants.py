@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from vault.keystore import StoredDek
+    from vault.deks import StoredDek
     from vault.rows import Stored
 
 

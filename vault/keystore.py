@@ -7,14 +7,12 @@ and settled last; `KeyStore.unsettled` is what a crash left in between.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
     Engine,
     Select,
-    and_,
     bindparam,
     func,
     select,
@@ -24,7 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from vault import format as fmt
-from vault.envelope import OpenSubject, WrappedDek, commitment, zero
+from vault.deks import StoredDek, TenantSecrets, joined, stored_dek
+from vault.envelope import OpenSubject, commitment, zero
 from vault.epochs import UNWRAPS, KekEpochs
 from vault.errors import (
     CryptoFailure,
@@ -34,9 +33,9 @@ from vault.errors import (
 )
 from vault.providers import KeyProvider
 from vault.reading import Reader
+from vault.rewrapping import Rewrapping
 from vault.tables import (
     DEK,
-    KEK,
     KEYS_METADATA,
     TENANT,
     DekState,
@@ -47,32 +46,12 @@ _GEN = 1
 _GONE = frozenset({DekState.ERASING, DekState.DESTROYED})
 
 
-class StoredDek(NamedTuple):
-    """A DEK row and the state of the KEK that wraps it."""
-
-    wrapped: WrappedDek
-    state: str
-    kek_state: str
-
-
 class Chosen(NamedTuple):
     """The DEK that a look-up works with, the decoy's for an unknown person."""
 
     dek: StoredDek
     known: bool
     erased: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TenantSecrets:
-    """What the vault keeps of its tenant while it runs."""
-
-    decoy: UUID
-    index_root: bytes = field(repr=False)
-
-    def __reduce__(self) -> NoReturn:
-        msg = "keys are not serialised"
-        raise TypeError(msg)
 
 
 class Erased(NamedTuple):
@@ -83,26 +62,8 @@ class Erased(NamedTuple):
     destroyed_at: int
 
 
-def _joined() -> Select[Any]:
-    return select(
-        DEK.c.subject,
-        DEK.c.gen,
-        DEK.c.kek_epoch,
-        DEK.c.created_at,
-        DEK.c.commitment,
-        DEK.c.blob,
-        DEK.c.state,
-        KEK.c.state.label("kek_state"),
-    ).join_from(
-        DEK,
-        KEK,
-        and_(KEK.c.tenant == DEK.c.tenant, KEK.c.epoch == DEK.c.kek_epoch),
-        isouter=True,
-    )
-
-
 def _one_of(end: str) -> Select[Any]:
-    return _joined().where(
+    return joined().where(
         DEK.c.tenant == bindparam(f"tenant{end}"),
         DEK.c.subject == bindparam(f"subject{end}"),
     )
@@ -186,10 +147,16 @@ class KeyStore:
         if row is None:
             msg = f"tenant {self.tenant} is not initialised"
             raise NotInitialised(msg)
-        context = fmt.tenant_context(self.tenant, row.decoy, row.kek_epoch)
+        context = fmt.tenant_context(
+            self.tenant, row.decoy, row.kek_epoch, row.created_at
+        )
         root = bytearray(fmt.KEY)
         self._provider.unwrap_into(row.kek_epoch, context, row.blob, root)
-        return TenantSecrets(decoy=row.decoy, index_root=bytes(root))
+        return TenantSecrets(
+            decoy=row.decoy,
+            created_at=row.created_at,
+            index_root=bytes(root),
+        )
 
     def create_deks(self, count: int) -> list[UUID]:
         """Enrol new people: commit a fresh DEK for each.
@@ -231,7 +198,9 @@ class KeyStore:
                 spare = row
             elif row[6] == DekState.LIVE:
                 return Chosen(
-                    self._stored(subject, row), known=True, erased=False
+                    stored_dek(self.tenant, subject, row),
+                    known=True,
+                    erased=False,
                 )
             elif row[6] in _GONE:
                 erased = True
@@ -239,16 +208,18 @@ class KeyStore:
                 raise CryptoFailure(subject)
         if spare is None:
             raise CryptoFailure(decoy)
-        return Chosen(self._stored(decoy, spare), known=False, erased=erased)
+        return Chosen(
+            stored_dek(self.tenant, decoy, spare), known=False, erased=erased
+        )
 
     def many(self, subjects: Sequence[UUID]) -> dict[UUID, StoredDek]:
         """Look many people up; those never enrolled are left out."""
-        asked = _joined().where(
+        asked = joined().where(
             DEK.c.tenant == self.tenant, DEK.c.subject.in_(subjects)
         )
         with self._engine.connect().execution_options(read_only=True) as conn:
             rows = conn.execute(asked).all()
-        return {row[0]: self._stored(row[0], row) for row in rows}
+        return {row[0]: stored_dek(self.tenant, row[0], row) for row in rows}
 
     def open(self, stored: StoredDek) -> OpenSubject:
         """Unwrap a live DEK.
@@ -258,7 +229,7 @@ class KeyStore:
             KeyUnavailable: its KEK may not be used any more.
 
         """
-        if stored.state != DekState.LIVE:
+        if stored.state != DekState.LIVE or stored.kek_state is None:
             raise CryptoFailure(stored.wrapped.subject)
         if stored.kek_state not in UNWRAPS:
             msg = f"the key of epoch {stored.wrapped.kek_epoch} may not open"
@@ -355,24 +326,21 @@ class KeyStore:
     def rewrap(self) -> int:
         """Re-wrap every live DEK and the index root in the active epoch.
 
-        Unwraps and wraps outside the write transaction; each update names
-        the epoch that it replaces, so a race or a restart is harmless.
-
         Returns:
-            How many keys were re-wrapped.
+            How many keys were re-wrapped; those that need none are not
+            counted.
 
         Raises:
             KeyUnavailable: an epoch in use may not unwrap.
+            CryptoFailure: a DEK does not open.
 
         """
-        done = self._rewrap_tenant()
-        after: UUID | None = None
-        while True:
-            page = self._stale_page(after)
-            if not page:
-                return done
-            done += self._rewrap_page(page)
-            after = page[-1].wrapped.subject
+        return Rewrapping(
+            engine=self._engine,
+            provider=self._provider,
+            tenant=self.tenant,
+            epochs=self.epochs,
+        ).run(self.secrets())
 
     def _new_dek(
         self, subject: UUID, epoch: int, now: int
@@ -395,105 +363,22 @@ class KeyStore:
 
     def _write_tenant(self, decoy: UUID) -> None:
         root = bytearray(self._random(fmt.KEY))
+        now = self._clock()
         try:
             with self._engine.begin() as conn:
                 epoch = self.epochs.active(conn)
-                context = fmt.tenant_context(self.tenant, decoy, epoch)
+                context = fmt.tenant_context(self.tenant, decoy, epoch, now)
                 conn.execute(
                     TENANT.insert().values(
                         tenant=self.tenant,
                         decoy=decoy,
                         kek_epoch=epoch,
                         blob=self._provider.wrap(epoch, context, root),
-                        created_at=self._clock(),
+                        created_at=now,
                     )
                 )
         finally:
             zero(root)
-
-    def _stored(self, subject: UUID, row: Sequence[Any]) -> StoredDek:
-        _, gen, epoch, created_at, committed, blob, state, kek_state = row
-        wrapped = WrappedDek(
-            self.tenant, subject, gen, epoch, created_at, committed, blob
-        )
-        return StoredDek(wrapped, state, kek_state)
-
-    def _stale_page(self, after: UUID | None) -> list[StoredDek]:
-        with self._engine.connect().execution_options(read_only=True) as conn:
-            asked = (
-                _joined()
-                .where(
-                    DEK.c.tenant == self.tenant,
-                    DEK.c.kek_epoch < self.epochs.active(conn),
-                    DEK.c.state == DekState.LIVE,
-                )
-                .order_by(DEK.c.subject)
-                .limit(_PAGE)
-            )
-            if after is not None:
-                asked = asked.where(DEK.c.subject > after)
-            rows = conn.execute(asked).all()
-        return [self._stored(row[0], row) for row in rows]
-
-    def _rewrap_page(self, page: list[StoredDek]) -> int:
-        with self._engine.connect() as conn:
-            epoch = self.epochs.active(conn)
-        rows = [self._rewrapped(stored, epoch) for stored in page]
-        statement = (
-            update(DEK)
-            .where(
-                DEK.c.tenant == self.tenant,
-                DEK.c.subject == bindparam("who"),
-                DEK.c.gen == bindparam("which"),
-                DEK.c.kek_epoch == bindparam("old"),
-                DEK.c.state == DekState.LIVE,
-            )
-            .values(kek_epoch=epoch, blob=bindparam("new"))
-        )
-        with self._engine.begin() as conn:
-            return conn.execute(statement, rows).rowcount
-
-    def _rewrapped(self, stored: StoredDek, epoch: int) -> dict[str, object]:
-        wrapped = stored.wrapped
-        if stored.kek_state not in UNWRAPS:
-            msg = f"the key of epoch {wrapped.kek_epoch} may not open"
-            raise KeyUnavailable(msg)
-        dek = bytearray(fmt.KEY)
-        context = fmt.dek_context(
-            self.tenant,
-            wrapped.subject,
-            wrapped.gen,
-            epoch,
-            wrapped.created_at,
-        )
-        try:
-            self._provider.unwrap_into(
-                wrapped.kek_epoch, wrapped.context(), wrapped.blob, dek
-            )
-            new = self._provider.wrap(epoch, context, dek)
-        finally:
-            zero(dek)
-        return {
-            "who": wrapped.subject,
-            "which": wrapped.gen,
-            "old": wrapped.kek_epoch,
-            "new": new,
-        }
-
-    def _rewrap_tenant(self) -> int:
-        secrets = self.secrets()
-        with self._engine.begin() as conn:
-            epoch = self.epochs.active(conn)
-            context = fmt.tenant_context(self.tenant, secrets.decoy, epoch)
-            blob = self._provider.wrap(epoch, context, secrets.index_root)
-            return conn.execute(
-                update(TENANT)
-                .where(
-                    TENANT.c.tenant == self.tenant,
-                    TENANT.c.kek_epoch < epoch,
-                )
-                .values(kek_epoch=epoch, blob=blob)
-            ).rowcount
 
     def _drop_log(self) -> None:
         """Empty SQLite's write-ahead log of the overwritten blob."""

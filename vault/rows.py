@@ -305,6 +305,7 @@ class DataRows:
             VALUE.c.tenant == self.tenant,
             VALUE.c.subject == bindparam("who"),
             VALUE.c.attribute == bindparam("which"),
+            VALUE.c.version == bindparam("old"),
         )
         columns = ("tenant", "subject", "attribute", "version", "sealed")
         self._to_history = insert(HISTORY).from_select(
@@ -313,7 +314,7 @@ class DataRows:
         )
         self._replace = (
             update(VALUE)
-            .where(*this_value, VALUE.c.version == bindparam("old"))
+            .where(*this_value)
             .values(version=bindparam("new"), sealed=bindparam("cipher"))
         )
         self._set_state = (

@@ -13,11 +13,12 @@ from uuid import UUID
 
 from vault import format as fmt
 from vault.catalogue import Catalogue
+from vault.deks import StoredDek
 from vault.envelope import SubjectKeys
 from vault.errors import CryptoFailure, KeyUnavailable
 from vault.grants import Finding, FindingKind
 from vault.indexes import KEY_VERSION, BlindIndex
-from vault.keystore import KeyStore, StoredDek
+from vault.keystore import KeyStore
 from vault.rows import DataRows, Sealed, Stored
 from vault.tables import DekState
 

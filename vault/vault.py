@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine
 from vault import format as fmt
 from vault.catalogue import Catalogue, validate
 from vault.decoy import TYPICAL
+from vault.deks import StoredDek
 from vault.envelope import SubjectKeys
 from vault.errors import (
     CryptoFailure,
@@ -35,7 +36,7 @@ from vault.grants import (
     ReadGrant,
 )
 from vault.indexes import KEY_VERSION, BlindIndex
-from vault.keystore import KeyStore, StoredDek
+from vault.keystore import KeyStore
 from vault.rows import DataRows, Found, Stored
 from vault.sweep import Sweep
 from vault.tables import DekState

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vault import format as fmt
 from vault.catalogue import Attribute, Catalogue, validate
+from vault.deks import StoredDek
 from vault.envelope import SubjectKeys
 from vault.errors import (
     CryptoFailure,
@@ -24,7 +25,7 @@ from vault.errors import (
     UnknownSubject,
 )
 from vault.indexes import KEY_VERSION, BlindIndex
-from vault.keystore import KeyStore, StoredDek
+from vault.keystore import KeyStore
 from vault.rows import DataRows
 from vault.tables import DekState
 from vault.values import Kind, Unfit, canonical
@@ -241,6 +242,21 @@ class Writer:
             rows.drop_index(conn, batch.unindexed)
         if batch.indexed:
             self._refuse_duplicates(conn, batch)
+        try:
+            self._store_values(conn, batch)
+        except IntegrityError:
+            # A row stands where the verified state has none.
+            raise CryptoFailure from None
+        if batch.indexed:
+            try:
+                rows.add_index(conn, batch.indexed)
+            except IntegrityError:
+                number = batch.indexed[0]["attribute"]
+                name = self._catalogue.numbered(number).name
+                raise DuplicateIdentifier(name, ()) from None
+
+    def _store_values(self, conn: Connection, batch: _Batch) -> None:
+        rows = self._rows
         if batch.replaced and not rows.supersede(conn, batch.replaced):
             # A row that the verified state names is not there.
             raise CryptoFailure
@@ -250,13 +266,6 @@ class Writer:
             rows.add_states(conn, batch.new_states)
         if batch.states and not rows.set_states(conn, batch.states):
             raise CryptoFailure
-        if batch.indexed:
-            try:
-                rows.add_index(conn, batch.indexed)
-            except IntegrityError:
-                number = batch.indexed[0]["attribute"]
-                name = self._catalogue.numbered(number).name
-                raise DuplicateIdentifier(name, ()) from None
 
     def _refuse_duplicates(self, conn: Connection, batch: _Batch) -> None:
         by_attribute: dict[int, list[tuple[int, bytes]]] = {}
