@@ -56,7 +56,11 @@ if TYPE_CHECKING:
 
     from anonymize.checker import Checked, Terms, check_bytes, check_folder
     from anonymize.extract import Extract, build_extract
-    from anonymize.files import extract_file, write_extract
+    from anonymize.files import (
+        descriptions,
+        extract_file,
+        write_extract,
+    )
     from anonymize.known import KnownValue
     from anonymize.text import Scrubber
 
@@ -90,6 +94,7 @@ __all__ = [
     "build_extract",
     "check_bytes",
     "check_folder",
+    "descriptions",
     "extract_file",
     "flat",
     "measure_risks",
@@ -110,7 +115,7 @@ def __getattr__(name: str) -> object:
         from anonymize import extract
 
         home = extract
-    elif name in {"extract_file", "write_extract"}:
+    elif name in {"descriptions", "extract_file", "write_extract"}:
         from anonymize import files
 
         home = files

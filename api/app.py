@@ -13,7 +13,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
-from api.pages import install_pages
+from api.pages.desk import install_pages
 from api.platform import Platform
 from api.problems import Problem, install_problems, problem_response
 from api.routes.catalogue import catalogue_router

@@ -82,6 +82,7 @@ from consent.statements import (
 )
 from consent.store import ConsentStore
 from consent.tables import ConsentTable
+from consent.verifier import main as run_verifier
 from consent.vocabulary import (
     RECIPIENT_ORDER,
     REQUIRED_ORDER,
@@ -181,6 +182,7 @@ __all__ = [
     "read_preferences",
     "read_public_key",
     "render_notice",
+    "run_verifier",
     "states",
     "verify_receipt",
     "widening",

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -44,11 +45,11 @@ def demo(
     home: Annotated[
         Path, typer.Option(help="Folder of the demo; made anew each time.")
     ] = HOME,
+    port: Annotated[int, typer.Option(help="Port of the server.")] = 8420,
+    *,
     serve: Annotated[
         bool, typer.Option(help="Serve HTTP and the pages at the end.")
     ] = True,
-    port: Annotated[int, typer.Option(help="Port of the server.")] = 8420,
-    *,
     as_json: Json = False,
 ) -> None:
     """Fill an instance with synthetic people and tell its story.
@@ -65,17 +66,16 @@ def demo(
         f"{platform.pdp.revision[:12]} run in process."
     )
     world = _fill(platform, people, seed, console)
-    with _bars(console) as progress:
-        facts = asyncio.run(
-            tell(
-                Stage(
-                    platform=platform,
-                    world=world,
-                    console=console,
-                    progress=progress,
-                )
+    facts = asyncio.run(
+        tell(
+            Stage(
+                platform=platform,
+                world=world,
+                console=console,
+                bars=partial(_bars, console),
             )
         )
+    )
     platform.close()
     out.result(
         {

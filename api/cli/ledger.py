@@ -7,7 +7,7 @@ import typer
 
 from api.cli.context import Json, instance
 from api.cli.output import Output, speaks
-from consent import read_public_key, verify_proof_file, verify_receipt
+from consent import read_public_key, run_verifier, verify_receipt
 
 
 def ledger_commands() -> typer.Typer:
@@ -72,11 +72,12 @@ def proof_verify(
     *,
     as_json: Json = False,
 ) -> None:
-    """Verify a disclosure proof with the ledger's public key alone."""
-    found = verify_proof_file(file.read_text("utf-8"), key)
-    Output(as_json=as_json).result(
-        {"verified": True, **found}, f"{file}: verified, {found}"
-    )
+    """Verify a disclosure proof with the ledger's public key alone.
+
+    Example: curtilage ledger proof-verify proof.json --key "$VKEY"
+    """
+    arguments = [str(file), "--vkey", key, *(["--json"] if as_json else [])]
+    raise typer.Exit(run_verifier(arguments))
 
 
 @speaks

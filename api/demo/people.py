@@ -78,16 +78,24 @@ _MARITAL = ("single", "married", "divorced", "widowed")
 _JOBS = ("clerk", "driver", "teacher", "nurse", "engineer", "retired")
 _BENEFIT = ("none", "housing", "family", "disability")
 _NOTES = (
-    "{name} called from {phone} about the {benefit} benefit. Confirmed the "
-    "identity number {identity} and asked for a letter to {email}.",
-    "Visit at the counter. {name}, born {born}, lives at {street}, {city}. "
-    "Wants the reminder by e-mail ({email}).",
-    "Complaint about a late payment, taken by telephone ({phone}). {name} "
-    "will send proof of income. No further action.",
+    (
+        "{name} called from {phone} about the {benefit} benefit. Confirmed "
+        "the identity number {identity} and asked for a letter to {email}."
+    ),
+    (
+        "Visit at the counter. {name}, born {born}, lives at {street}, "
+        "{city}. Wants the reminder by e-mail ({email})."
+    ),
+    (
+        "Complaint about a late payment, taken by telephone ({phone}). "
+        "{name} will send proof of income. No further action."
+    ),
 )
 _NOTES_ZH = (
-    "{name}来电{phone}咨询{benefit}补贴，已核对身份证号{identity}，回信寄"
-    "{email}。",
+    (
+        "{name}来电{phone}咨询{benefit}补贴，已核对身份证号{identity}，"
+        "回信寄{email}。"
+    ),
     "窗口办理：{name}，{born}出生，现住{city}{street}，请发邮件至{email}。",
     "电话投诉付款延迟（{phone}），{name}将补交收入证明，暂无后续。",
 )

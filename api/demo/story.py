@@ -5,12 +5,13 @@ of it. A scene that did not end as it must raises `StoryError`, so a demo
 that ran to its end is also a test.
 """
 
-import hashlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,12 @@ COLUMNS = (
     "user.benefit.status",
     "user.case.note",
 )
+_PAST = {
+    "release": "released",
+    "generalize": "made coarser",
+    "withhold": "withheld",
+}
+_SHOWN = 4
 SERVICE, PURPOSE = "moving-house", "address-change"
 Progress = Callable[[str, int, int], None]
 
@@ -72,7 +79,7 @@ class Stage:
     platform: Platform
     world: World
     console: Console
-    progress: Progress
+    bars: Callable[[], AbstractContextManager[Progress]]
     facts: dict[str, Any] = field(default_factory=dict)
 
     def title(self, number: int, text: str) -> None:
@@ -175,12 +182,13 @@ async def an_extract_is_taken(stage: Stage) -> None:
         ),
     )
     folder = stage.platform.settings.home / "extract"
-    taken = await desk.take(
-        officer("compliance-officer", "compliance"),
-        release,
-        folder,
-        progress=stage.progress,
-    )
+    with stage.bars() as progress:
+        taken = await desk.take(
+            officer("compliance-officer", "compliance"),
+            release,
+            folder,
+            progress=progress,
+        )
     table = Table("risk report", "")
     for label, value in (
         ("people asked for / left out", f"{taken.rows_in} / {taken.left_out}"),
@@ -225,9 +233,10 @@ async def evidence_is_verified_offline(stage: Stage) -> None:
 async def the_ledger_verifies(stage: Stage) -> None:
     """Scene 5: every leaf and root, recomputed."""
     stage.title(5, "The ledger verifies")
-    verified = stage.platform.ledger.verify(
-        lambda done, total: stage.progress("ledger", done, total)
-    )
+    with stage.bars() as progress:
+        verified = stage.platform.ledger.verify(
+            lambda done, total: progress("ledger entries", done, total)
+        )
     stage.console.print(
         f"{verified.size} entries, every leaf and root recomputed: "
         f"root {verified.root.hex()[:32]}…"
@@ -242,8 +251,7 @@ async def one_byte_is_changed(stage: Stage) -> None:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name) / "home"
         _copy(platform, home)
-        leaf = _leaf(platform, stage.facts["disclosure"])
-        place = _flip(home / "data" / "data.db", leaf)
+        place = _flip(home / "data" / "data.db", stage.facts["disclosure"])
         copied = bootstrap(
             platform.settings.model_copy(update={"home": home}),
             clock=platform.clock,
@@ -300,30 +308,34 @@ def _verify_elsewhere(
     if done.returncode:
         msg = f"{arguments[0]} did not verify: {done.stderr or done.stdout}"
         raise StoryError(msg)
-    stage.console.print(done.stdout.strip(), markup=False)
+    lines = done.stdout.strip().splitlines()
+    stage.console.print("\n".join(lines[:_SHOWN]), markup=False)
 
 
 def _copy(platform: Platform, home: Path) -> None:
     """Copy an instance as an operator would: databases, keys, secrets."""
     source = platform.settings.home
-    for part in ("data", "keys", "kek", "secrets"):
+    for part in ("keys", "kek", "secrets"):
         shutil.copytree(source / part, home / part)
+    target = home / "data" / "data.db"
+    target.parent.mkdir()
+    with (
+        closing(sqlite3.connect(source / "data" / "data.db")) as old,
+        closing(sqlite3.connect(target)) as new,
+    ):
+        old.backup(new)
 
 
-def _leaf(platform: Platform, index: int) -> bytes:
-    entries = platform.ledger.audit_entries(after=index - 1, limit=1)
-    return entries[0].leaf
-
-
-def _flip(path: Path, needle: bytes) -> int:
-    """Flip one bit of the first copy of `needle` in a file."""
+def _flip(path: Path, index: int) -> int:
+    """Flip one bit, in the file, of what an entry sealed for its person."""
+    with closing(sqlite3.connect(path)) as database:
+        (sealed,) = database.execute(
+            "SELECT own FROM ledger_entry WHERE idx = ?", (index,)
+        ).fetchone()
     content = bytearray(path.read_bytes())
-    wal = path.with_name(path.name + "-wal")
-    if needle not in content and wal.exists():
-        path, content = wal, bytearray(wal.read_bytes())
-    place = content.find(needle)
+    place = content.find(sealed[-32:])
     if place < 0:
-        msg = f"entry {hashlib.sha256(needle).hexdigest()[:8]} is nowhere"
+        msg = f"entry {index} does not stand in one piece"
         raise StoryError(msg)
     content[place] ^= 1
     path.write_bytes(content)

@@ -211,7 +211,7 @@ def _form(
     )
 
 
-def _event(
+def _event(  # noqa: PLR0917 - the parts of one answer
     declaration: Declaration,
     name: str,
     subject: UUID,

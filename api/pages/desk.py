@@ -54,6 +54,7 @@ from policy import (
     CallerKind,
     FactsChanged,
     PersonUnknown,
+    Side,
     reasons_file,
 )
 from policy import NoDecision as GateNoDecision
@@ -236,6 +237,12 @@ class GateDesk:
             msg = f"entry {index} is not about this person"
             raise NotFound(msg) from None
 
+    def _telling(self, codes: Sequence[str]) -> str:
+        """The code that says most: why not, before why."""
+        side = self._platform.reasons.side
+        against = [one for one in codes if side(one) is not Side.POSITIVE]
+        return (against or list(codes))[0]
+
     def _use(self, entry: OwnEntry) -> UseView:
         live = self._platform.consents.declaration(
             entry.service, entry.purpose
@@ -255,7 +262,7 @@ class GateDesk:
                 UsedAttribute(
                     attribute=name,
                     effect=Effect(found["effect"]),
-                    reason=found["reasons"][0],
+                    reason=self._telling(found["reasons"]),
                 )
                 for name, found in details.items()
             )
