@@ -2,7 +2,7 @@
 
 It runs under a shell whose input is a pipe that we hold. When we leave, by
 whatever way, kill -9 included, the pipe closes and the shell stops the
-server, so no test run leaves one behind.
+server and removes its folder, so no test run leaves anything behind.
 """
 
 import subprocess
@@ -14,15 +14,22 @@ from pathlib import Path
 
 from tests.parts.report import MissingPartError
 
-# The shell waits for the server; its helper waits for the end of the pipe.
+# The shell waits for the server; its helper waits for the end of the pipe,
+# and then takes the log away, which tells the shell to tidy up. The log of a
+# server that ended by itself stays, to be read.
 _WATCH = """
 exec 3<&0
 "$@" </dev/null >"$CURTILAGE_LOG" 2>&1 3<&- &
 server=$!
-{ read -r _ <&3; kill -s "$CURTILAGE_STOP" "$server"; } &
+{
+  read -r _ <&3
+  rm -f "$CURTILAGE_LOG"
+  kill -s "$CURTILAGE_STOP" "$server"
+} &
 helper=$!
 wait "$server"
 kill "$helper"
+test -e "$CURTILAGE_LOG" || { cd / && rm -rf "$CURTILAGE_FOLDER"; }
 """
 
 
@@ -48,7 +55,8 @@ def running(
 
     Args:
         command: the server in the foreground, with its arguments.
-        folder: its working folder, where ``server.log`` is written.
+        folder: its own working folder, where ``server.log`` is written.
+            It is removed at the end.
         ready: tells whether it answers.
         stop: the signal that ends it.
         account: whom it runs as; by default as ourselves.
@@ -67,6 +75,7 @@ def running(
         env={
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
+            "CURTILAGE_FOLDER": str(folder),
             "CURTILAGE_LOG": str(log),
             "CURTILAGE_STOP": stop,
         },
