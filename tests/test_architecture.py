@@ -37,6 +37,7 @@ FENCES = {
         "consent/signed_notes.py",
         "consent/verifier.py",
         "api/bootstrap.py",
+        "api/demo/story.py",
         "api/secrets.py",
     ),
     "fastapi": ("api/*",),
