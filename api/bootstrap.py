@@ -274,7 +274,7 @@ def _open_databases(settings: Settings) -> tuple[Engine, Engine]:
     return data, keys
 
 
-def _vault(
+def _vault(  # noqa: PLR0917 - what `initialise` and `bootstrap` share
     settings: Settings,
     data: Engine,
     keys: Engine,
@@ -286,7 +286,8 @@ def _vault(
     provider = FileKeyProvider(
         settings.kek_path,
         passphrase,
-        **({} if costs is None else {"cost": _cost(costs)}),
+        cost=None if costs is None else _cost(costs),
+        random=random,
     )
     store = KeyStore(
         engine=keys,

@@ -10,7 +10,6 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
-from types import TracebackType
 from typing import Any
 
 import structlog
@@ -49,8 +48,7 @@ def drop_unlisted(
 
 def place_of(error: BaseException) -> str:
     """Where an exception came from, as file, line and function."""
-    found: TracebackType | None = error.__traceback__
-    frames = traceback.extract_tb(found)
+    frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return "unknown"
     last = frames[-1]

@@ -5,7 +5,11 @@ argument and reach nothing else.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -62,7 +66,7 @@ class Platform:
         """Keep the commit queue and the engine open; drain on the way out."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.commits.drain)
-            if hasattr(self.pdp, "__aenter__"):
+            if isinstance(self.pdp, AbstractAsyncContextManager):
                 await stack.enter_async_context(self.pdp)
             yield
 

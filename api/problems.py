@@ -188,7 +188,7 @@ async def on_invalid(request: Request, error: Exception) -> JSONResponse:
                     "where": ".".join(str(part) for part in found["loc"]),
                     "what": found["type"],
                 }
-                for found in error.errors(include_input=False)
+                for found in error.errors()
             ]
         },
     )

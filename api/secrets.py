@@ -124,11 +124,14 @@ def load_secrets(path: Path, passphrase: bytes) -> Secrets:
         )
         raise SecretsUnreadableError(msg) from None
     return Secrets(
-        **{name: _bytes(body[name]) for name in _NAMES},
-        **{
-            name: Ed25519PrivateKey.from_private_bytes(_bytes(body[name]))
-            for name in _SIGNERS
-        },
+        audit=_bytes(body["audit"]),
+        mark=_bytes(body["mark"]),
+        pseudonym=_bytes(body["pseudonym"]),
+        session=_bytes(body["session"]),
+        token=_bytes(body["token"]),
+        ledger=_signer(body["ledger"]),
+        receipt=_signer(body["receipt"]),
+        release=_signer(body["release"]),
     )
 
 
@@ -140,6 +143,10 @@ def _derive(passphrase: bytes, salt: bytes, costs: Costs) -> bytes:
         lanes=costs.lanes,
         memory_cost=costs.memory_kib,
     ).derive(passphrase)
+
+
+def _signer(text: str) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(_bytes(text))
 
 
 def _text(raw: bytes) -> str:

@@ -3,14 +3,15 @@
 Read once, by `read_settings`, from arguments, then environment variables
 beginning with ``CURTILAGE_``, then a YAML file: the one that
 ``CURTILAGE_CONFIG`` names, or ``curtilage.yaml`` in the home folder, which
-``curtilage init`` writes. Every setting has one place here, one line of meaning, and a row in
-README (a test compares them). Secrets print as asterisks.
+``curtilage init`` writes. Every setting has one
+place here, one line of meaning, and a row in README (a test compares
+them). Secrets print as asterisks.
 """
 
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
@@ -209,7 +210,7 @@ def read_settings(home: Path | None = None, **arguments: object) -> Settings:
                 return layers
             return (*layers, YamlConfigSettingsSource(settings_cls, path))
 
-    given = {name: arguments[name] for name in arguments}
+    given: dict[str, Any] = dict(arguments)
     if home is not None:
         given["home"] = home
     return Settings.model_construct(

@@ -87,6 +87,11 @@ class GroupCommit:
             max_workers=1, thread_name_prefix="ledger-commit"
         )
 
+    @property
+    def draining(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._closed
+
     async def submit(self, commit: Commit) -> list[Appended]:
         """Commit, and return only when the commit has returned.
 

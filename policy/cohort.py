@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from policy.decisions import AccessRequest, ById, Effect, parse_decision
 from policy.facts import FactSource
 from policy.gate import ENTRYPOINT, UNDERSTOOD
-from policy.pdp import PolicyDecisionPoint
+from policy.pdp import JSON, PolicyDecisionPoint
 from vault import Vault
 
 # The desk's own assurance: an officer asked, and another approved.
@@ -109,7 +109,7 @@ class CohortSource:
 
     def _documents(
         self, service: str, purpose: str, columns: tuple[str, ...], now: int
-    ) -> Iterator[tuple[UUID, Mapping[str, object]]]:
+    ) -> Iterator[tuple[UUID, Mapping[str, JSON]]]:
         present = frozenset(columns)
         with self._engine.connect().execution_options(read_only=True) as conn:
             for subject in self._vault.subjects():
@@ -125,11 +125,8 @@ class CohortSource:
                 facts = self._facts.about(
                     conn, subject, request, now, known=True, present=present
                 )
-                document = dict(
-                    self._facts.input_document(request, facts, now)
-                )
-                # Ids of events say who; they decide nothing.
-                document["consents"] = [
-                    {**one, "event": ""} for one in document["consents"]
-                ]
+                document = self._facts.input_document(request, facts, now)
+                for one in document["consents"]:
+                    # Ids of events say who; they decide nothing.
+                    one["event"] = ""
                 yield subject, document

@@ -16,7 +16,7 @@ from uuid import UUID
 from policy.pdp import Cause, NoDecision
 
 Json: TypeAlias = (
-    None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+    bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 )
 
 SCHEMA = "curtilage/disclosure/1"

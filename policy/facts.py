@@ -10,6 +10,7 @@ then the writer finds the revision changed and the gate decides again.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -143,7 +144,7 @@ class FactSource:
 
     def input_document(
         self, request: AccessRequest, facts: Facts, now: int
-    ) -> Mapping[str, Json]:
+    ) -> dict[str, Any]:
         """The document of ``curtilage/disclosure/1``; no value is in it."""
         return {
             "schema": SCHEMA,

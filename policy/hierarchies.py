@@ -5,15 +5,13 @@ everything else is its own value or nothing. An officer may give a better
 one for any column.
 """
 
-import datetime
+import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from anonymize import Dates, Hierarchy, Intervals, Prefixes, flat
 
 _FORMS: Mapping[str, Hierarchy] = {
-    "user.bdate": Dates(
-        first=datetime.date(1880, 1, 1), last=datetime.date(2049, 12, 31)
-    ),
+    "user.bdate": Dates(first=dt.date(1880, 1, 1), last=dt.date(2049, 12, 31)),
     "user.age": Intervals(low=0, high=129, widths=(5, 10, 20)),
     "user.household.size": Intervals(low=0, high=29, widths=(3, 6)),
     "user.home-info.postal.postalcode": Prefixes(length=6, keep=(4, 2, 1)),

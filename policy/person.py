@@ -175,6 +175,9 @@ class PersonDoor:
         """Set the person's standing preferences.
 
         Args:
+            caller: who acts.
+            subject: the person.
+            preferences: the rules, in the order they are tried.
             expected: the version that the person saw, 0 for none.
 
         Raises:

@@ -104,6 +104,7 @@ class RegistrarDoor:
         """Take new people in, all of them or none.
 
         Args:
+            officer: who imports.
             people: canonical or raw values by attribute name.
             source: where the values come from; kept with each.
 

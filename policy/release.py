@@ -488,7 +488,7 @@ class ReleaseDesk:
         with self._engine.begin() as conn:
             self._append(conn, release, wanted, columns, outcome, detail)
 
-    def _append(
+    def _append(  # noqa: PLR0917 - the parts of one entry
         self,
         conn: Connection,
         release: UUID,
@@ -531,11 +531,8 @@ def parse_terms(answer: Mapping[str, Json], asked: Sequence[str]) -> Terms:
         raise ReleaseRefused(_codes(answer.get("reasons")))
     k, least, limit = answer["k"], answer["l"], answer["suppression_limit"]
     try:
-        roles = {
-            name: ColumnRole(columns[name]["role"])  # type: ignore[call-overload, index]
-            for name in asked
-        }
-    except (KeyError, TypeError, ValueError):
+        roles = {name: _role(columns[name]) for name in asked}
+    except (KeyError, ValueError):
         raise NoDecision(Cause.MALFORMED) from None
     if (
         set(columns) != set(asked)
@@ -554,6 +551,12 @@ def parse_terms(answer: Mapping[str, Json], asked: Sequence[str]) -> Terms:
         suppression_limit=float(limit),
         linked=answer["pseudonym"] == "linked",
     )
+
+
+def _role(found: Json) -> ColumnRole:
+    if not isinstance(found, Mapping) or set(found) != {"role"}:
+        raise NoDecision(Cause.MALFORMED)
+    return ColumnRole(str(found["role"]))
 
 
 def _codes(reasons: Json) -> list[str]:

@@ -52,7 +52,10 @@ def view(
                 frozenset(attributes),
                 justification=because,
             )
-        return [(one.attribute, one.value, one.source) for one in values]
+        return [
+            (one.attribute, one.record.value, one.record.source)
+            for one in values
+        ]
 
     with instance(context).platform() as platform:
         rows = asyncio.run(look())

@@ -9,7 +9,7 @@ import typer
 
 from api.cli.context import Actor, Json, instance, officer
 from api.cli.output import Output, speaks
-from vault import import_csv, load_mapping
+from vault import import_csv, load_mapping, standard_catalogue
 
 File = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, help="CSV file.")
@@ -57,14 +57,16 @@ def import_file(  # noqa: PLR0917 - typer reads the options from here
     Example: curtilage vault import people.csv --mapping people.yaml
     """
     out = Output(as_json=as_json)
-    meaning = load_mapping(mapping.read_bytes(), where=str(mapping))
+    meaning = load_mapping(mapping, standard_catalogue())
     target = rejects or file.with_name(file.name + ".rejects.csv")
     registrar = officer(actor, "registrar")
     with instance(context).platform() as platform:
         asyncio.run(platform.registrar.may_import(registrar))
 
         def write(people: Sequence[Mapping[str, str]]) -> None:
-            platform.registrar.admit_now(people, source=meaning.source)
+            platform.registrar.admit_now(
+                people, source=meaning.source or file.name
+            )
 
         with out.progress("Importing", file.stat().st_size) as advance:
             report = import_csv(

@@ -220,7 +220,7 @@ def _event(  # noqa: PLR0917 - the parts of one answer
     now: int,
 ) -> ConsentEvent:
     statement = declaration.statement(name)
-    given = kind is EventType.GIVEN and statement is not None
+    given = kind is EventType.GIVEN
     return ConsentEvent(
         id=uuid.uuid4(),
         subject=subject,
@@ -231,7 +231,7 @@ def _event(  # noqa: PLR0917 - the parts of one answer
         notice=render_notice(declaration, language).digest,
         language=language,
         type=kind,
-        attributes=statement.attributes if given else (),
+        attributes=statement.attributes if given and statement else (),
         at=now,
         actor="self",
         channel="paper",
