@@ -91,8 +91,11 @@ def read_xml(text: bytes, *, where: str) -> Element:
 class _Reader:
     def __init__(self, where: str) -> None:
         self._where = where
-        self._root: Element | None = None
-        self._open: list[Element] = []
+        # Stands for the document, so that every element has a parent.
+        self._document = Element(
+            name="", namespace="", line=0, column=0, attributes={}
+        )
+        self._open = [self._document]
         self._parser = expat.ParserCreate(namespace_separator=" ")
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
@@ -126,9 +129,8 @@ class _Reader:
         except (LookupError, ValueError):
             # Raised by the codec that the XML declaration names.
             self._fail("the encoding is not known", "save it as UTF-8")
-        if self._root is None:
-            self._fail("there is no element", "pass a P3P file")
-        return self._root
+        # Well-formed XML has exactly one.
+        return self._document.children[0]
 
     def _fail(self, what: str, remedy: str) -> NoReturn:
         raise DeclarationInvalid(
@@ -146,7 +148,7 @@ class _Reader:
         self._fail("an entity is not allowed", "write the text out")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        if len(self._open) >= DEEPEST:
+        if len(self._open) > DEEPEST:
             self._fail(
                 f"elements are nested deeper than {DEEPEST} levels",
                 "no P3P file needs as many",
@@ -159,10 +161,7 @@ class _Reader:
             column=self._parser.CurrentColumnNumber + 1,
             attributes=dict(_plain(attributes)),
         )
-        if self._open:
-            self._open[-1].children.append(element)
-        else:
-            self._root = element
+        self._open[-1].children.append(element)
         self._open.append(element)
 
     def _end(self, _tag: str) -> None:

@@ -196,6 +196,7 @@ def test_what_is_left_out_is_read_as_the_widest() -> None:
          "foreign-schema"),
         ('"#user.bdate"', '"#"', "no-reference"),
         ('"#user.bdate"', '"#user.shoe-size"', "unknown-element"),
+        ('"#user.bdate"', '"#shop.basket"', "unknown-element"),
         ('"#user.bdate"', '"#dynamic.cookies"', "no-categories"),
     ],
 )  # fmt: skip

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent import DeclarationInvalid
-from consent.p3p_xml import DEEPEST, read_xml
+from consent.p3p_xml import DEEPEST, _Reader, read_xml
 
 BILLION = b"""<?xml version="1.0"?>
 <!DOCTYPE P [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>
@@ -57,6 +57,17 @@ def test_what_is_refused_is_refused_where_it_stands(
     error = failure(text)
     assert (error.line, error.column) == (line, column), str(error)
     assert what in error.what
+
+
+@pytest.mark.parametrize("text", [BILLION, EXTERNAL, PARAMETER])
+def test_entities_are_refused_behind_the_document_type_too(
+    text: bytes,
+) -> None:
+    """Were a document type let through, its entities still are not."""
+    reader = _Reader("p3p.xml")
+    reader._parser.StartDoctypeDeclHandler = None
+    with pytest.raises(DeclarationInvalid, match="an entity is not allowed"):
+        reader.read(text)
 
 
 def test_ten_megabytes_of_nesting_are_refused_at_once() -> None:
