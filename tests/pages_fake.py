@@ -5,10 +5,12 @@ digest or a version is not the one that stands, an entry for every viewing of
 what is held. Nothing in it is about a real person.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from http.cookies import SimpleCookie
 from pathlib import Path
 from uuid import UUID
 
@@ -16,6 +18,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 
 from api.pages import (
     CastMember,
@@ -39,7 +42,7 @@ from api.pages import (
     load_reasons,
     make_pages_router,
 )
-from api.pages.sessions import TOKEN_FIELD
+from api.pages.sessions import TOKEN_FIELD, Sessions
 
 ROOT = Path(__file__).parents[1]
 NOW = 1_795_000_000
@@ -570,6 +573,17 @@ def counter() -> Callable[[int], bytes]:
         return sha256(drawn[0].to_bytes(8, "big")).digest()[:size]
 
     return random
+
+
+def session_cookie(subject: UUID) -> str:
+    """Return the cookie of a session in which a person is signed in."""
+    sessions = Sessions(
+        secret=SECRET, secure=False, clock=lambda: NOW, random=os.urandom
+    )
+    answer = PlainTextResponse("")
+    sessions.write(answer, sessions.draw(subject))
+    jar = SimpleCookie(answer.headers["set-cookie"])
+    return jar[sessions.cookie].value
 
 
 def make_fake_app(

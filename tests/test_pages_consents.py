@@ -276,7 +276,7 @@ def test_page_of_a_service_shows_all_that_is_asked() -> None:
         "To tell the bodies you choose that you have moved.",
         "Your new address is passed on once.",
         "Given name",
-        "Mobile telephone",
+        "Mobile number",
         "at most 90 days",
         "Others with the same practices",
         "Edition 1, moving-house, address-change.",

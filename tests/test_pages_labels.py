@@ -7,6 +7,7 @@ import pytest
 from api.pages.errors import PagesMisconfigured
 from api.pages.i18n import Language
 from api.pages.labels import load_labels, load_reasons
+from consent.labels import label as notice_label
 from tests.pages_fake import reasons
 from vault import standard_catalogue
 
@@ -16,6 +17,16 @@ HEAD = "groups:\n  g: {en: Group, zh-Hans: 组}\nsources: {}\nattributes:\n"
 def test_labels_are_those_of_the_catalogue() -> None:
     """Each attribute of the catalogue has a label, and nothing else has."""
     assert set(standard_catalogue()) == set(load_labels().attributes)
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_labels_are_those_of_the_notices(language: Language) -> None:
+    """A page and the notice on it call an attribute by the same words."""
+    for name, label in load_labels().attributes.items():
+        assert notice_label(name, language) in {
+            label.text[language],
+            label.text[language][0].lower() + label.text[language][1:],
+        }
 
 
 def test_no_two_attributes_share_a_label() -> None:
