@@ -32,6 +32,7 @@ except ImportError as missing:
 
 PERSON = "PERSON"
 _ADDRESS = "ADDRESS"
+_PHONE = "PHONE"
 _LETTERS_END = 0x0530  # Latin, Greek and Cyrillic stand below
 _EXTENDED = range(0x1E00, 0x2000)  # Latin and Greek with more accents
 _LONG_NUMBER = 7
@@ -235,9 +236,23 @@ def _value_forms(value: KnownValue) -> Iterable[str]:
     if at:
         yield from (name[:kept] + "*" + at + domain for kept in (0, 1, 2, 3))
         return
-    if len(bare) > _LONG_NUMBER and bare.isalnum() and bare.isascii():
-        for head, tail in _MASKS:
-            yield bare[:head] + "*" + bare[-tail:]
+    numbers = [bare, *(_national(bare) if value.entity == _PHONE else ())]
+    for number in numbers:
+        yield number
+        if len(number) > _LONG_NUMBER and number.isalnum():
+            for head, tail in _MASKS:
+                yield number[:head] + "*" + number[-tail:]
+
+
+def _national(number: str) -> Iterable[str]:
+    """Yield what a number is without its country code or its leading 0."""
+    if not number.isdecimal() or len(number) <= _LONG_NUMBER:
+        return
+    bare = number.lstrip("0")
+    yield bare
+    for code in range(1, 4):
+        if len(bare) - code >= _LONG_NUMBER:
+            yield bare[code:]
 
 
 def _is_chinese(text: str) -> bool:

@@ -97,7 +97,9 @@ def _identity() -> tuple[Rule, ...]:
 
 def _phones() -> tuple[Rule, ...]:
     china = r"(?:(?:\+|00)?86[ -]?)?"
-    area = r"\(?0(?:10|2[0-9]|[3-9][0-9]{2})\)?[ -]?"
+    code = "0(?:10|2[0-9]|[3-9][0-9]{2})"
+    area = rf"(?:\({code}\)|{code})[ -]?"
+    trunk = "0[1-9][0-9]{0,4}"
     extension = r"(?: ?(?:-|x|ext\.?|转) ?[0-9]{1,6})?"
     return (
         _rule(
@@ -120,7 +122,7 @@ def _phones() -> tuple[Rule, ...]:
         ),
         _rule(
             "PHONE",
-            rf"{_DIGIT}\(?0[1-9][0-9]{{1,4}}\)?(?:[ .-]?[0-9]{{2,4}}){{2,4}}"
+            rf"{_CALL}(?:\({trunk}\)|{trunk})(?:[ .-]?[0-9]{{2,4}}){{2,4}}"
             rf"{extension}{_END}",
             0.5,
         ),
@@ -130,7 +132,23 @@ def _phones() -> tuple[Rule, ...]:
             rf"[ .-]?)?[0-9](?:[ .-]?[0-9]){{5,12}}{extension}{_END}",
             0.6,
         ),
+        Rule(
+            entity="PHONE",
+            regex=re.compile(
+                r"(?<![0-9.])(?:\([0-9]{2,4}\)|[0-9]{2,4})"
+                r"(?:[ .-][0-9]{2,4}){2,4}"
+                r"(?!\.?[0-9])"
+            ),
+            score=0.4,
+            check=_phone_length,
+            checked=0.4,
+        ),
     )
+
+
+def _phone_length(text: str) -> int:
+    """Digits in groups: a telephone number has 8 to 15 (E.164)."""
+    return len(text) if 8 <= sum(map(str.isdecimal, text)) <= 15 else 0
 
 
 def _accounts() -> tuple[Rule, ...]:
@@ -144,7 +162,9 @@ def _accounts() -> tuple[Rule, ...]:
         ),
         Rule(
             entity="CARD",
-            regex=re.compile(rf"{_DIGIT}[1-9](?:[ -]?[0-9]){{11,18}}{_END}"),
+            regex=re.compile(
+                rf"(?<![0-9+])[1-9](?:[ -]?[0-9]){{11,18}}{_END}"
+            ),
             score=1.0,
             check=_card_length,
             checked=0.95,
