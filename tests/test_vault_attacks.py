@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from tests.test_vault import CHEAP, World, world
+from tests.test_vault import CHEAP, World, sqlite_world, world
 from vault import (
     CryptoFailure,
     FileKeyProvider,
