@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from consent.errors import LedgerInconsistent
+
 TAG_BYTES = 16
 MARK_BYTES = 16
 SEAL_BYTES = 16
@@ -165,6 +167,25 @@ class LedgerKeys:
         parts = (fixed, leaf, tag, named, declared, own, audit)
         data = b"".join(part for part in parts if part)
         return hmac.digest(self._row_key, data, "sha256")[:SEAL_BYTES]
+
+    def check_entry(self, row: EntryFields, seal: bytes) -> None:
+        """Hold an entry's row against its seal.
+
+        Args:
+            row: Its columns before the seal, as the database gave them.
+            seal: The column itself.
+
+        Raises:
+            LedgerInconsistent: Something in the row was changed.
+
+        """
+        try:
+            held = hmac.compare_digest(self.seal_entry(row), seal)
+        except (AttributeError, TypeError, ValueError, struct.error):
+            # SQLite keeps in a column what was put there, of any type.
+            held = False
+        if not held:
+            raise LedgerInconsistent(index=row.idx, what="row")
 
     def seal_checkpoint(
         self, *, size: int, root: bytes, note: str, at: int

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from consent.checkpoint_store import CheckpointStore, StoredCheckpoint
 from consent.entry_views import AuditEntry, OwnEntry, read_audit, read_own
-from consent.errors import LedgerInconsistent, UnknownEntry
+from consent.errors import UnknownEntry
 from consent.ledger_keys import EntryFields, LedgerKeys
 from consent.ledger_proofs import consistency_document
 from consent.ledger_statements import LedgerStatements
@@ -300,8 +300,7 @@ class LedgerReader:
         self, fields: Sequence[object], seal: bytes
     ) -> AuditEntry:
         row = EntryFields(*fields)  # type: ignore[arg-type]  # the columns in order
-        if self._keys.seal_entry(row) != seal:
-            raise LedgerInconsistent(index=row.idx, what="row")
+        self._keys.check_entry(row, seal)
         body = None
         if row.audit is not None:
             cipher = self._keys.audit(row.day)

@@ -141,8 +141,7 @@ class Sweep:
 
     def _sealed(self, row: Row[*tuple[Any, ...]]) -> EntryFields:
         fields = EntryFields(*row[:8])
-        if self._keys.seal_entry(fields) != row.seal:
-            raise LedgerInconsistent(index=fields.idx, what="row")
+        self._keys.check_entry(fields, row.seal)
         return fields
 
     def _entry(self, row: EntryFields) -> None:

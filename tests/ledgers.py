@@ -36,6 +36,14 @@ def open_empty(kind: str, folder: Path) -> Engine:
     return engine
 
 
+def wipe(engine: Engine) -> None:
+    """Empty the ledger's tables; quicker than making them anew."""
+    with engine.begin() as conn:
+        for table in ConsentTable.metadata.sorted_tables:
+            if table.name.startswith("ledger_"):
+                conn.execute(table.delete())
+
+
 def make_ledger(
     engine: Engine,
     *,

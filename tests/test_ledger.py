@@ -31,17 +31,27 @@ from tests.ledgers import (
     make_ledger,
     open_empty,
     person,
+    wipe,
 )
 from tests.test_merkle import defined_root
 from tests.test_signed_notes import signer
 
 
-@pytest.fixture(params=DATABASES)
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """Open an empty database of each kind."""
-    opened = open_empty(request.param, tmp_path)
-    yield opened
-    opened.dispose()
+@pytest.fixture(scope="module", params=DATABASES)
+def opened(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """Open a database of each kind."""
+    engine = open_empty(request.param, tmp_path_factory.mktemp("ledger"))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def engine(opened: Engine) -> Engine:
+    """Return the database without an entry."""
+    wipe(opened)
+    return opened
 
 
 @pytest.fixture
@@ -116,7 +126,7 @@ def test_a_leaf_says_nothing(ledger: Ledger) -> None:
 
 
 def test_nothing_readable_stands_in_the_rows(
-    ledger: Ledger, tmp_path: Path
+    ledger: Ledger,
 ) -> None:
     """Beside service, purpose and day no word of an entry is in the file."""
     with ledger.engine.begin() as conn:
@@ -126,7 +136,10 @@ def test_nothing_readable_stands_in_the_rows(
             for table in ("ledger_entry", "ledger_person", "ledger_tile")
             for row in conn.execute(text(f"SELECT * FROM {table}"))
         ).encode()
-    files = b"".join(p.read_bytes() for p in tmp_path.glob("data.db*"))
+    database = Path(ledger.engine.url.database or "")
+    files = b"".join(
+        path.read_bytes() for path in database.parent.glob("data.db*")
+    )
 
     for word in (
         str(person(1)[0]).encode(),
