@@ -38,6 +38,7 @@ ENTRYPOINTS = (
 CAPABILITIES = "capabilities.json"
 
 _SECONDS = 120
+_DEEPEST = 500  # brackets; OPA itself takes what no reviewer could read
 # What the compiler itself turns into statements, so that no plan calls it.
 _COMPILED_AWAY = frozenset({"assign", "eq", "print"})
 
@@ -176,6 +177,10 @@ def _compile(
     archive: Path,
     *options: str,
 ) -> None:
+    for name, content in files.items():
+        if _nesting(content) > _DEEPEST:
+            report = f"{name} is nested too deeply"
+            raise CompileFailed(report)
     with TemporaryDirectory() as work:
         folder = Path(work) / "policies"
         for name, content in files.items():
@@ -193,6 +198,18 @@ def _compile(
             "policies",
             folder=Path(work),
         )
+
+
+def _nesting(content: bytes) -> int:
+    """How deeply brackets nest; a bracket in a string counts as one."""
+    depth = deepest = 0
+    for byte in content:
+        if byte in b"([{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b")]}":
+            depth -= 1
+    return deepest
 
 
 def _members(archive: Path) -> dict[str, bytes]:
@@ -223,6 +240,7 @@ def _run(opa: Path, *arguments: str, folder: Path | None = None) -> str:
         report = f"OPA does not run: {type(error).__name__}"
         raise CompileFailed(report) from error
     if done.returncode != 0:
-        report = done.stderr.decode(errors="replace").strip()
+        said = done.stderr or done.stdout
+        report = said.decode(errors="replace").strip()
         raise CompileFailed(report)
     return done.stdout.decode()

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from policy.engine.errors import BudgetExceeded, DocumentRefused
-from policy.engine.numbers import MAX_FLOAT, SpelledFloat, integer
+from policy.engine.numbers import MAX_FLOAT, integer
 from policy.engine.spelling import json_key
 from policy.engine.values import Set, Value, elements, ordered_keys
 
@@ -52,20 +52,30 @@ def _strings(parts: Collection[str], text: int) -> int:
     return text - len(joined)
 
 
-def _scalar(value: Any) -> None:  # noqa: ANN401 - checked here
-    kind = type(value)
-    if kind is int:
-        if not -_MAX_INTEGER < value < _MAX_INTEGER:
-            msg = "an integer is beyond the limit"
+def _members(
+    values: Collection[Any], containers: list[Any], text: int
+) -> int:
+    """Check what a container holds, and collect the containers in it."""
+    plain: list[str] = []
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            plain.append(value)
+        elif kind is dict or kind is list:
+            containers.append(value)
+        elif kind is int:
+            if not -_MAX_INTEGER < value < _MAX_INTEGER:
+                msg = "an integer is beyond the limit"
+                raise DocumentRefused(msg)
+        elif kind is float:
+            # NaN fails every comparison, so it fails this one.
+            if not -MAX_FLOAT < value < MAX_FLOAT:
+                msg = "a float is not finite or beyond 2**53"
+                raise DocumentRefused(msg)
+        elif kind not in _SCALARS:
+            msg = "a value is not JSON"
             raise DocumentRefused(msg)
-    elif kind is float:
-        # NaN fails every comparison, so it fails this one.
-        if not -MAX_FLOAT < value < MAX_FLOAT:
-            msg = "a float is not finite or beyond 2**53"
-            raise DocumentRefused(msg)
-    elif kind not in _SCALARS:
-        msg = "a value is not JSON"
-        raise DocumentRefused(msg)
+    return _strings(plain, text) if plain else text
 
 
 def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked here
@@ -84,44 +94,32 @@ def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked her
     """
     nodes, text = bounds.nodes, bounds.text
     level: list[Any] = []
-    inner: Collection[Any] = (document,)
-    for _ in range(bounds.depth + 1):
-        below: list[Any] = []
-        for parent in level or (None,):
-            if parent is not None:
-                if type(parent) is dict:
-                    if parent and set(map(type, parent)) != _STRINGS:
-                        msg = "an object has a key that is not a string"
-                        raise DocumentRefused(msg)
-                    text = _strings(parent, text)
-                    inner = parent.values()
-                else:
-                    inner = parent
-            nodes -= len(inner)
-            if nodes < 0 or text < 0:
-                msg = "a document is too large"
-                raise DocumentRefused(msg)
-            if set(map(type, inner)) == _STRINGS:
-                text = _strings(inner, text)
-                continue
-            plain: list[str] = []
-            for value in inner:
-                kind = type(value)
-                if kind is str:
-                    plain.append(value)
-                elif kind is dict or kind is list:
-                    below.append(value)
-                else:
-                    _scalar(value)
-            text = _strings(plain, text)
-        if not below:
-            if text < 0:
-                msg = "a document is too large"
-                raise DocumentRefused(msg)
+    _members((document,), level, text)
+    for _ in range(bounds.depth):
+        if not level:
             return document
+        below: list[Any] = []
+        for parent in level:
+            nodes -= len(parent)
+            if nodes < 0:
+                break
+            if type(parent) is dict:
+                if parent and set(map(type, parent)) != _STRINGS:
+                    msg = "an object has a key that is not a string"
+                    raise DocumentRefused(msg)
+                text = _members(
+                    parent.values(), below, _strings(parent, text)
+                )
+            else:
+                text = _members(parent, below, text)
+        if nodes < 0 or text < 0:
+            msg = "a document is too large"
+            raise DocumentRefused(msg)
         level = below
-    msg = "a document is nested too deeply"
-    raise DocumentRefused(msg)
+    if level:
+        msg = "a document is nested too deeply"
+        raise DocumentRefused(msg)
+    return document
 
 
 class _Emission:
@@ -135,25 +133,33 @@ class _Emission:
 
     def value(self, value: Value, depth: int) -> Any:  # noqa: ANN401 - JSON
         kind = type(value)
+        if kind is dict:
+            return self.fields(value, depth)
+        if kind is list:
+            return self.items(value, depth)
+        if kind is Set:
+            return self.items(elements(value), depth)
         if kind is str:
             self.text -= len(value)
             return value
-        if kind is bool or value is None or kind is int:
+        if kind in _SCALARS:
             return value
-        if kind in (dict, list, Set):
-            self.container(len(value), depth)
-            if kind is list:
-                return [self.value(inner, depth - 1) for inner in value]
-            if kind is Set:
-                inside = elements(value)
-                return [self.value(inner, depth - 1) for inner in inside]
-            return self.fields(value, depth - 1)
         return _number(value)
 
-    def fields(self, value: Value, depth: int) -> dict[str, Any]:
+    def items(self, value: list[Value], depth: int) -> list[Any]:
+        self.container(len(value), depth)
         if set(map(type, value)) <= _STRINGS:
             self.text -= len("".join(value))
-            return {k: self.value(v, depth) for k, v in value.items()}
+            return value[:]
+        return [self.value(inner, depth - 1) for inner in value]
+
+    def fields(self, value: Value, depth: int) -> dict[str, Any]:
+        self.container(len(value), depth)
+        if set(map(type, value)) <= _STRINGS:
+            if set(map(type, value.values())) <= _STRINGS:
+                self.text -= len("".join(value.values()))
+                return dict(value)
+            return {k: self.value(v, depth - 1) for k, v in value.items()}
         result: dict[str, Any] = {}
         for stored in ordered_keys(value):
             name = json_key(stored)
@@ -161,7 +167,7 @@ class _Emission:
                 msg = "two keys of an object have one JSON text"
                 raise BudgetExceeded(msg)
             self.text -= len(name)
-            result[name] = self.value(value[stored], depth)
+            result[name] = self.value(value[stored], depth - 1)
         return result
 
     def container(self, size: int, depth: int) -> None:
@@ -172,14 +178,21 @@ class _Emission:
 
 
 def _number(value: float | Decimal) -> int | float:
-    if type(value) is SpelledFloat:
-        return float(value)
     if isinstance(value, float):
-        return value
-    whole = integer(value)
-    # Beyond what a float can show, the nearest float is what JSON readers
-    # in general would make of it.
-    return float(value) if whole is None else whole
+        return float(value)
+    found = integer(value)
+    if found is not None:
+        if -_MAX_INTEGER < found < _MAX_INTEGER:
+            return found
+        msg = "an integer is beyond the limit"
+        raise DocumentRefused(msg)
+    # What no float can show becomes the nearest one, as it does in whoever
+    # reads an OPA server's answer.
+    near = float(value)
+    if -MAX_FLOAT < near < MAX_FLOAT:
+        return near
+    msg = "a number is beyond 2**53 and not integral"
+    raise DocumentRefused(msg)
 
 
 def release(result: Value, bounds: Bounds) -> Any:  # noqa: ANN401 - JSON
@@ -193,7 +206,8 @@ def release(result: Value, bounds: Bounds) -> Any:  # noqa: ANN401 - JSON
         JSON that shares nothing with the engine.
 
     Raises:
-        BudgetExceeded: it is beyond the limits, or two keys collide.
+        BudgetExceeded: it is too large, or two keys collide.
+        DocumentRefused: a number is beyond the limits.
     """
     emission = _Emission(bounds)
     made = emission.value(result, bounds.depth)

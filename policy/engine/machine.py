@@ -21,12 +21,13 @@ from policy.engine.errors import (
 from policy.engine.plan import read_plan
 from policy.engine.runtime import Budget, Frame
 from policy.engine.translate import Module
-from policy.engine.values import Set, Value, key, lookup, lookup_base, same
+from policy.engine.values import Set, Value, key, lookup, lookup_base, same, union
 
 _SUPPORT: Mapping[str, Any] = {
     "BuiltinFailed": BuiltinFailed,
     "MISSING": (KeyError, TypeError, IndexError),
     "Set": Set,
+    "add": runtime.add,
     "conflict": runtime.conflict,
     "dynamic": runtime.dynamic,
     "insert_once": runtime.insert_once,
@@ -39,7 +40,7 @@ _SUPPORT: Mapping[str, Any] = {
     "ordered_items": runtime.ordered_items,
     "ordered_values": runtime.ordered_values,
     "same": same,
-    "union": runtime.union,
+    "union": union,
     "upsert": runtime.upsert,
     "values": runtime.values,
 }

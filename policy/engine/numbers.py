@@ -160,6 +160,7 @@ def bounded(value: int) -> int:
 # Binary floats: (mantissa, exponent) stands for mantissa * 2**exponent.
 _Big = tuple[int, int]
 _PRECISION = 64
+_EXACT_IN_BIG = 1 << 62  # smaller integers pass a float of 64 bits unchanged
 
 
 def _round(mantissa: int, exponent: int, precision: int) -> _Big:
@@ -301,6 +302,8 @@ def _number(big: _Big, precision: int = _PRECISION) -> Number:
 
 def add(a: Number, b: Number) -> Number:
     """The sum, exact on integers."""
+    if type(a) is int and type(b) is int:
+        return bounded(a + b)
     x, y = integer(a), integer(b)
     if x is not None and y is not None:
         return bounded(x + y)
@@ -409,12 +412,16 @@ def _whole(value: int, precision: int = _PRECISION) -> Number:
 
 def absolute(a: Number) -> Number:
     """The magnitude, on 64 bits as OPA computes it."""
+    if type(a) is int and -_EXACT_IN_BIG < a < _EXACT_IN_BIG:
+        return abs(a)
     m, e = _big(a)
     return _number((abs(m), e))
 
 
 def rounded(a: Number) -> Number:
     """The nearest integer, halves away from zero."""
+    if type(a) is int and -_EXACT_IN_BIG < a < _EXACT_IN_BIG:
+        return a
     m, e = _big(a)
     half = (-1 if m < 0 else 1, -1)
     low = min(e, half[1])
@@ -424,25 +431,29 @@ def rounded(a: Number) -> Number:
     return _whole(_truncate(moved))
 
 
-def _toward(a: Number, *, up: bool) -> Number:
-    big = _big(a)
-    whole = _truncate(big)
-    m, e = big
-    fractional = e < 0 and (whole << -e) != m
-    away = m > 0 if up else m < 0
-    if fractional and away:
-        whole += 1 if up else -1
-    return _whole(whole)
+def _fractional(big: _Big, whole: int) -> bool:
+    mantissa, exponent = big
+    return exponent < 0 and (whole << -exponent) != mantissa
 
 
 def ceiling(a: Number) -> Number:
-    """The least integer that is not less."""
-    return _toward(a, up=True)
+    """The least integer that is not less; between -1 and 0, as OPA, 1."""
+    if type(a) is int and -_EXACT_IN_BIG < a < _EXACT_IN_BIG:
+        return a
+    big = _big(a)
+    whole = _truncate(big)
+    up = whole >= 0 and _fractional(big, whole)
+    return _whole(whole + 1 if up else whole)
 
 
 def floor(a: Number) -> Number:
-    """The greatest integer that is not more."""
-    return _toward(a, up=False)
+    """The greatest integer that is not more; between -1 and 0, as OPA, 0."""
+    if type(a) is int and -_EXACT_IN_BIG < a < _EXACT_IN_BIG:
+        return a
+    big = _big(a)
+    whole = _truncate(big)
+    down = whole < 0 and _fractional(big, whole)
+    return _whole(whole - 1 if down else whole)
 
 
 def truncated(a: Number) -> int:

@@ -157,15 +157,9 @@ def upsert(source: Value, path: tuple[str, ...], value: Value) -> Value:
     return result
 
 
-def union(a: Value, b: Value) -> Value:
-    """The union of two sets that are known to be sets."""
-    if not b:
-        return a
-    if not a:
-        return b
-    result = Set(a)
-    result.update(b)
-    return result
+def add(target: Set, value: Value) -> None:
+    """Add an element; an equal one that is there stays as it is."""
+    target.setdefault(key(value), value)
 
 
 def length(source: Value) -> Value:

@@ -704,6 +704,11 @@ class _Writer:
             operands.append(stmt["key"])
         if any(self.known(o).defined is not True for o in operands):
             return None
+        if (
+            stmt.kind == "SetAddStmt"
+            and self.known(stmt["value"]).kind != "str"
+        ):
+            return None  # an equal element may be there already
         constant = all(self.known(o).const for o in operands)
         value = self.read(stmt["value"])
         if stmt.kind == "ArrayAppendStmt":
@@ -725,7 +730,11 @@ class _Writer:
 
     def do_SetAddStmt(self, stmt: Stmt) -> None:  # noqa: N802 - by statement
         name, value = self.growing(stmt["set"]), self.read(stmt["value"])
-        self.emit(f"{name}[{self.key_of(stmt['value'])}] = {value}")
+        if self.known(stmt["value"]).kind == "str":
+            self.emit(f"{name}[{value}] = {value}")
+            return
+        self.emit(f"if type({value}) is str: {name}[{value}] = {value}")
+        self.emit(f"else: add({name}, {value})")
 
     def do_ObjectInsertStmt(self, stmt: Stmt) -> None:  # noqa: N802 - by statement
         name, value = self.growing(stmt["object"]), self.read(stmt["value"])

@@ -96,8 +96,30 @@ def unkey(stored: Hashable) -> Value:
 
 
 def make_set(elements: Iterable[Value]) -> Set:
-    """A set of the elements."""
-    return Set((key(element), element) for element in elements)
+    """A set of the elements; of equal ones the first stays, as it is."""
+    made = Set()
+    for element in elements:
+        made.setdefault(key(element), element)
+    return made
+
+
+def union(a: Set, b: Set) -> Set:
+    """The union of two sets; of equal elements those of the first stay."""
+    if not b:
+        return a
+    if not a:
+        return b
+    made = Set(a)
+    for stored, element in b.items():
+        if stored not in a:
+            made[stored] = element
+    return made
+
+
+def intersection(a: Set, b: Set) -> Set:
+    """What two sets share, with the elements of the smaller one."""
+    some, other = (b, a) if len(b) < len(a) else (a, b)
+    return Set((k, v) for k, v in some.items() if k in other)
 
 
 def same(a: Value, b: Value) -> bool:

@@ -1,4 +1,8 @@
-"""Comparisons, aggregates and membership."""
+"""Comparisons, aggregates and membership.
+
+`all` and `any` are not here: OPA deprecates them, and its compiler refuses
+them.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -77,14 +81,6 @@ def _sort(a: Value) -> Value:
     return ordered(collection(a, 1))
 
 
-def _all(a: Value) -> Value:
-    return all(value is True for value in collection(a, 1))
-
-
-def _any(a: Value) -> Value:
-    return any(value is True for value in collection(a, 1))
-
-
 def member(value: Value, source: Value) -> Value:
     """Whether a value is among the elements or values of a collection."""
     kind = type(source)
@@ -118,8 +114,6 @@ AGGREGATES: Mapping[str, Callable[..., Value]] = {
     "max": _max,
     "min": _min,
     "sort": _sort,
-    "all": _all,
-    "any": _any,
     "internal.member_2": member,
     "internal.member_3": member_at,
 }

@@ -1,5 +1,6 @@
 """Arithmetic, bits and ranges of numbers."""
 
+import re
 from collections.abc import Callable, Mapping
 from math import isinf
 
@@ -9,6 +10,12 @@ from policy.engine.errors import BudgetExceeded, BuiltinFailed, OutsideProfile
 from policy.engine.values import Set, Value
 
 _MAX_SHIFT = 13_000
+_JSON_NUMBER = re.compile(
+    r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,6})?\Z"
+)
+_GO_NUMBER = re.compile(
+    r"[+-]?(?:0[xX][0-9a-fA-F_.pP+-]+|[0-9.]+(?:[eE][+-]?[0-9]{1,6})?)\Z"
+)
 
 
 def _plus(a: Value, b: Value) -> Value:
@@ -115,21 +122,17 @@ def _to_number(a: Value) -> Value:
         return 1
     if type(a) is not str:
         return numeric(a, 1)
-    if a.lstrip("+-").lower()[:2] == "0x":
-        msg = "to_number: hexadecimal is outside the profile"
+    if _JSON_NUMBER.match(a):
+        if isinf(float(a)):
+            msg = "to_number: out of range"
+            raise BuiltinFailed(msg)
+        return n.number(a)
+    if _GO_NUMBER.match(a):
+        # OPA takes these too, but what it then holds is no JSON number.
+        msg = "to_number: a spelling outside the profile"
         raise OutsideProfile(msg)
-    if a.isascii() and a[-1:].isalnum() and isinf(_float(a)):
-        msg = "to_number: out of range"
-        raise BuiltinFailed(msg)
-    return n.number(a)
-
-
-def _float(a: str) -> float:
-    try:
-        return float(a)
-    except ValueError:
-        msg = "to_number: not a number"
-        raise BuiltinFailed(msg) from None
+    msg = "to_number: not a number"
+    raise BuiltinFailed(msg)
 
 
 def _format_int(a: Value, b: Value) -> Value:

@@ -1,6 +1,7 @@
 """Sets, objects and arrays."""
 
 from collections.abc import Callable, Hashable, Mapping
+from functools import reduce
 
 from policy.engine.builtins.operands import (
     a_set,
@@ -15,40 +16,31 @@ from policy.engine.values import (
     Value,
     elements,
     equal,
+    intersection,
     key,
     lookup,
     pairs,
+    union,
     unkey,
 )
 
 
 def _and(a: Value, b: Value) -> Value:
-    left, right = a_set(a, 1), a_set(b, 2)
-    return Set((k, v) for k, v in left.items() if k in right)
+    return intersection(a_set(a, 1), a_set(b, 2))
 
 
 def _or(a: Value, b: Value) -> Value:
-    left, right = a_set(a, 1), a_set(b, 2)
-    if not right:
-        return left
-    return Set(left | right)
+    return union(a_set(a, 1), a_set(b, 2))
 
 
 def _intersection(a: Value) -> Value:
     parts = [a_set(part, 1) for part in elements(a_set(a, 1))]
-    if not parts:
-        return Set()
-    first, *rest = parts
-    return Set(
-        (k, v) for k, v in first.items() if all(k in part for part in rest)
-    )
+    return reduce(intersection, parts) if parts else Set()
 
 
 def _union(a: Value) -> Value:
-    result = Set()
-    for part in elements(a_set(a, 1)):
-        result.update(a_set(part, 1))
-    return result
+    parts = [a_set(part, 1) for part in elements(a_set(a, 1))]
+    return reduce(union, parts) if parts else Set()
 
 
 def _get(source: Value, wanted: Value, default: Value) -> Value:
@@ -219,43 +211,6 @@ def _reachable(a: Value, b: Value) -> Value:
     return reached
 
 
-def _paths(
-    graph: Value,
-    root: Value,
-    path: list[Value],
-    found: Set,
-    seen: frozenset[Hashable],
-) -> None:
-    sized(len(found))
-    edges = _edges(graph, root)
-    if edges is None:
-        found[key(path)] = path
-        return
-    path = [*path, root]
-    if not edges:
-        found[key(path)] = path
-        return
-    seen = seen | {key(root)}
-    for neighbour in edges:
-        if key(neighbour) in seen:
-            found[key(path)] = path
-        else:
-            _paths(graph, neighbour, path, found, seen)
-
-
-def _reachable_paths(a: Value, b: Value) -> Value:
-    graph, found = mapping(a, 1), Set()
-    for node in _roots(b):
-        edges = _edges(graph, node)
-        if edges is None:
-            continue
-        if not edges:
-            found[key([node])] = [node]
-        for neighbour in edges:
-            _paths(graph, neighbour, [node], found, frozenset({key(node)}))
-    return found
-
-
 def _walk(a: Value) -> Value:
     """All results of the relation, in order: pairs of path and value."""
     result: list[Value] = []
@@ -293,6 +248,5 @@ COLLECTIONS: Mapping[str, Callable[..., Value]] = {
     "array.slice": _slice,
     "array.reverse": _reverse,
     "graph.reachable": _reachable,
-    "graph.reachable_paths": _reachable_paths,
     "walk": _walk,
 }
