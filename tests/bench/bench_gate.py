@@ -1,0 +1,418 @@
+"""The gated read: 8 attributes over 20 consents and 100 services.
+
+In process and over HTTP at concurrency 1 and 16, with the policies run on
+the embedded engine and a durable ledger entry before each answer (SQLite,
+``synchronous=FULL``). Every request is about another person, over at least
+10,000 of them, so no warm entry is measured. The floors of the same run: a
+route that does nothing, at the same concurrency, and each layer by itself.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from sqlalchemy import insert
+
+from api.bootstrap import bootstrap
+from api.demo.people import synthetic_people
+from api.instances import create_instance
+from api.platform import Platform
+from consent import (
+    Declaration,
+    Draft,
+    EntryKind,
+    load_yaml,
+    render_notice,
+)
+from consent.tables import EventRow
+from policy import AccessRequest, ByIdentifier
+from policy.decisions import parse_decision
+from policy.gate import ENTRYPOINT
+from tests.bench.room import Needs
+from vault import ReadGrant
+
+NEEDS: Mapping[bool, Needs] = {
+    False: Needs(bytes=600_000_000, seconds=240),
+    True: Needs(bytes=4_000_000_000, seconds=1500),
+}
+PEOPLE = {False: 10_000, True: 100_000}
+SERVICES, CONSENTS = 100, 20
+EIGHT = (
+    "user.name.given",
+    "user.name.family",
+    "user.bdate",
+    "user.gender",
+    "user.home-info.postal.street",
+    "user.home-info.postal.city",
+    "user.home-info.postal.postalcode",
+    "user.home-info.online.email",
+)
+# Reference floors of the design: a gated read without policy, in process,
+# and FastAPI's own share of a request (µs).
+REFERENCE = {"gated_read_without_policy_us": 41, "fastapi_request_us": 82}
+_DECLARATION = """
+service: service-{n:03d}
+purpose: purpose
+version: 1
+title: {{en: Service {n}, zh-Hans: 服务{n}}}
+purpose_text: {{en: To measure., zh-Hans: 用于测量。}}
+controller: {{id: b, name: Bench, address: 1 Bench Street, contact: b@b.example,
+  jurisdiction: ZZ, storage: [Bench]}}
+assurance: 1
+obligations: [delete_by]
+statements:
+  - id: all
+    basis: consent
+    purposes: [current]
+    recipients: [ours]
+    retention: stated-purpose
+    retention_days: 90
+    data: [{data}]
+"""
+
+
+def measure(*, full: bool, folder: Path) -> dict[str, object]:
+    """Measure, and return the figures."""
+    settings = create_instance(
+        folder / "home",
+        tenant="bench",
+        origin="localhost/bench/access-log",
+        passphrase_file=folder / "passphrase",
+    )
+    platform = bootstrap(settings)
+    numbers, filled = _fill(platform, PEOPLE[full])
+    with platform.data.begin() as conn:
+        credential = platform.registry.issue(
+            conn, service="service-000", purpose="purpose", assurance=2
+        )
+    found: dict[str, object] = {
+        "people": PEOPLE[full],
+        "services": SERVICES,
+        "consents_per_person": CONSENTS,
+        "reference": REFERENCE,
+        "import": filled,
+        "layers_us": _layers(platform, numbers),
+        "in_process": asyncio.run(_in_process(platform, numbers)),
+    }
+    platform.close()
+    found["http"] = _over_http(folder, numbers, credential)
+    return found
+
+
+def _fill(
+    platform: Platform, count: int
+) -> tuple[list[str], dict[str, float]]:
+    declared = [
+        load_yaml(
+            _DECLARATION.format(n=n, data=", ".join(EIGHT)).encode(),
+            where="bench",
+        )
+        for n in range(SERVICES)
+    ]
+    with platform.data.begin() as conn:
+        for one in declared:
+            platform.consents.register(conn, one)
+    people = list(synthetic_people(count, seed=7))
+    numbers = [one.values["user.identity.number"] for one in people]
+    start = time.perf_counter()
+    subjects: list[uuid.UUID] = []
+    for first in range(0, count, 500):
+        subjects.extend(
+            platform.registrar.admit_now(
+                [one.values for one in people[first : first + 500]],
+                source="bench",
+            ).subjects
+        )
+    seconds = time.perf_counter() - start
+    _consent(platform, subjects, declared)
+    return numbers, {
+        "people_per_s": round(count / seconds, 1),
+        "values_per_s": round(
+            sum(len(one.values) for one in people) / seconds, 1
+        ),
+    }
+
+
+def _consent(
+    platform: Platform,
+    subjects: list[uuid.UUID],
+    declared: list[Declaration],
+) -> None:
+    """20 answers a person, one of them to the service that will ask."""
+    draw = random.Random(11)  # noqa: S311 - a reproducible population
+    notices = [render_notice(one, "en").digest for one in declared]
+    now = platform.clock() - 60
+    for first in range(0, len(subjects), 1000):
+        rows = []
+        for subject in subjects[first : first + 1000]:
+            chosen = [0, *draw.sample(range(1, SERVICES), CONSENTS - 1)]
+            rows.extend(
+                {
+                    "tenant": "bench",
+                    "subject": subject,
+                    "service": declared[n].service,
+                    "purpose": "purpose",
+                    "revision": order,
+                    "id": uuid.uuid4(),
+                    "statement": "all",
+                    "declaration": declared[n].digest,
+                    "notice": notices[n],
+                    "language": "en",
+                    "type": "given",
+                    "attributes": " ".join(EIGHT),
+                    "at": now,
+                    "expires_at": None,
+                    "actor": "self",
+                    "channel": "paper",
+                }
+                for order, n in enumerate(chosen, start=1)
+            )
+        with platform.data.begin() as conn:
+            conn.execute(insert(EventRow), rows)
+
+
+def _request(number: str) -> AccessRequest:
+    return AccessRequest(
+        tenant="bench",
+        service="service-000",
+        purpose="purpose",
+        attributes=EIGHT,
+        person=ByIdentifier(attribute="user.identity.number", value=number),
+        understands=frozenset({"delete_by", "mask", "notify"}),
+        assurance=2,
+    )
+
+
+def _layers(platform: Platform, numbers: list[str]) -> dict[str, float]:
+    """The cost of each layer by itself, one after the other, in µs."""
+    facts_source = platform.gate._facts
+    now = platform.clock()
+    some = numbers[:1500]
+    requests = [_request(number) for number in some]
+    subjects = [platform.vault.find("user.identity.number", n) for n in some]
+    holdings = [platform.vault.holding(one) for one in subjects if one]
+
+    def read(work: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever the layer gives
+        return platform.reader.now(work)
+
+    gathered = [
+        read(lambda conn, one=one: facts_source.gather(conn, one, now))
+        for one in requests
+    ]
+    documents = [
+        facts_source.input_document(one, found[1], now)
+        for one, found in zip(requests, gathered, strict=True)
+    ]
+    answers = [platform.pdp.evaluate(ENTRYPOINT, d) for d in documents]  # type: ignore[attr-defined]
+    grants = [
+        ReadGrant(
+            tenant="bench",
+            subject=one.subject,
+            attributes=frozenset(EIGHT),
+            purpose="purpose",
+            decision=uuid.uuid4(),
+            expires_at=now + 600,
+        )
+        for one in holdings
+    ]
+    pairs = list(zip(grants, holdings, strict=True))
+    return {
+        "look_up_by_identifier": _each(
+            lambda n: platform.vault.find("user.identity.number", n), some
+        ),
+        "facts_gathered": _each(
+            lambda one: read(lambda conn: facts_source.gather(conn, one, now)),
+            requests,
+        ),
+        "ciphertext_fetched": _each(
+            lambda one: platform.vault.holding(one.subject), holdings
+        ),
+        "document_built": _each(
+            lambda pair: facts_source.input_document(pair[0], pair[1][1], now),
+            list(zip(requests, gathered, strict=True)),
+        ),
+        "decided": _each(
+            lambda d: platform.pdp.evaluate(ENTRYPOINT, d),  # type: ignore[attr-defined]
+            documents,
+        ),
+        "decision_parsed": _each(
+            lambda a: parse_decision(a, EIGHT, revision="x"), answers
+        ),
+        "log_key_derived": _each(platform.vault.log_key, holdings),
+        "entry_appended_of_64": _append(platform, holdings),
+        "values_opened": _each(lambda pair: platform.vault.read(*pair), pairs),
+    }
+
+
+def _append(platform: Platform, holdings: list[Any]) -> float:
+    """µs an entry, in durable batches of 64."""
+    drafts = [
+        Draft(
+            kind=EntryKind.DISCLOSURE,
+            subject=one.subject,
+            log_key=platform.vault.log_key(one),
+            service="service-000",
+            purpose="purpose",
+            attributes=EIGHT,
+            outcome="released",
+            at=platform.clock(),
+            decision=uuid.uuid4(),
+            detail={"attributes": {}},
+        )
+        for one in holdings[:1024]
+    ]
+    times = []
+    for first in range(0, len(drafts), 64):
+        start = time.perf_counter()
+        with platform.data.begin() as conn:
+            platform.ledger.append(conn, drafts[first : first + 64])
+        times.append((time.perf_counter() - start) / 64 * 1e6)
+    return round(statistics.median(times), 1)
+
+
+def _each(work: Callable[[Any], Any], things: list[Any]) -> float:
+    """Median of the time of `work` on each of `things`, in µs."""
+    times = []
+    for one in things:
+        start = time.perf_counter()
+        work(one)
+        times.append((time.perf_counter() - start) * 1e6)
+    return round(statistics.median(times), 1)
+
+
+async def _in_process(
+    platform: Platform, numbers: list[str]
+) -> dict[str, dict[str, float]]:
+    found = {}
+    async with platform.running():
+        for concurrency, count in ((1, 2000), (16, len(numbers))):
+            requests = [_request(number) for number in numbers[:count]]
+            found[f"concurrency_{concurrency}"] = await _walk(
+                platform, requests, concurrency
+            )
+    return found
+
+
+async def _walk(
+    platform: Platform, requests: list[AccessRequest], concurrency: int
+) -> dict[str, float]:
+    times: list[float] = []
+
+    async def worker(mine: list[AccessRequest]) -> None:
+        for one in mine:
+            start = time.perf_counter()
+            answer = await platform.gate.disclose(one)
+            times.append(time.perf_counter() - start)
+            assert all(item.value for item in answer.attributes)
+
+    start = time.perf_counter()
+    await asyncio.gather(
+        *(worker(requests[n::concurrency]) for n in range(concurrency))
+    )
+    seconds = time.perf_counter() - start
+    times.sort()
+    return {
+        "reads_per_s": round(len(requests) / seconds, 1),
+        "p50_ms": round(statistics.median(times) * 1000, 3),
+        "p99_ms": round(times[int(len(times) * 0.99)] * 1000, 3),
+    }
+
+
+def _over_http(
+    folder: Path, numbers: list[str], credential: tuple[str, str]
+) -> dict[str, object]:
+    with _server(folder / "home") as port:
+        token = httpx2.post(
+            f"http://127.0.0.1:{port}/oauth/token",
+            data={"grant_type": "client_credentials"},
+            auth=credential,
+        ).json()["access_token"]
+        reads = [_http_read(token, number) for number in numbers]
+        nothing = ["GET /health/live HTTP/1.1\r\nHost: b\r\n\r\n"] * 4000
+        found: dict[str, object] = {}
+        for concurrency, share in ((1, reads[:2000]), (16, reads)):
+            name = f"concurrency_{concurrency}"
+            floor = _drive(folder, port, nothing, concurrency)
+            gated = _drive(folder, port, share, concurrency)
+            found[name] = {
+                "gated_read": gated,
+                "route_that_does_nothing": floor,
+                "gated_read_costs_times_nothing": round(
+                    floor["requests_per_s"] / gated["requests_per_s"], 2
+                ),
+            }
+    return found
+
+
+def _http_read(token: str, number: str) -> str:
+    body = json.dumps(
+        {
+            "person": {
+                "identifier": {
+                    "attribute": "user.identity.number",
+                    "value": number,
+                }
+            },
+            "attributes": EIGHT,
+            "understands": ["delete_by", "mask", "notify"],
+        }
+    )
+    return (
+        "POST /v1/profile-requests HTTP/1.1\r\nHost: b\r\n"
+        f"Authorization: Bearer {token}\r\n"
+        "Content-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    )
+
+
+def _drive(
+    folder: Path, port: int, requests: list[str], concurrency: int
+) -> dict[str, float]:
+    file = folder / "requests.json"
+    file.write_text(json.dumps(requests), "utf-8")
+    done = subprocess.run(
+        (sys.executable, "-m", "tests.bench.load")
+        + (str(port), str(file), str(concurrency)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+@contextmanager
+def _server(home: Path) -> Iterator[int]:
+    port = 18420 + os.getpid() % 1000
+    process = subprocess.Popen(
+        (
+            sys.executable,
+            "-c",
+            "from api.cli import main; main()",
+            *("--home", str(home), "serve", "--port", str(port)),
+        ),
+        env=os.environ | {"CURTILAGE_LOG_LEVEL": "error"},
+    )
+    try:
+        for _ in range(600):
+            try:
+                httpx2.get(f"http://127.0.0.1:{port}/health/ready")
+                break
+            except httpx2.HTTPError:
+                time.sleep(0.1)
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
