@@ -242,6 +242,10 @@ person_cases := {
 		"change": {"person": {"known": false, "present": []}},
 		"want": refused(["person_unknown"]),
 	},
+	"person unknown, though all else is in order": {
+		"change": {"person": {"known": false}},
+		"want": refused(["person_unknown"]),
+	},
 	"person unknown, whatever else the decoy has": {
 		"change": {"person": {"known": false, "restricted": true}},
 		"want": refused(["person_unknown"]),
@@ -824,4 +828,10 @@ test_no_decision_without_a_remedy if {
 		with data.vocabulary.reasons as {}
 	not disclosure.decision with input as object.union(base, {"consents": []})
 		with data.vocabulary.reasons as {}
+}
+
+# Where proof and explanation find nothing, the attribute is not judged.
+test_no_decision_without_a_judgement if {
+	not disclosure.decision with input as base
+		with data.vocabulary.clearance as []
 }

@@ -271,3 +271,16 @@ test_no_input_no_decision if {
 	not disclosure.decision with input as null
 	not disclosure.decision with input as "curtilage/disclosure/1"
 }
+
+# A defect counts even where nothing hangs on it.
+test_a_defect_of_no_consequence_is_a_defect if {
+	idle := object.union(sound.declaration.statements.s, {"basis": "whim"})
+	not disclosure.decision with input as object.union(sound, {"declaration": {"statements": {"t": object.union(
+		object.remove(idle, ["data"]),
+		{"data": {}},
+	)}}})
+	not disclosure.decision with input as object.union(
+		object.union(sound, {"declaration": null}),
+		{"person": {"known": "true"}},
+	)
+}
