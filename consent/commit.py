@@ -217,6 +217,8 @@ class GroupCommit:
                 state = getattr(error.orig, "sqlstate", None)
                 if state not in _TRANSIENT or attempt == _ATTEMPTS - 1:
                     raise
+                # SQLAlchemy sends no ROLLBACK after a failed COMMIT.
+                self._disconnect()
         return self._attempt(commits, guarded=guarded)
 
     def _attempt(
