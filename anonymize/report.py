@@ -203,7 +203,7 @@ class ReleaseReport:
     def _terms(self) -> str:
         reached = "none" if self.l_reached is None else str(self.l_reached)
         share = self.suppressed / self.rows_in
-        labels = ", ".join(f"{n} {at}" for at, n in self.mentions.items())
+        labels = ", ".join(f"{kind} {n}" for kind, n in self.mentions.items())
         return _table(
             ("", ""),
             [
