@@ -25,7 +25,7 @@ Query: TypeAlias = Callable[..., list[Row]]
 class _Held:
     """One thread's connection; closed with the thread or the reader."""
 
-    __slots__ = ("__weakref__", "_connection", "cursor")
+    __slots__ = ("__weakref__", "_connection", "_driver", "cursor")
 
     def __init__(self, engine: Engine) -> None:
         connection = engine.raw_connection()
@@ -35,8 +35,13 @@ class _Held:
             connection.detach()
         if engine.dialect.name == "postgresql":
             driver.autocommit = True
+        self._driver = driver
         self._connection = connection
         self.cursor: DBAPICursor = connection.cursor()
+
+    def lost(self) -> bool:
+        """Say whether the server went away, as psycopg notes it."""
+        return bool(getattr(self._driver, "closed", False))
 
     def close(self) -> None:
         """Close for good."""
@@ -57,6 +62,7 @@ class Reader:
         self._local = threading.local()
         self._all: weakref.WeakSet[_Held] = weakref.WeakSet()
         self._lock = threading.Lock()
+        self._error: Any = engine.dialect.loaded_dbapi.Error
         self.native_uuid = engine.dialect.supports_native_uuid
 
     def close(self) -> None:
@@ -104,25 +110,24 @@ class Reader:
         )
 
     def _run(self, sql: str, values: Any) -> list[Row]:  # noqa: ANN401 - tuple or mapping
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is None:
+            held = self._connect()
         try:
-            cursor = self._local.held.cursor
-        except AttributeError:
-            cursor = self._connect()
-        try:
-            cursor.execute(sql, values)
-        except self._engine.dialect.loaded_dbapi.Error as error:
-            if not self._engine.dialect.is_disconnect(error, None, cursor):
+            held.cursor.execute(sql, values)
+        except self._error:
+            if not held.lost():
                 raise
             # The server went away between two reads: once more, on a new
             # connection.
-            cursor = self._connect()
-            cursor.execute(sql, values)
-        rows: list[Row] = cursor.fetchall()
+            held = self._connect()
+            held.cursor.execute(sql, values)
+        rows: list[Row] = held.cursor.fetchall()
         return rows
 
-    def _connect(self) -> DBAPICursor:
+    def _connect(self) -> _Held:
         held = _Held(self._engine)
         with self._lock:
             self._all.add(held)
             self._local.held = held
-        return held.cursor
+        return held

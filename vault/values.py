@@ -152,7 +152,8 @@ def _matching(
     pattern: re.Pattern[str], reason: str, *, upper: bool = False
 ) -> Callable[[str], str]:
     def form(text: str) -> str:
-        shown = text.upper() if upper else text
+        # Beyond ASCII, other letters turn into these: the dotless i into I.
+        shown = text.upper() if upper and text.isascii() else text
         if not pattern.fullmatch(shown):
             raise Unfit(reason)
         return shown
@@ -178,7 +179,7 @@ def _phone(text: str) -> str:
 
 def _identity_number(text: str) -> str:
     """Check a resident identity number: shape, birth date, MOD 11-2."""
-    shown = text.upper()
+    shown = text.upper() if text.isascii() else text
     if not _IDENTITY.fullmatch(shown):
         reason = "not-an-identity-number"
         raise Unfit(reason)

@@ -1,0 +1,162 @@
+"""The keys database: enrolment, erasure's two steps, re-wrapping."""
+
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from tests.test_vault import World, sqlite_world, world
+from vault import CryptoFailure, UnknownSubject
+from vault.tables import DEK, TENANT, DekState
+
+__all__ = ["sqlite_world", "world"]
+
+
+def test_every_dek_is_fresh(world: World) -> None:
+    """No two people share a key, a nonce or a commitment."""
+    world.vault.enrol_many(200)
+    with world.engine.connect() as conn:
+        rows = conn.execute(select(DEK)).all()
+
+    assert 201 == len({row.blob for row in rows})
+    assert 201 == len({row.commitment for row in rows})
+
+
+def test_enrolling_nobody_is_nothing(world: World) -> None:
+    """An empty batch opens no transaction worth the name."""
+    assert [] == world.vault.enrol_many(0)
+
+
+def test_ids_are_random_and_of_version_four(world: World) -> None:
+    """An id says nothing about when or in which order."""
+    people = world.vault.enrol_many(50)
+
+    assert {4} == {one.version for one in people}
+    assert people != sorted(people)
+
+
+def test_erasing_needs_an_intent(world: World) -> None:
+    """A live key is not overwritten by the second step alone."""
+    subject = world.person()
+    world.keys.destroy_dek(subject)
+
+    assert "Ada" == world.read(subject)["user.name.given"]
+    with pytest.raises(UnknownSubject):
+        world.keys.begin_erasure(uuid.uuid4())
+
+
+def test_a_settled_erasure_is_not_looked_at_again(world: World) -> None:
+    """Recovery costs what is open, not what ever was."""
+    subject = world.person()
+    with world.data.begin() as conn:
+        world.vault.erase(conn, subject)
+
+    assert [(subject, DekState.DESTROYED)] == world.keys.unsettled()
+    world.vault.recover()
+    assert [] == world.keys.unsettled()
+
+
+def test_a_rewrap_moves_live_keys_alone(world: World) -> None:
+    """The erased stay where they were; everybody else opens as before."""
+    ada, bob = world.person(), world.person({"user.age": "1"})
+    with world.data.begin() as conn:
+        world.vault.erase(conn, ada)
+    world.keys.epochs.rotate()
+
+    assert 3 == world.keys.rewrap()
+    with world.engine.connect() as conn:
+        epochs = {
+            row.subject: row.kek_epoch for row in conn.execute(select(DEK))
+        }
+    assert (1, 2) == (epochs[ada], epochs[bob])
+    assert {"user.age": "1"} == world.read(bob)
+    world.keys.epochs.destroy(1)
+    assert {"user.age": "1"} == world.read(bob)
+    assert world.keys.secrets().decoy == world.vault.decoy()
+
+
+def test_a_record_read_during_a_rewrap_opens(world: World) -> None:
+    """A holding fetched before opens as long as its epoch lives."""
+    subject = world.person()
+    holding = world.vault.holding(subject)
+    world.keys.epochs.rotate()
+    world.keys.rewrap()
+
+    values = world.vault.read(world.grant(subject), holding)
+
+    assert "Ada" == values["user.name.given"]
+
+
+def test_a_lost_decoy_is_an_alarm(world: World) -> None:
+    """Without its decoy the vault does not fall back to answering faster."""
+    decoy = world.vault.decoy()
+    with world.engine.begin() as conn:
+        conn.execute(DEK.delete().where(DEK.c.subject == decoy))
+
+    with pytest.raises(CryptoFailure):
+        world.vault.holding(uuid.uuid4())
+
+
+def test_a_dek_that_is_not_live_is_not_opened(world: World) -> None:
+    """A holding from before an erasure does not get around it later."""
+    subject = world.person()
+    with world.data.begin() as conn:
+        world.vault.erase(conn, subject)
+    dek = world.keys.many([subject])[subject]
+
+    with pytest.raises(CryptoFailure):
+        world.keys.open(dek)
+
+
+def test_a_missing_epoch_row_is_a_failure(world: World) -> None:
+    """Re-wrapping does not trust a row that names no epoch."""
+    subject = world.person()
+    world.keys.epochs.rotate()
+    with world.engine.begin() as conn:
+        conn.execute(
+            update(DEK).where(DEK.c.subject == subject).values(kek_epoch=-5)
+        )
+
+    with pytest.raises(CryptoFailure):
+        world.keys.rewrap()
+
+
+def test_a_changed_tenant_row_is_noticed(world: World) -> None:
+    """Decoy, epoch, date and blob belong together."""
+    for values in (
+        {"decoy": uuid.uuid4()},
+        {"created_at": 1},
+        {"blob": os.urandom(61)},
+    ):
+        with world.engine.begin() as conn:
+            row = conn.execute(select(TENANT)).one()
+            conn.execute(update(TENANT).values(**values))
+        with pytest.raises(CryptoFailure):
+            world.keys.secrets()
+        with world.engine.begin() as conn:
+            conn.execute(update(TENANT).values(**row._mapping))
+
+
+def test_an_overwritten_key_leaves_the_files(
+    sqlite_world: World, tmp_path: Path
+) -> None:
+    """After an erasure neither file nor WAL has the wrapped key."""
+    world = sqlite_world
+    subject = world.person()
+    with world.engine.connect() as conn:
+        blob = conn.execute(
+            select(DEK.c.blob).where(DEK.c.subject == subject)
+        ).scalar_one()
+    world.vault._keys._reader.close()
+    assert _anywhere(tmp_path, blob)
+
+    with world.data.begin() as conn:
+        world.vault.erase(conn, subject)
+
+    assert not _anywhere(tmp_path, blob)
+
+
+def _anywhere(folder: Path, needle: bytes) -> bool:
+    return any(needle in path.read_bytes() for path in folder.glob("keys.db*"))
