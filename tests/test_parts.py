@@ -371,19 +371,44 @@ def test_a_test_without_its_part_is_skipped_or_fails_under_ci(
     tmp_path: Path, ci: str, counted: str
 ) -> None:
     """The reason stands on one line, and CI does not let it pass."""
-    module = tmp_path / "test_sample.py"
-    module.write_text(
-        'def test_it(postgresql_url):\n    """Needs a database."""\n'
-    )
+    said = run_sample(tmp_path, "def test_it(postgresql_url): ...", ci=ci)
+
+    assert counted in said
+    assert "CURTILAGE_NO_POSTGRESQL is set" in said
+
+
+@pytest.mark.parametrize(
+    ("mark", "ci", "counted"),
+    [
+        ("slow", "", "1 skipped"),
+        ("slow", "true", "1 failed"),
+        ("corpus", "true", "1 skipped"),
+    ],
+)
+def test_any_skip_but_of_the_corpus_fails_under_ci(
+    tmp_path: Path, mark: str, ci: str, counted: str
+) -> None:
+    """A test that skips by its own word does not slip through either."""
+    code = f"@pytest.mark.{mark}\ndef test_it(): pytest.skip('why not')"
+
+    said = run_sample(tmp_path, code, ci=ci)
+
+    assert counted in said
+    assert "why not" in said
+
+
+def run_sample(folder: Path, code: str, *, ci: str) -> str:
+    """Run one test in a pytest of its own, without a cluster."""
+    module = folder / "test_sample.py"
+    module.write_text(f"import pytest\n{code}\n", "utf-8")
     env = os.environ | {"CI": ci, "CURTILAGE_NO_POSTGRESQL": "1"}
     for name in list(env):
-        if name.startswith("CURTILAGE_TEST_POSTGRESQL"):
+        if name.startswith(("CURTILAGE_TEST_POSTGRESQL", "PYTEST_")):
             del env[name]
-
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-p", "tests.conftest"),
-            *("--rootdir", tmp_path, "-c", os.devnull, "-ra", module),
+            *("--rootdir", folder, "-c", os.devnull, "-ra", module),
         ],
         cwd=ROOT,
         env=env,
@@ -391,9 +416,7 @@ def test_a_test_without_its_part_is_skipped_or_fails_under_ci(
         text=True,
         check=False,
     )
-
-    assert counted in done.stdout
-    assert "CURTILAGE_NO_POSTGRESQL is set" in done.stdout
+    return done.stdout
 
 
 def libpq(address: str) -> str:
