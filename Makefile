@@ -116,6 +116,7 @@ lock: $(UV_READY)  ## write the locks again; UPGRADE=1 takes newer versions
 		-o requirements-all.lock
 	@for lock in requirements-tools tests/parts/postgresql tests/parts/go; do \
 		grep -oE '^[a-z-]+==[^ ]+' $$lock.lock | \
+		$(if $(UPGRADE),sed 's/==.*//',cat) | \
 		$(COMPILE) --no-deps - -o $$lock.lock || exit 1; done
 	@cd api/assets && npm install --package-lock-only --silent
 
