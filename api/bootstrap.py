@@ -161,7 +161,7 @@ def _assemble(
     commits = GroupCommit(ledger)
     reader = Reader(data)
     classification = standard_classification()
-    restraints = RestraintStore(tenant=tenant, random=random)
+    restraints = RestraintStore(tenant=tenant, engine=data, random=random)
     decisions = DecisionStore(tenant=tenant)
     reasons = load_reasons(reasons_file())
     facts = FactSource(

@@ -2,8 +2,14 @@
 
 A batch closes when the commit before it has returned, so batches grow with
 the load by themselves and nobody waits for a timer. The commits run one
-after the other in one thread with one connection of its own; the event loop
-never waits for the disk.
+after the other on one connection of their own; the event loop never waits
+for the disk.
+
+On PostgreSQL a whole transaction runs in one thread. On SQLite only its
+BEGIN, which may wait for another process, and its COMMIT, which waits for
+the disk, run there. What stands between is memory work of microseconds; in
+a thread each of its statements would wait for the interpreter's lock, which
+a busy event loop gives up only every few milliseconds.
 
 Within a batch the callers' steps run strictly in turn (check, append, after;
 then the next caller's), so that a check sees what those before it in the
@@ -18,8 +24,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RootTransaction
 from sqlalchemy.exc import DBAPIError
 
 from consent.entries import Appended, Draft
@@ -27,6 +34,7 @@ from consent.errors import LedgerBusy, LedgerUnavailable
 from consent.ledger import Ledger
 from consent.sequencer import Batch
 
+T = TypeVar("T")
 # Two writers met in a circle, or a serialization failure: run again.
 _TRANSIENT = frozenset({"40001", "40P01"})
 _ATTEMPTS = 3
@@ -83,6 +91,7 @@ class GroupCommit:
         self._worker: asyncio.Task[None] | None = None
         self._closed = False
         self._conn: Connection | None = None
+        self._inline = ledger.engine.dialect.name == "sqlite"
         self._thread = ThreadPoolExecutor(
             max_workers=1, thread_name_prefix="ledger-commit"
         )
@@ -170,15 +179,58 @@ class GroupCommit:
         if not batch:
             return
         commits = [waiting.commit for waiting in batch]
-        loop = asyncio.get_running_loop()
         try:
-            outcomes = await loop.run_in_executor(
-                self._thread, self._commit, commits
-            )
+            if self._inline:
+                outcomes = await self._commit_inline(commits)
+            else:
+                outcomes = await self._aside(self._commit, commits)
         except BaseException:
             _refuse(batch)
             raise
         _answer(batch, outcomes)
+
+    async def _aside(self, work: Callable[..., T], *given: object) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, work, *given)
+
+    async def _commit_inline(self, commits: Sequence[Commit]) -> list[Outcome]:
+        """As `_commit`, with the steps on the event loop's own thread."""
+        try:
+            return await self._transact_inline(commits)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing is durable and each caller must hear
+            await self._aside(self._disconnect)
+            return [_lost(error) for _ in commits]
+        except BaseException:
+            # The loop is ending; the thread may still be in the commit.
+            self._thread.submit(self._disconnect)
+            raise
+
+    async def _transact_inline(
+        self, commits: Sequence[Commit]
+    ) -> list[Outcome]:
+        guarded = False
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await self._attempt_inline(commits, guarded=guarded)
+            except _StepFailed:
+                guarded = True
+            except DBAPIError as error:
+                if not _may_pass(error) or attempt == _ATTEMPTS - 1:
+                    raise
+                await self._aside(self._disconnect)
+        return await self._attempt_inline(commits, guarded=guarded)
+
+    async def _attempt_inline(
+        self, commits: Sequence[Commit], *, guarded: bool
+    ) -> list[Outcome]:
+        conn, transaction = await self._aside(self._begin)
+        try:
+            outcomes = self._steps_of(conn, commits, guarded=guarded)
+        except _StepFailed:
+            await self._aside(transaction.rollback)
+            raise
+        await self._aside(transaction.commit)
+        return outcomes
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -202,9 +254,7 @@ class GroupCommit:
             return self._transact(commits)
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing is durable and each caller must hear
             self._disconnect()
-            # The driver's message could quote what was written.
-            msg = f"the ledger could not commit ({type(error).__name__})"
-            return [LedgerUnavailable(msg) for _ in commits]
+            return [_lost(error) for _ in commits]
 
     def _transact(self, commits: Sequence[Commit]) -> list[Outcome]:
         guarded = False
@@ -214,8 +264,7 @@ class GroupCommit:
             except _StepFailed:
                 guarded = True
             except DBAPIError as error:
-                state = getattr(error.orig, "sqlstate", None)
-                if state not in _TRANSIENT or attempt == _ATTEMPTS - 1:
+                if not _may_pass(error) or attempt == _ATTEMPTS - 1:
                     raise
                 # SQLAlchemy sends no ROLLBACK after a failed COMMIT.
                 self._disconnect()
@@ -224,10 +273,19 @@ class GroupCommit:
     def _attempt(
         self, commits: Sequence[Commit], *, guarded: bool
     ) -> list[Outcome]:
+        conn, transaction = self._begin()
+        with transaction:
+            return self._steps_of(conn, commits, guarded=guarded)
+
+    def _begin(self) -> tuple[Connection, RootTransaction]:
         if self._conn is None:
             self._conn = self._ledger.engine.connect()
-        conn = self._conn
-        with conn.begin(), self._ledger.batch(conn) as batch:
+        return self._conn, self._conn.begin()
+
+    def _steps_of(
+        self, conn: Connection, commits: Sequence[Commit], *, guarded: bool
+    ) -> list[Outcome]:
+        with self._ledger.batch(conn) as batch:
             batch.expect(
                 draft for commit in commits for draft in commit.drafts
             )
@@ -240,6 +298,12 @@ class GroupCommit:
             conn, self._conn = self._conn, None
             conn.invalidate()
             conn.close()
+
+
+def _lost(error: Exception | None) -> LedgerUnavailable:
+    # The driver's message could quote what was written.
+    cause = "" if error is None else f" ({type(error).__name__})"
+    return LedgerUnavailable(f"the ledger could not commit{cause}")
 
 
 def _plain(conn: Connection, batch: Batch, commit: Commit) -> Outcome:
@@ -276,12 +340,15 @@ def _steps(conn: Connection, batch: Batch, commit: Commit) -> list[Appended]:
     return appended
 
 
+def _may_pass(error: DBAPIError) -> bool:
+    return getattr(error.orig, "sqlstate", None) in _TRANSIENT
+
+
 def _is_fatal(error: Exception) -> bool:
     """Whether the transaction as a whole is lost, not one caller's step."""
     if not isinstance(error, DBAPIError):
         return False
-    state = getattr(error.orig, "sqlstate", None)
-    return error.connection_invalidated or state in _TRANSIENT
+    return error.connection_invalidated or _may_pass(error)
 
 
 def _refuse(batch: Iterable[_Waiting]) -> None:

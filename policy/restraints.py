@@ -11,9 +11,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    and_,
+    bindparam,
+    or_,
+    select,
+    update,
+)
 from sqlmodel import col
 
+from policy.reading import DriverSelect
 from policy.tables import RestraintRow
 
 _TABLE = RestraintRow.metadata.tables["policy_restraint"]
@@ -47,25 +56,38 @@ _AS_OF = select(_TABLE.c.kind, _TABLE.c.purpose).where(
 class RestraintStore:
     """The restraints of one tenant's people."""
 
-    def __init__(self, *, tenant: str, random: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        *,
+        tenant: str,
+        engine: Engine,
+        random: Callable[[int], bytes],
+    ) -> None:
         self._tenant = tenant
         self._random = random
+        self._as_of = DriverSelect(engine, _AS_OF)
+        self._hex_ids = engine.dialect.name == "sqlite"
 
     def at(self, conn: Connection, subject: UUID, now: int) -> Restraints:
         """Read what holds for `subject` at the instant `now`."""
-        rows = conn.execute(
-            _AS_OF, {"tenant": self._tenant, "subject": subject, "now": now}
-        ).all()
+        rows = self._as_of.rows(
+            conn,
+            {
+                "tenant": self._tenant,
+                "subject": subject.hex if self._hex_ids else subject,
+                "now": now,
+            },
+        )
         return Restraints(
             restricted=any(
-                row.kind == RestraintKind.RESTRICTION for row in rows
+                kind == RestraintKind.RESTRICTION for kind, _ in rows
             ),
             objected=tuple(
                 sorted(
                     {
-                        row.purpose
-                        for row in rows
-                        if row.kind == RestraintKind.OBJECTION
+                        purpose
+                        for kind, purpose in rows
+                        if kind == RestraintKind.OBJECTION
                     }
                 )
             ),

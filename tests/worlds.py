@@ -337,7 +337,9 @@ def _answer(world: World) -> None:
 def restrict(platform: Platform, subject: UUID, now: int) -> None:
     """Restrict all use of a person's data, beside the running gate."""
     restraints = RestraintStore(
-        tenant=platform.settings.tenant, random=os.urandom
+        tenant=platform.settings.tenant,
+        engine=platform.data,
+        random=os.urandom,
     )
     with platform.data.begin() as conn:
         restraints.impose(conn, subject, RestraintKind.RESTRICTION, now=now)
