@@ -4,14 +4,31 @@
 
 A service's **declaration** says what it does: statements of data, purpose,
 recipient and retention in the vocabulary of P3P 1.0. It is written as YAML
-(`load_yaml`) or comes from a P3P file (`load_p3p`). It stands for a relation
-(`Declaration.tuples`); whatever compares declarations compares relations.
+(`load_yaml`) or comes from a P3P file (`load_p3p`; `read_p3p` adds what was
+noticed). It stands for a relation (`Declaration.tuples`); whatever compares
+declarations compares relations. `Declaration.facts` is what decisions read.
 
 A person's **preferences** are ordered rules over that relation. `match` says
 what they mean for one declaration, `explain` says why.
 
     verdicts = match(PRESETS["careful"], load_yaml(text, where="moving.yml"))
     reasons = explain(verdicts, "en")
+
+A **notice** (`render_notice`) is the exact text that a person reads. An
+answer is a `ConsentEvent` that names declaration and notice by their hashes;
+`ConsentStore.record` appends it, or refuses it where the law is the basis,
+where it goes beyond what was asked, or where a later no stands.
+
+What somebody allows now is `ConsentStore.standing`, or, from events already
+at hand, `carried(states(events, now), live, by_digest)`. `states` alone does
+not know that a declaration was widened since: never decide by it.
+
+A **receipt** (`issue_receipt`) is one answer, signed, with the wording in it;
+`verify_receipt` needs a public key and nothing else.
+
+What must hold: an answer is never edited; the last one holds, whole; a yes
+to less is not a yes to more; an answered declaration never changes; every
+write about a person counts up their fact revision in its own transaction.
 
 # The ledger
 
