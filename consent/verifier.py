@@ -11,8 +11,8 @@ else: copy it anywhere. It reads
   before was changed or taken out;
 - several disclosure proofs together: with ``--complete``, that they are all
   entries about one person from the first to the last one given;
-- consent receipts (compact or flattened JWS signed with Ed25519), with
-  ``--receipt-key``.
+- consent receipts (a JSON Web Signature with Ed25519, in compact form), with
+  ``--receipt-key``: they are signed, and hold the notice that they name.
 
 It ends with 0 if all holds, 1 if something does not, 2 if it was asked
 wrongly or a file is nothing that it reads. What it cannot say: whether
@@ -42,6 +42,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 DISCLOSURE = "curtilage.disclosure-proof/1"
 CONSISTENCY = "curtilage.consistency-proof/1"
+RECEIPT = "curtilage/receipt/1"
 LEAF_DOMAIN = b"curtilage/ledger/1/leaf\x00"
 SUBJECT_DOMAIN = b"curtilage/ledger/1/subject\x00"
 AUDIT_DOMAIN = b"curtilage/ledger/1/audit\x00"
@@ -265,7 +266,9 @@ def open_checkpoint(note: str, keys: Sequence[LedgerKey]) -> Checkpoint:
         blob = _base64(match[2])
         key = known.get((match[1], blob[:4]))
         if key is not None and key.name == origin:
-            _check_signature(key.key, blob[4:], text.encode())
+            if not _signed_by(key.key, blob[4:], text.encode()):
+                msg = "a signature of the checkpoint does not hold"
+                raise Failed(msg)
             signed = True
     if not signed:
         msg = f"no key that you gave signed for {_shown(origin)}"
@@ -273,14 +276,12 @@ def open_checkpoint(note: str, keys: Sequence[LedgerKey]) -> Checkpoint:
     return Checkpoint(origin, size, root)
 
 
-def _check_signature(
-    key: Ed25519PublicKey, signature: bytes, signed: bytes
-) -> None:
+def _signed_by(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
     try:
         key.verify(signature, signed)
     except InvalidSignature:
-        msg = "a signature does not hold"
-        raise Failed(msg) from None
+        return False
+    return True
 
 
 def _base64(text: object) -> bytes:
@@ -513,18 +514,31 @@ def check_receipt(compact: str, run: Run) -> dict[str, Any]:
         raise Unreadable(msg)
     header, payload, signature = compact.split(".")
     stated = _object(_decoded(header))
-    if stated.get("alg") not in {"EdDSA", "Ed25519"} or "crit" in stated:
+    if stated.get("alg") not in {"Ed25519", "EdDSA"} or "crit" in stated:
         msg = "the receipt is not signed with Ed25519"
         raise Failed(msg)
-    signed = f"{header}.{payload}".encode()
-    for key in run.receipt_keys:
-        try:
-            key.verify(_base64url(signature), signed)
-        except InvalidSignature:
-            continue
-        return _object(_decoded(payload))
-    msg = "no key that you gave signed the receipt"
-    raise Failed(msg)
+    # The same key may sign other things; they are no receipts.
+    if stated.get("typ") != "consent-receipt+jws":
+        msg = "this is signed, but no consent receipt"
+        raise Failed(msg)
+    signed, signs = f"{header}.{payload}".encode(), _base64url(signature)
+    if not any(_signed_by(key, signs, signed) for key in run.receipt_keys):
+        msg = "no key that you gave signed the receipt"
+        raise Failed(msg)
+    content = _object(_decoded(payload))
+    if content.get("schema") != RECEIPT:
+        msg = f"the receipt is not a {RECEIPT}"
+        raise Failed(msg)
+    try:
+        notice = content["processing"]["privacy_notice"]
+        named, text = notice["sha256"], notice["text"]
+    except (KeyError, TypeError):
+        msg = "the receipt holds no notice"
+        raise Failed(msg) from None
+    if hashlib.sha256(_utf8(_text(text))).hexdigest() != named:
+        msg = "the receipt names another notice than it holds"
+        raise Failed(msg)
+    return content
 
 
 def check_complete(
@@ -613,7 +627,7 @@ def read_file(path: Path, run: Run) -> Finding:
 _SAYS = {
     "disclosure": "this entry is in the ledger",
     "consistency": "the later checkpoint continues the earlier one",
-    "receipt": "the receipt is signed",
+    "receipt": "the receipt is signed, and holds the notice that it names",
 }
 
 
@@ -639,11 +653,6 @@ def _recognise(path: Path) -> tuple[str, Callable[[Run], dict[str, Any]]]:
         return "disclosure", lambda run: check_disclosure(document, run)
     if document.get("format") == CONSISTENCY:
         return "consistency", lambda run: check_continuation(document, run)
-    flat = [document.get(name) for name in ("protected", "payload")]
-    flat.append(document.get("signature"))
-    if all(isinstance(each, str) and "." not in each for each in flat):
-        joined = ".".join(map(str, flat))
-        return "receipt", lambda run: check_receipt(joined, run)
     msg = f"{path}: neither a proof nor a receipt"
     raise Unreadable(msg)
 
@@ -739,9 +748,26 @@ def _lines(finding: Finding) -> list[str]:
     elif finding.what == "consistency" and facts:
         span = f"{facts['old']} to {facts['new']} entries"
         lines.append(f"     {_shown(facts['origin'])}, {span}")
-    elif finding.what == "receipt":
-        lines += [f"     {_shown(k)}: {_shown(v)}" for k, v in facts.items()]
+    elif finding.what == "receipt" and facts:
+        lines += _receipt_lines(facts)
     return lines
+
+
+def _receipt_lines(facts: dict[str, Any]) -> list[str]:
+    processing = facts["processing"]
+    events = facts.get("event")
+    event = events[0] if isinstance(events, list) and events else {}
+    if not isinstance(event, dict):
+        event = {}
+    rows = {
+        "answer": event.get("event_state"),
+        "when": event.get("event_time"),
+        "service": processing.get("service"),
+        "question": processing.get("statement"),
+        "allowed": processing.get("pii_information"),
+        "record": facts.get("record_id"),
+    }
+    return [f"     {name:<9} {_shown(value)}" for name, value in rows.items()]
 
 
 def _entry_lines(facts: dict[str, Any]) -> list[str]:
