@@ -34,15 +34,20 @@ class Reader:
 
     def now(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one read transaction on the calling thread."""
-        if not self._inline:
-            with self._reading() as connection, connection.begin():
-                return work(connection)
-        connection: Connection | None = getattr(self._kept, "connection", None)
-        if connection is None:
-            connection = self._reading()
-            self._kept.connection = connection
-        with connection.begin():
-            return work(connection)
+        if self._inline:
+            kept = self._own()
+            with kept.begin():
+                return work(kept)
+        with self._reading() as borrowed, borrowed.begin():
+            return work(borrowed)
+
+    def _own(self) -> Connection:
+        """The calling thread's own connection."""
+        try:
+            found: Connection = self._kept.connection
+        except AttributeError:
+            found = self._kept.connection = self._reading()
+        return found
 
     def _reading(self) -> Connection:
         return self._engine.connect().execution_options(read_only=True)
