@@ -94,10 +94,10 @@ def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked her
     """
     nodes, text = bounds.nodes, bounds.text
     level: list[Any] = []
-    _members((document,), level, text)
+    text = _members((document,), level, text)
     for _ in range(bounds.depth):
         if not level:
-            return document
+            break
         below: list[Any] = []
         for parent in level:
             nodes -= len(parent)
@@ -113,9 +113,11 @@ def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked her
             else:
                 text = _members(parent, below, text)
         if nodes < 0 or text < 0:
-            msg = "a document is too large"
-            raise DocumentRefused(msg)
+            break
         level = below
+    if nodes < 0 or text < 0:
+        msg = "a document is too large"
+        raise DocumentRefused(msg)
     if level:
         msg = "a document is nested too deeply"
         raise DocumentRefused(msg)
@@ -156,6 +158,7 @@ class _Emission:
     def fields(self, value: Value, depth: int) -> dict[str, Any]:
         self.container(len(value), depth)
         if set(map(type, value)) <= _STRINGS:
+            self.text -= len("".join(value))
             if set(map(type, value.values())) <= _STRINGS:
                 self.text -= len("".join(value.values()))
                 return dict(value)

@@ -79,7 +79,11 @@ class Machine:
     ) -> None:
         plan = read_plan(document, PROFILE)
         module = Module(plan, strict=strict)
-        self.source = module.source()
+        try:
+            self.source = module.source()
+        except EvaluationError as error:
+            msg = "plan: a number is not one"
+            raise PlanInvalid(msg) from error
         space: dict[str, Any] = {
             **_SUPPORT,
             **module.constants,

@@ -72,7 +72,7 @@ def _min(a: Value) -> Value:
         return ...
     best = found[0]
     for value in found:
-        if compare(best, value) > 0:
+        if compare(best, value) >= 0:
             best = value
     return best
 
