@@ -105,14 +105,19 @@ class Match:
 class KnownValues:
     """Finds the values of one person."""
 
-    def __init__(self, values: Iterable[KnownValue]) -> None:
+    def __init__(
+        self, values: Iterable[KnownValue], *, forms_too: bool = True
+    ) -> None:
         """Prepare the forms of the values.
 
         Args:
             values: what is known of the person; empty ones are passed over.
+            forms_too: look for the forms besides the values.
         """
+        listed = [*values]
+        wanted = _forms(listed) if forms_too else _plainly(listed)
         forms: dict[str, tuple[str, str]] = {}
-        for entity, key, form in _forms([*values]):
+        for entity, key, form in wanted:
             folded = compact(form).text
             if folded and folded != "*":
                 forms.setdefault(folded, (entity, key))
@@ -167,6 +172,11 @@ def _is_letter(char: str) -> bool:
     return char.isalpha() and (
         ord(char) < _LETTERS_END or ord(char) in _EXTENDED
     )
+
+
+def _plainly(values: Sequence[KnownValue]) -> Iterable[tuple[str, str, str]]:
+    for value in values:
+        yield value.entity, compact(value.text).text, value.text
 
 
 def _forms(values: Sequence[KnownValue]) -> Iterable[tuple[str, str, str]]:

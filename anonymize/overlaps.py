@@ -6,8 +6,9 @@ stick out go to the span it touches. So every character that any finding
 covered stays covered, whatever lost, and only the label is the winner's.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 
@@ -50,70 +51,65 @@ def resolve(findings: Iterable[Finding]) -> list[Finding]:
     Returns:
         The spans in the order of the text.
     """
-    clusters: list[list[Finding]] = []
-    reach = -1
-    for finding in sorted(findings, key=lambda f: f.start):
-        if finding.start >= reach:
-            clusters.append([])
-        clusters[-1].append(finding)
-        reach = max(reach, finding.end)
-    return [span for cluster in clusters for span in _resolved(cluster)]
-
-
-def _resolved(cluster: list[Finding]) -> list[Finding]:
-    """Resolve findings that hang together by their overlaps."""
     ordered = sorted(
-        cluster,
+        findings,
         key=lambda f: (f.rank, -f.score, f.start - f.end, f.start, f.entity),
     )
-    taken: list[Finding] = []
-    losers: list[Finding] = []
-    for finding in ordered:
-        if any(_overlap(finding, each) for each in taken):
-            losers.append(finding)
-        else:
-            taken.append(finding)
+    spans = _Spans()
+    losers = [finding for finding in ordered if not spans.take(finding)]
     for loser in losers:
-        for start, end in _uncovered(loser, taken):
-            _give(taken, start, end)
-    return sorted(taken, key=lambda f: f.start)
+        for start, end in spans.gaps(loser):
+            spans.give(start, end)
+    return spans.found
 
 
-def _overlap(one: Finding, other: Finding) -> bool:
-    return one.start < other.end and other.start < one.end
+class _Spans:
+    """Spans that do not overlap, in the order of the text."""
 
+    def __init__(self) -> None:
+        self.found: list[Finding] = []
 
-def _uncovered(
-    loser: Finding, taken: Iterable[Finding]
-) -> list[tuple[int, int]]:
-    """Pieces of a finding that no span covers."""
-    pieces = []
-    at = loser.start
-    for span in sorted(taken, key=lambda f: f.start):
-        if not _overlap(loser, span):
-            continue
-        if span.start > at:
-            pieces.append((at, span.start))
-        at = max(at, span.end)
-    if at < loser.end:
-        pieces.append((at, loser.end))
-    return pieces
+    def take(self, finding: Finding) -> bool:
+        """Take a finding unless it overlaps one taken before."""
+        at = self._after(finding.start)
+        if at < len(self.found) and self.found[at].start < finding.end:
+            return False
+        self.found.insert(at, finding)
+        return True
 
+    def gaps(self, loser: Finding) -> list[tuple[int, int]]:
+        """Return the pieces of a finding that no span covers."""
+        pieces = []
+        start = loser.start
+        for at in range(self._after(loser.start), len(self.found)):
+            span = self.found[at]
+            if span.start >= loser.end:
+                break
+            if span.start > start:
+                pieces.append((start, span.start))
+            start = span.end
+        if start < loser.end:
+            pieces.append((start, loser.end))
+        return pieces
 
-def _give(taken: list[Finding], start: int, end: int) -> None:
-    """Widen the surest span that touches a piece by that piece."""
-    touching = [
-        number
-        for number, span in enumerate(taken)
-        if end == span.start or start == span.end
-    ]
-    best = min(touching, key=lambda n: (taken[n].rank, -taken[n].score, n))
-    span = taken[best]
-    taken[best] = Finding(
-        entity=span.entity,
-        key=span.key,
-        start=min(span.start, start),
-        end=max(span.end, end),
-        rank=span.rank,
-        score=span.score,
-    )
+    def give(self, start: int, end: int) -> None:
+        """Widen the surest span that touches a piece by that piece."""
+        after = self._after(start)
+        touching = [
+            at
+            for at in (after - 1, after)
+            if 0 <= at < len(self.found)
+            and (self.found[at].end == start or self.found[at].start == end)
+        ]
+        best = min(
+            touching,
+            key=lambda at: (self.found[at].rank, -self.found[at].score),
+        )
+        span = self.found[best]
+        self.found[best] = replace(
+            span, start=min(span.start, start), end=max(span.end, end)
+        )
+
+    def _after(self, place: int) -> int:
+        """Return the number of the first span that ends after a place."""
+        return bisect_right(self.found, place, key=lambda span: span.end)

@@ -229,8 +229,11 @@ def _repeated(text: str, found: Sequence[Finding]) -> Iterable[Finding]:
         if each.rank is not Rank.KNOWN and len(each.key) >= _REPEATED
     }
     finder = KnownValues(
-        KnownValue(entity=each.entity, text=value)
-        for value, each in values.items()
+        (
+            KnownValue(entity=each.entity, text=value)
+            for value, each in values.items()
+        ),
+        forms_too=False,
     )
     for match in finder.find(text):
         yield Finding(
