@@ -450,6 +450,75 @@ def test_history_needs_a_grant_for_the_attribute(world: World) -> None:
         world.vault.history(world.grant(subject, "user.bdate"), "user.gender")
 
 
+def test_records_come_with_version_time_and_source(world: World) -> None:
+    """What a person is shown of a value is its whole record."""
+    subject = world.person()
+    world.now += 9
+    world.put(subject, {"user.gender": "other"})
+    holding = world.vault.holding(subject)
+
+    records = world.vault.records(
+        world.grant(subject, "user.gender", "user.education"), holding
+    )
+
+    assert {"user.gender"} == set(records)
+    shown = records["user.gender"]
+    assert ("other", 2, NOW + 9, "desk") == (
+        shown.value,
+        shown.version,
+        shown.recorded_at,
+        shown.source,
+    )
+    decoy = world.vault.holding(uuid.uuid4())
+    assert {} == world.vault.records(world.grant(decoy.subject), decoy)
+    with pytest.raises(GrantRefused):
+        world.vault.records(world.grant(uuid.uuid4()), holding)
+    with world.data.begin() as conn:
+        conn.execute(VALUE.update().values(sealed=b"short"))
+    with pytest.raises(CryptoFailure):
+        world.vault.records(world.grant(subject), world.vault.holding(subject))
+
+
+def test_somebody_enrolled_and_not_yet_written_has_nothing(
+    world: World,
+) -> None:
+    """Between enrolment and first write a person is known and empty."""
+    subject = world.vault.enrol()
+    holding = world.vault.holding(subject)
+
+    assert (True, frozenset(), 0) == (
+        holding.known,
+        holding.present,
+        holding.epoch,
+    )
+    assert {} == world.read(subject)
+    assert [(subject, {})] == list(
+        world.vault.read_many([world.grant(subject)])
+    )
+
+
+@pytest.mark.parametrize("source", ["", "a\nb", "x" * 256, "数" * 100, "a\0"])
+def test_a_source_is_a_short_name(world: World, source: str) -> None:
+    """What goes into every record of a write is checked once."""
+    subject = world.vault.enrol()
+    with pytest.raises(InvalidValue, match="source"), world.data.begin() as c:
+        world.vault.put(c, subject, ADA, source=source)
+
+
+def test_a_duplicate_that_only_the_constraint_sees(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two writers at once: the second is refused, without positions."""
+    world.person()
+    subject = world.vault.enrol()
+    monkeypatch.setattr(world.vault._rows, "taken", lambda *_: set())
+    with pytest.raises(DuplicateIdentifier) as caught:
+        world.put(subject, ADA)
+
+    assert () == caught.value.positions
+    assert "example" not in str(caught.value)
+
+
 def test_a_rolled_back_write_leaves_nothing(world: World) -> None:
     """The caller's transaction decides, index included."""
     subject = world.person()

@@ -949,6 +949,60 @@ def test_an_index_entry_restored_from_earlier(world: World) -> None:
     assert ada == world.vault.find(name, "new@example.org")
 
 
+@pytest.mark.parametrize("how", ["drop", "alter", "renumber", "all"])
+def test_an_attacked_history(world: World, how: str) -> None:
+    """A superseded version dropped, altered or renumbered is refused."""
+    ada = world.person({"user.gender": "a"})
+    for value in ("b", "c"):
+        world.put(ada, {"user.gender": value})
+    here = {"subject": ada, "version": 1}
+    if how == "alter":
+        change(world, HISTORY, here, sealed=sealed(world, ada, GENDER))
+    elif how == "renumber":
+        change(world, HISTORY, here, version=4)
+    else:
+        gone = HISTORY if how == "drop" else VALUE
+        with world.data.begin() as conn:
+            conn.execute(gone.delete().where(gone.c.subject == ada))
+    with pytest.raises(CryptoFailure):
+        world.vault.history(world.grant(ada), "user.gender")
+
+
+@pytest.mark.parametrize("table", [VALUE, HISTORY])
+def test_a_row_planted_before_a_write(world: World, table: Table) -> None:
+    """Where the verified state has no row, a write finds none or stops."""
+    ada = world.person({"user.gender": "a"})
+    planted = rows(world, VALUE, subject=ada)[0]
+    if table is VALUE:
+        planted["attribute"] = 44
+    with world.data.begin() as conn:
+        conn.execute(insert(table).values(planted))
+    with pytest.raises(CryptoFailure):
+        world.put(ada, {"user.gender": "b", "user.age": "4"})
+
+
+def test_a_state_changed_under_a_write(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the locked state is not the one replaced, the write fails."""
+    ada = world.person({"user.gender": "a"})
+    states = world.vault._rows.states
+
+    def stale(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - passed through
+        found = states(*given, **named)
+        change_raw(given[0], ada)
+        return found
+
+    def change_raw(conn: Connection, who: uuid.UUID) -> None:
+        conn.execute(
+            update(SUBJECT).where(SUBJECT.c.subject == who).values(epoch=9)
+        )
+
+    monkeypatch.setattr(world.vault._rows, "states", stale)
+    with pytest.raises(CryptoFailure):
+        world.put(ada, {"user.gender": "b"})
+
+
 def test_a_decoy_pointed_at_a_real_person(world: World) -> None:
     """The tenant's row cannot be made to name somebody as nobody."""
     ada = world.person()

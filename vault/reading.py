@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Engine, Select, SingletonThreadPool, StaticPool
-from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.selectable import CompoundSelect
 
 Row: TypeAlias = tuple[Any, ...]
@@ -37,7 +36,7 @@ class _Held:
             driver.autocommit = True
         self._driver = driver
         self._connection = connection
-        self.cursor: DBAPICursor = connection.cursor()
+        self.cursor: Any = connection.cursor()
 
     def lost(self) -> bool:
         """Say whether the server went away, as psycopg notes it."""
