@@ -265,8 +265,10 @@ OWN_LOOK = _service(
 
 
 def uses(count: int) -> list[UseView]:
-    """Return that many uses, newest first, of four kinds in turn."""
-    kinds = (
+    """Return that many uses, newest first, of every outcome in turn."""
+    kinds: tuple[
+        tuple[ServiceView, Outcome, tuple[tuple[str, str, str], ...]], ...
+    ] = (
         (
             services()[1],
             Outcome.PARTLY,
@@ -296,7 +298,16 @@ def uses(count: int) -> list[UseView]:
                 ("user.shoe-size", "withhold", "unknown_attribute"),
             ),
         ),
-        (OWN_LOOK, Outcome.OPENED, ()),
+        *(
+            (OWN_LOOK, outcome, ())
+            for outcome in (
+                Outcome.OPENED,
+                Outcome.ANSWERED,
+                Outcome.CHANGED,
+                Outcome.OFFICER,
+                Outcome.EXTRACT,
+            )
+        ),
     )
     return [
         UseView(

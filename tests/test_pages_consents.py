@@ -1,5 +1,6 @@
 """The pages of choices: symmetric, unticked, and exactly what was shown."""
 
+import asyncio
 import re
 from dataclasses import replace
 
@@ -142,6 +143,9 @@ def test_law_offers_no_choice() -> None:
     assert 'href="/help#object"' not in page
     page = visitor.get("/me/consents/planning/statistics").text
     assert 'href="/help#object"' in page
+    for view in services()[2:]:
+        parts = service_of(view, load_labels(), Language.EN).parts
+        assert [((), ())] == [(p.choices, p.options) for p in parts]
 
 
 def test_law_takes_no_answer() -> None:
@@ -155,7 +159,9 @@ def test_law_takes_no_answer() -> None:
             "statement": "s1",
             "choice": "refuse",
             "declaration": services()[2].declaration_digest,
-            "notice": "0" * 64,
+            "notice": asyncio.run(
+                desk.notice("tax", "assessment", "en")
+            ).digest,
             "language": "en",
             TOKEN_FIELD: visitor.hidden(TOKEN_FIELD),
         },

@@ -1,12 +1,15 @@
 """The page of uses: all of them, refusals too, in plain words."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api.pages.errors import NotFound
+from api.pages.i18n import load_strings
+from api.pages.port import Outcome
 from api.pages.used import PAGE_SIZE, download, whole_number
 from tests.pages_fake import FIRST, Visitor, fake_desk, make_fake_app, uses
 
@@ -37,6 +40,18 @@ def test_refusal_is_told_with_its_reason() -> None:
     assert "user.shoe-size" in page
 
 
+def test_every_outcome_is_told_in_words() -> None:
+    """No two outcomes of an entry read alike, in either language."""
+    assert set(Outcome) == {use.outcome for use in uses(27)}
+    for language, strings in load_strings().items():
+        page = Visitor(make_fake_app(fake_desk()), language=language)
+        text = page.sign_in().get("/me/uses").text
+        words = {strings(f"outcome.{outcome}") for outcome in Outcome}
+
+        assert len(Outcome) == len(words)
+        assert all(f"{word}</strong>" in text for word in words)
+
+
 def test_codes_do_not_show() -> None:
     """A person reads words, not the names that machines use."""
     page = Visitor(make_fake_app(fake_desk())).sign_in().get("/me/uses").text
@@ -49,11 +64,15 @@ def test_codes_do_not_show() -> None:
 def test_reason_without_words_is_not_passed_over() -> None:
     """A code that the vocabulary does not know fails the page."""
     desk = fake_desk()
-    use = desk.used[FIRST][0]
-    attribute = use.attributes and use.attributes[0]
-    for use in desk.used[FIRST]:
-        for attribute in use.attributes:
-            object.__setattr__(attribute, "reason", "brand_new")
+    desk.used[FIRST] = [
+        replace(
+            use,
+            attributes=tuple(
+                replace(each, reason="brand_new") for each in use.attributes
+            ),
+        )
+        for use in desk.used[FIRST]
+    ]
     visitor = Visitor(make_fake_app(desk)).sign_in()
 
     assert 500 == visitor.get("/me/uses").status_code

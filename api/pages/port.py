@@ -44,12 +44,22 @@ class Effect(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of one use as a whole; a person's own look is OPENED."""
+    """What one entry is: the end of a request, or another act on the data.
+
+    The first three end a service's request. The others tell, in the same
+    list, of the person's own look, of their answer or preference, of a
+    change to what is held, of an officer's look, and of a de-identified
+    extract.
+    """
 
     RELEASED = "released"
     PARTLY = "partly"
     REFUSED = "refused"
     OPENED = "opened"
+    ANSWERED = "answered"
+    CHANGED = "changed"
+    OFFICER = "officer"
+    EXTRACT = "extract"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
