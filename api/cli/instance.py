@@ -1,6 +1,8 @@
 """`curtilage init` and `curtilage serve`."""
 
+import asyncio
 import fcntl
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from starlette.types import ASGIApp
 
 from api.app import create_app
 from api.cli.context import Json, instance
@@ -89,10 +92,31 @@ def serve(
         )
 
 
-def run_server(app: object, *, host: str, port: int) -> None:
+class DrainingServer(uvicorn.Server):
+    """uvicorn, but a drained server ends with 0 and closes its databases.
+
+    uvicorn raises the signal again once it has shut down, which ends the
+    process where it stands.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT ask for the shutdown, and nothing more."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT)
+        for one in signals:
+            loop.add_signal_handler(one, self.handle_exit, one, None)
+        try:
+            yield
+        finally:
+            for one in signals:
+                loop.remove_signal_handler(one)
+
+
+def run_server(app: ASGIApp, *, host: str, port: int) -> None:
     """Run uvicorn in this process, without its access log."""
-    uvicorn.run(
-        app,  # type: ignore[arg-type] # any ASGI application
+    config = uvicorn.Config(
+        app,
         host=host,
         port=port,
         access_log=False,
@@ -100,6 +124,7 @@ def run_server(app: object, *, host: str, port: int) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    DrainingServer(config).run()
 
 
 @contextmanager

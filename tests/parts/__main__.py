@@ -15,12 +15,14 @@ from tests.parts import (
     is_ci,
     opa,
     postgresql,
+    strace,
 )
 
 PARTS: Mapping[str, Callable[[], Part]] = {
     "OPA": opa.obtain,
     "PostgreSQL": postgresql.obtain,
     "Chromium": chromium.obtain,
+    "strace": strace.obtain,
 }
 
 
