@@ -90,6 +90,10 @@ class GroupCommit:
         self._waiting: deque[_Waiting] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._closed = False
+        # Held while a transaction is open: on SQLite its steps run on the
+        # loop, and whoever else wrote meanwhile would wait for the lock
+        # that those steps are to release.
+        self._turn = asyncio.Lock()
         self._conn: Connection | None = None
         self._inline = ledger.engine.dialect.name == "sqlite"
         self._thread = ThreadPoolExecutor(
@@ -136,6 +140,10 @@ class GroupCommit:
     async def checkpoint(self) -> str:
         """Sign the ledger as it stands, between two batches.
 
+        On the event loop's thread this is the only way: on SQLite
+        `Ledger.checkpoint` there could wait for the very batch whose steps
+        wait for the loop.
+
         Returns:
             The signed note.
 
@@ -144,12 +152,10 @@ class GroupCommit:
             LedgerUnavailable: The ledger is closing.
 
         """
-        if self._closed:
-            raise LedgerUnavailable(_CLOSING)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._thread, self._ledger.checkpoint
-        )
+        async with self._turn:
+            if self._closed:
+                raise LedgerUnavailable(_CLOSING)
+            return await self._aside(self._ledger.checkpoint)
 
     async def drain(self) -> None:
         """Refuse new commits, wait for those submitted, end the thread.
@@ -180,10 +186,11 @@ class GroupCommit:
             return
         commits = [waiting.commit for waiting in batch]
         try:
-            if self._inline:
-                outcomes = await self._commit_inline(commits)
-            else:
-                outcomes = await self._aside(self._commit, commits)
+            async with self._turn:
+                if self._inline:
+                    outcomes = await self._commit_inline(commits)
+                else:
+                    outcomes = await self._aside(self._commit, commits)
         except BaseException:
             _refuse(batch)
             raise

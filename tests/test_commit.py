@@ -456,6 +456,28 @@ def test_checkpoints_between_batches(ledger: Ledger) -> None:
     assert 1 == ledger.verify().checkpoints
 
 
+def test_checkpoints_wait_their_turn(ledger: Ledger) -> None:
+    """One asked for while a transaction is open does not wait for itself.
+
+    The loop is kept from going on until the checkpoint stands in the queue.
+    """
+
+    async def scene(commits: GroupCommit) -> None:
+        signed: list[asyncio.Task[str]] = []
+
+        def ask(_conn: Connection) -> None:
+            loop.call_soon_threadsafe(
+                lambda: signed.append(loop.create_task(commits.checkpoint()))
+            )
+
+        loop = asyncio.get_running_loop()
+        event.listen(ledger.engine, "begin", ask, once=True)
+        await asyncio.wait_for(commits.submit(one()), 5)
+        assert "\n1\n" in await asyncio.wait_for(signed[0], 5)
+
+    run(ledger, scene)
+
+
 def test_the_plain_path_beside_it(ledger: Ledger) -> None:
     """A command line may append while a server commits groups."""
 
