@@ -177,6 +177,9 @@ class EmbeddedPdp:
     def _evaluate(
         self, loaded: _Loaded, entrypoint: str, document: Mapping[str, JSON]
     ) -> JSON:
+        if type(document) is not dict:
+            msg = "the input is no object"
+            raise DocumentRefused(msg)
         results = loaded.machine.results(
             entrypoint,
             admit(document, _INPUT),

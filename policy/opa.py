@@ -221,6 +221,8 @@ class OpaPdp:
         """
         if not _PATH.match(entrypoint):
             raise NoDecision(Cause.UNDEFINED, "no such entrypoint")
+        if type(document) is not dict:
+            raise NoDecision(Cause.MALFORMED, "the input is no object")
         try:
             admit(document, _INPUT)
         except DocumentRefused as error:

@@ -243,7 +243,7 @@ def agree(engines: Engines, path: str, document: dict[str, Any]) -> None:
 
 
 @given(triple=TRIPLES, graph=GRAPHS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @example(triple=(0.1, 0.2, 3), graph={})
 @example(triple=(1 / 3, 1e-9, 7), graph={"a": ["b"], "b": ["a", "a"]})
 @example(triple=("aXbßİΣ", "", "x"), graph={})
@@ -277,7 +277,7 @@ def test_every_builtin_gives_what_opa_gives(
 
 
 @given(items=st.dictionaries(TEXTS, VALUES, max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a_policy_decides_what_it_decides_on_opa(
     engines: Engines, items: dict[str, Any]
 ) -> None:

@@ -190,6 +190,11 @@ def _dict(value: Any, what: str) -> dict[str, Any]:  # noqa: ANN401 - JSON
     return value
 
 
+def _part(root: dict[str, Any], name: str) -> dict[str, Any]:
+    value = root.get(name)
+    return {} if value is None else _dict(value, name)
+
+
 def _list(value: Any, what: str) -> list[Any]:  # noqa: ANN401 - JSON
     if value is None:
         return []
@@ -219,7 +224,7 @@ class _Reader:
 
     def __init__(self, document: Any) -> None:  # noqa: ANN401 - JSON
         root = _dict(document, "the plan")
-        static = _dict(root.get("static") or {}, "static")
+        static = _part(root, "static")
         self.strings = tuple(
             _text(_dict(s, "a string").get("value"), "a string")
             for s in _list(static.get("strings"), "strings")
@@ -230,7 +235,7 @@ class _Reader:
                 _builtin, _list(static.get("builtin_funcs"), "builtin_funcs")
             )
         }
-        funcs = _dict(root.get("funcs") or {}, "funcs")
+        funcs = _part(root, "funcs")
         self.raw_functions = [
             _dict(f, "a function") for f in _list(funcs.get("funcs"), "funcs")
         ]
@@ -240,7 +245,7 @@ class _Reader:
             )
             for f in self.raw_functions
         }
-        plans = _dict(root.get("plans") or {}, "plans")
+        plans = _part(root, "plans")
         self.raw_plans = [
             _dict(p, "a plan") for p in _list(plans.get("plans"), "plans")
         ]
