@@ -7,7 +7,8 @@ destroyed key leaves no copy on the free list. A PostgreSQL with ``fsync``
 or ``synchronous_commit`` off is refused.
 
 Transactions are begun by hand (``BEGIN IMMEDIATE`` on SQLite) so that a
-writer never finds at its commit that it was only a reader.
+writer never finds at its commit that it was only a reader. What is bound to
+a statement stays out of the text of its errors.
 """
 
 from typing import Any
@@ -48,14 +49,18 @@ def open_database(url: str) -> Engine:
     """
     if make_url(url).get_backend_name() == "sqlite":
         return _open_sqlite(url)
-    engine = create_engine(url, pool_size=8, max_overflow=8)
+    engine = create_engine(
+        url, pool_size=8, max_overflow=8, hide_parameters=True
+    )
     _refuse_unsafe(engine)
     return engine
 
 
 def _open_sqlite(url: str) -> Engine:
     engine = create_engine(
-        url, connect_args={"check_same_thread": False, "timeout": 10}
+        url,
+        connect_args={"check_same_thread": False, "timeout": 10},
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")

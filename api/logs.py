@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+_PLAIN = "uvicorn"
 ALLOWED = frozenset(
     {
         "event",
@@ -55,11 +56,35 @@ def place_of(error: BaseException) -> str:
     return f"{last.filename.rpartition('/')[2]}:{last.lineno} {last.name}"
 
 
+class LibraryHandler(logging.Handler):
+    """Brings what libraries log under the same rule.
+
+    Their messages may quote what they were given, so a record is told by
+    its level, its place and the class of its exception. The server's own
+    sentences (an address in use, a malformed request) quote nothing and
+    are kept, without the exception beneath.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one record."""
+        error = record.exc_info[1] if record.exc_info else None
+        quiet = record.name.startswith(_PLAIN) and error is None
+        structlog.get_logger().log(
+            record.levelno,
+            record.getMessage() if quiet else "library",
+            error=type(error).__name__ if error else "",
+            place=place_of(error)
+            if error
+            else f"{record.filename}:{record.lineno} {record.funcName}",
+        )
+
+
 def configure_logs(level: str) -> None:
     """Write JSON lines to standard error from `level` upwards.
 
-    The standard library's loggers below uvicorn are silenced to warnings:
-    their access log would print addresses with query strings.
+    The standard library's loggers write through `LibraryHandler`, from
+    warnings upwards; the server's access log is off, because it would print
+    addresses with query strings.
     """
     structlog.configure(
         processors=[
@@ -74,5 +99,11 @@ def configure_logs(level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
+    root = logging.getLogger()
+    for old in root.handlers:
+        if isinstance(old, LibraryHandler):
+            root.removeHandler(old)
+    root.addHandler(LibraryHandler(logging.WARNING))
+    logging.captureWarnings(capture=True)
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

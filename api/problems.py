@@ -8,6 +8,7 @@ that every leaf has a row of its own. Bodies carry a stable `type`, a
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -22,6 +23,7 @@ import policy
 import services
 import vault
 from api.logs import place_of
+from api.pages import errors as pages
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "/problems/"
@@ -86,18 +88,158 @@ _NO_SUCH_PAGE = Problem(
     title="Nothing is served here",
     remedy="See /openapi.json.",
 )
+_MALFORMED = Problem(
+    status=400,
+    slug="malformed-body",
+    title="The body cannot be read",
+    remedy="Send what the route's description in /openapi.json asks for.",
+)
+_UNKNOWN_ATTRIBUTE = Problem(
+    status=422,
+    slug="unknown-attribute",
+    title="The request names an attribute that does not exist",
+    remedy="See /v1/catalogue for the names.",
+)
+_STORED = Problem(
+    status=500,
+    slug="stored-data-refused",
+    title="What is stored did not pass its checks",
+    remedy="Report the request id to the operator, who runs "
+    "`curtilage vault verify` and `curtilage ledger verify`.",
+)
+_OPERATOR = Problem(
+    status=500,
+    slug="not-operable",
+    title="The platform is not set up for this",
+    remedy="Report the request id to the operator.",
+)
+_KEYS = Problem(
+    status=503,
+    slug="keys-unavailable",
+    title="The keys cannot be used now",
+    remedy="Try again after the time in Retry-After.",
+)
+_FILE = Problem(
+    status=422,
+    slug="invalid-file",
+    title="A file or a specification is malformed",
+    remedy="Correct it where the command line points and try again.",
+)
+_CONFLICT = Problem(
+    status=409,
+    slug="conflict",
+    title="This contradicts what is recorded",
+    remedy="Read it again, then decide.",
+)
+_NOT_ASKED = Problem(
+    status=422,
+    slug="consent-not-asked",
+    title="The law is the basis here, so consent is not asked",
+    remedy="None: nobody can give or refuse it.",
+)
+_UNVERIFIED = Problem(
+    status=422,
+    slug="unverified-evidence",
+    title="The evidence does not verify",
+    remedy="Get it again from who issued it.",
+)
 
 
 def problem_table() -> Mapping[type[Exception], Problem]:
-    """The table itself, from leaf error to problem."""
+    """The table itself, from error to problem; the bases have no row."""
+    return {
+        **_of_the_vault(),
+        **_of_consent(),
+        **_of_the_ledger(),
+        **_of_extracts(),
+        **_of_the_gate(),
+        **_of_the_pages(),
+    }
+
+
+def _of_the_vault() -> Mapping[type[Exception], Problem]:
+    return {
+        vault.UnknownAttribute: _UNKNOWN_ATTRIBUTE,
+        vault.InvalidValue: Problem(
+            status=422,
+            slug="invalid-value",
+            title="A value is not one of its attribute",
+            remedy="Write it as the catalogue describes.",
+        ),
+        vault.NotIndexed: Problem(
+            status=422,
+            slug="not-an-identifier",
+            title="Nobody can be looked up by this attribute",
+            remedy="Use an identifier, such as user.identity.number.",
+        ),
+        vault.DuplicateIdentifier: Problem(
+            status=409,
+            slug="duplicate-identifier",
+            title="An identifier belongs to somebody already",
+            remedy="Correct the person who has it, or the new one.",
+        ),
+        vault.UnknownSubject: _UNKNOWN,
+        vault.GrantRefused: _STORED,
+        vault.CryptoFailure: _STORED,
+        vault.KeyUnavailable: _KEYS,
+        vault.NotInitialised: _OPERATOR,
+        vault.MappingInvalid: _FILE,
+        vault.ImportRefused: _FILE,
+    }
+
+
+def _of_consent() -> Mapping[type[Exception], Problem]:
+    return {
+        consent.DeclarationInvalid: _FILE,
+        consent.DeclarationFrozen: _CONFLICT,
+        consent.UnknownDeclaration: _UNKNOWN,
+        consent.PreferencesInvalid: _INVALID,
+        consent.RecordInvalid: _CONFLICT,
+        consent.ConsentNotAsked: _NOT_ASKED,
+        consent.NoticeUnavailable: _UNKNOWN,
+        consent.UnknownNotice: _UNKNOWN,
+        consent.ReceiptInvalid: _UNVERIFIED,
+    }
+
+
+def _of_the_ledger() -> Mapping[type[Exception], Problem]:
+    return {
+        consent.DraftInvalid: _OPERATOR,
+        consent.LedgerUnavailable: Problem(
+            status=503,
+            slug="ledger-unavailable",
+            title="No entry could be made, so there is no answer",
+            remedy="Try again after the time in Retry-After.",
+        ),
+        consent.UnknownEntry: _UNKNOWN,
+        consent.EntryUnreadable: _UNKNOWN,
+        consent.LedgerError: _STORED,
+    }
+
+
+def _of_extracts() -> Mapping[type[Exception], Problem]:
+    return {
+        anonymize.MissingExtra: _OPERATOR,
+        anonymize.InvalidSpec: _FILE,
+        anonymize.InvalidHierarchy: _FILE,
+        anonymize.InvalidRows: _FILE,
+        anonymize.ValueNotCovered: _FILE,
+        anonymize.TextTooLong: _FILE,
+        anonymize.CriteriaNotMet: Problem(
+            status=409,
+            slug="model-unsatisfied",
+            title="The extract misses its criteria, so there is none",
+            remedy="Ask for fewer columns, coarser ones, or a smaller k.",
+        ),
+        anonymize.ExtractTampered: _STORED,
+        anonymize.OutputExists: _CONFLICT,
+    }
+
+
+def _of_the_gate() -> Mapping[type[Exception], Problem]:
     return {
         policy.RequestInvalid: _INVALID,
-        policy.UnknownAttributes: Problem(
-            status=422,
-            slug="unknown-attribute",
-            title="The request names an attribute that does not exist",
-            remedy="See /v1/catalogue for the names.",
-        ),
+        policy.UnknownAttributes: _UNKNOWN_ATTRIBUTE,
         policy.NotPermitted: _NOT_PERMITTED,
         policy.PersonUnknown: _UNKNOWN,
         policy.RecordUnknown: _UNKNOWN,
@@ -111,17 +253,43 @@ def problem_table() -> Mapping[type[Exception], Problem]:
         ),
         policy.ReleaseRefused: _NOT_PERMITTED,
         policy.NoDecision: _UNAVAILABLE,
+        policy.EngineError: _OPERATOR,
+        policy.BundleInvalid: _OPERATOR,
+        policy.CompileFailed: _OPERATOR,
+        services.UnderstandingGap: _OPERATOR,
+    }
+
+
+def _of_the_pages() -> Mapping[type[Exception], Problem]:
+    """The person's JSON routes share the desk, and so its errors."""
+    return {
+        pages.NotFound: _UNKNOWN,
+        pages.Forbidden: Problem(
+            status=403,
+            slug="wrong-form-token",
+            title="The form token is not this session's",
+            remedy="Get it again from /v1/me/consents.",
+        ),
+        pages.Conflict: _STALE,
+        pages.NoDecision: _UNAVAILABLE,
+        pages.FormInvalid: _MALFORMED,
+        pages.PagesMisconfigured: _OPERATOR,
     }
 
 
 def problem_of(error: BaseException) -> Problem:
-    """The row of an error: its own, or its nearest ancestor's."""
+    """The row of an error, or the last resort's."""
+    return row_of(type(error)) or _INTERNAL
+
+
+def row_of(kind: type[BaseException]) -> Problem | None:
+    """The row of a class: its own, or its nearest ancestor's."""
     table = problem_table()
-    for ancestor in type(error).__mro__:
+    for ancestor in kind.__mro__:
         found = table.get(ancestor)
         if found is not None:
             return found
-    return _INTERNAL
+    return None
 
 
 def problem_response(
@@ -141,9 +309,9 @@ def problem_response(
     if request is not None:
         body["request"] = request.state.request_id
     sent = {"Cache-Control": "no-store", **(headers or {})}
-    if problem.status == _UNAVAILABLE.status:
+    if problem.status == 503:
         sent["Retry-After"] = str(RETRY_SECONDS)
-    if problem.status == _UNAUTHENTICATED.status:
+    if problem.status == 401:
         sent["WWW-Authenticate"] = "Bearer"
     return JSONResponse(
         body | dict(extra or {}),
@@ -164,16 +332,35 @@ async def on_error(request: Request, error: Exception) -> JSONResponse:
         request=request.state.request_id,
         status=problem.status,
     )
-    extra: dict[str, Any] = {}
+    return problem_response(problem, request=request, extra=_more(error))
+
+
+# What a problem says beyond its row: attributes of the error, never an input.
+_MORE: Mapping[type[Exception], tuple[str, ...]] = MappingProxyType(
+    {
+        policy.NoDecision: ("cause",),
+        policy.NotPermitted: ("reasons",),
+        policy.ReleaseRefused: ("reasons",),
+        vault.InvalidValue: ("attribute", "reason"),
+        vault.NotIndexed: ("attribute",),
+        vault.DuplicateIdentifier: ("attribute",),
+        anonymize.CriteriaNotMet: (
+            "k_asked",
+            "k_reached",
+            "l_asked",
+            "l_reached",
+        ),
+    }
+)
+
+
+def _more(error: Exception) -> dict[str, Any]:
     if isinstance(error, policy.UnknownAttributes):
-        extra["attributes"] = list(error.names)
-    elif isinstance(error, policy.NoDecision):
-        extra["cause"] = error.cause.value
-    elif isinstance(error, policy.NotPermitted | policy.ReleaseRefused):
-        extra["reasons"] = list(error.reasons)
-    elif isinstance(error, policy.RequestInvalid):
-        extra["detail"] = str(error)
-    return problem_response(problem, request=request, extra=extra)
+        # A wrong name may be a value in the wrong place: it is counted.
+        return {"count": len(error.names)}
+    if isinstance(error, policy.RequestInvalid):
+        return {"detail": str(error)}
+    return {name: getattr(error, name) for name in _MORE.get(type(error), ())}
 
 
 async def on_invalid(request: Request, error: Exception) -> JSONResponse:
@@ -184,14 +371,23 @@ async def on_invalid(request: Request, error: Exception) -> JSONResponse:
         request=request,
         extra={
             "errors": [
-                {
-                    "where": ".".join(str(part) for part in found["loc"]),
-                    "what": found["type"],
-                }
+                {"where": _place(found), "what": found["type"]}
                 for found in error.errors()
             ]
         },
     )
+
+
+def _place(found: Mapping[str, Any]) -> str:
+    """Where a fault is: the names of our own fields, and positions.
+
+    The name of a field that is too much is the caller's, so its parent is
+    named instead.
+    """
+    parts = list(found["loc"])
+    if found["type"] == "extra_forbidden":
+        parts.pop()
+    return ".".join(str(part) for part in parts)
 
 
 async def on_http(request: Request, error: Exception) -> JSONResponse:
@@ -199,6 +395,8 @@ async def on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     if error.status_code == _NO_SUCH_PAGE.status:
         return problem_response(_NO_SUCH_PAGE, request=request)
+    if error.status_code == _MALFORMED.status:
+        return problem_response(_MALFORMED, request=request)
     return problem_response(
         Problem(
             status=error.status_code,
@@ -219,6 +417,7 @@ def install_problems(app: FastAPI) -> None:
         anonymize.AnonymizeError,
         policy.PolicyError,
         services.ServiceError,
+        pages.PagesError,
         Exception,
     ):
         app.add_exception_handler(base, on_error)

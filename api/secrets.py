@@ -9,9 +9,10 @@ file is written once, by `curtilage init`.
 import base64
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -20,7 +21,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+_VERSION, _KDF = 1, "argon2id"
 _AAD = b"curtilage/secrets/1"
+# Far above what anybody sets; beyond it the file was tampered with.
+_MOST_ITERATIONS, _MOST_LANES, _MOST_MEMORY_KIB = 64, 64, 1 << 20
 _NAMES = ("audit", "mark", "pseudonym", "session", "token")
 _SIGNERS = ("ledger", "receipt", "release")
 
@@ -76,8 +80,8 @@ def create_secrets(
     ).encode()
     key = _derive(passphrase, salt, costs)
     document = {
-        "v": 1,
-        "kdf": "argon2id",
+        "v": _VERSION,
+        "kdf": _KDF,
         "iterations": costs.iterations,
         "lanes": costs.lanes,
         "memory_kib": costs.memory_kib,
@@ -102,27 +106,33 @@ def load_secrets(path: Path, passphrase: bytes) -> Secrets:
 
     """
     try:
-        document = json.loads(path.read_text("ascii"))
-        key = _derive(
-            passphrase,
-            _bytes(document["salt"]),
-            Costs(
-                iterations=document["iterations"],
-                lanes=document["lanes"],
-                memory_kib=document["memory_kib"],
-            ),
-        )
-        body = json.loads(
-            AESGCM(key).decrypt(
-                _bytes(document["nonce"]), _bytes(document["box"]), _AAD
-            )
-        )
+        return _opened(json.loads(path.read_text("ascii")), passphrase)
     except (OSError, ValueError, KeyError, TypeError, InvalidTag):
         msg = (
             f"{path}: cannot be opened. Check the passphrase; if the "
             "instance is new, run `curtilage init` first."
         )
         raise SecretsUnreadableError(msg) from None
+
+
+def _opened(document: Mapping[str, Any], passphrase: bytes) -> Secrets:
+    if (document["v"], document["kdf"]) != (_VERSION, _KDF):
+        msg = "not a secrets file of this version"
+        raise ValueError(msg)
+    key = _derive(
+        passphrase,
+        _bytes(document["salt"]),
+        Costs(
+            iterations=_bounded(document["iterations"], _MOST_ITERATIONS),
+            lanes=_bounded(document["lanes"], _MOST_LANES),
+            memory_kib=_bounded(document["memory_kib"], _MOST_MEMORY_KIB),
+        ),
+    )
+    body = json.loads(
+        AESGCM(key).decrypt(
+            _bytes(document["nonce"]), _bytes(document["box"]), _AAD
+        )
+    )
     return Secrets(
         audit=_bytes(body["audit"]),
         mark=_bytes(body["mark"]),
@@ -133,6 +143,14 @@ def load_secrets(path: Path, passphrase: bytes) -> Secrets:
         receipt=_signer(body["receipt"]),
         release=_signer(body["release"]),
     )
+
+
+def _bounded(cost: int, most: int) -> int:
+    """Refuse a cost that would take the machine's memory or its day."""
+    if not 0 < cost <= most:
+        msg = "a cost is out of bounds"
+        raise ValueError(msg)
+    return cost
 
 
 def _derive(passphrase: bytes, salt: bytes, costs: Costs) -> bytes:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
+import yaml
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
@@ -27,6 +28,7 @@ _TOO_OBVIOUS = frozenset(
     | {"secret", "curtilage", "test", "demo"}
 )
 _SHORTEST_PASSPHRASE = 12
+_FEWEST_CHARACTERS = 5
 CONFIG_NAME = "curtilage.yaml"
 
 
@@ -132,6 +134,18 @@ class Settings(BaseSettings):
                 raise ValueError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _two_files(self) -> Self:
+        data, keys = make_url(self.data), make_url(self.keys)
+        if (
+            data.get_backend_name() == keys.get_backend_name() == "sqlite"
+            and Path(data.database or "").resolve()
+            == Path(keys.database or "").resolve()
+        ):
+            msg = "data_url and keys_url name the same file: keys stand apart"
+            raise ValueError(msg)
+        return self
+
     @property
     def data(self) -> str:
         """Address of the data database."""
@@ -162,20 +176,71 @@ class Settings(BaseSettings):
         if self.passphrase is not None:
             text = self.passphrase.get_secret_value()
         elif self.passphrase_file is not None:
-            text = self.passphrase_file.read_text("utf-8").rstrip("\n")
+            text = _text_of(self.passphrase_file)
         else:
             msg = (
                 "no passphrase: set CURTILAGE_PASSPHRASE_FILE (or "
                 "CURTILAGE_PASSPHRASE). `curtilage init` makes one."
             )
             raise ValueError(msg)
-        if text.lower() in _TOO_OBVIOUS or len(text) < _SHORTEST_PASSPHRASE:
+        if _is_obvious(text):
             msg = (
                 "the passphrase is missing, a default, or shorter than "
                 f"{_SHORTEST_PASSPHRASE} characters"
             )
             raise ValueError(msg)
         return text.encode()
+
+
+def _is_obvious(text: str) -> bool:
+    plain = text.strip().lower()
+    distinct = len(set(plain))
+    return (
+        plain in _TOO_OBVIOUS
+        or len(plain) < _SHORTEST_PASSPHRASE
+        or distinct < _FEWEST_CHARACTERS
+    )
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        # Its message would quote bytes of the passphrase.
+        msg = f"{file}: a passphrase file holds UTF-8 text"
+        raise ValueError(msg) from None
+
+
+def _config_of(folder: Path) -> Path | None:
+    """The settings file, if there is one.
+
+    Raises:
+        ValueError: ``CURTILAGE_CONFIG`` names a file that is not there, or
+            the file is no mapping of settings in YAML.
+
+    """
+    named = os.environ.get("CURTILAGE_CONFIG")
+    path = Path(named) if named else folder / CONFIG_NAME
+    if not path.is_file():
+        if not named:
+            return None
+        msg = f"CURTILAGE_CONFIG names {path}, which is no file"
+        raise ValueError(msg)
+    try:
+        found = yaml.safe_load(path.read_text("utf-8"))
+    except yaml.MarkedYAMLError as error:
+        # Its own message quotes the line, which may hold a secret.
+        mark = error.problem_mark
+        line = 1 if mark is None else mark.line + 1
+        msg = f"{path}:{line}: not YAML"
+        raise ValueError(msg) from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        msg = f"{path}:1: not YAML in UTF-8"
+        raise ValueError(msg) from None
+    if not isinstance(found, dict | None):
+        msg = f"{path}:1: settings are a mapping of names to values"
+        raise ValueError(msg)  # noqa: TRY004 - a wrong file, as above
+    return path
 
 
 def read_settings(home: Path | None = None, **arguments: object) -> Settings:
@@ -188,11 +253,11 @@ def read_settings(home: Path | None = None, **arguments: object) -> Settings:
 
     Raises:
         pydantic.ValidationError: a setting is wrong; it names which.
+        ValueError: the settings file cannot be read.
 
     """
     folder = home or Path(os.environ.get("CURTILAGE_HOME", "var/instance"))
-    named = os.environ.get("CURTILAGE_CONFIG")
-    path = Path(named) if named else folder / CONFIG_NAME
+    path = _config_of(folder)
 
     class Layered(Settings):
         @classmethod
@@ -206,7 +271,7 @@ def read_settings(home: Path | None = None, **arguments: object) -> Settings:
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             del dotenv_settings, file_secret_settings
             layers = (init_settings, env_settings)
-            if not path.is_file():
+            if path is None:
                 return layers
             return (*layers, YamlConfigSettingsSource(settings_cls, path))
 

@@ -33,6 +33,7 @@ from policy.decisions import (
     SubjectRef,
 )
 from policy.embedded import EmbeddedPdp
+from policy.engine.errors import EngineError
 from policy.errors import (
     CredentialRefused,
     FactsChanged,
@@ -48,7 +49,13 @@ from policy.errors import (
 from policy.facts import FactSource
 from policy.gate import Gate, Shown
 from policy.opa import OpaPdp
-from policy.pdp import Cause, NoDecision, PolicyDecisionPoint
+from policy.pdp import (
+    BundleInvalid,
+    Cause,
+    CompileFailed,
+    NoDecision,
+    PolicyDecisionPoint,
+)
 from policy.person import Answer, PersonDoor
 from policy.reading import Reader
 from policy.registrar import Admitted, Form, RegistrarDoor
@@ -68,12 +75,14 @@ __all__ = [
     "Answer",
     "AttributeDecision",
     "Bundle",
+    "BundleInvalid",
     "ById",
     "ByIdentifier",
     "Caller",
     "CallerKind",
     "Cause",
     "Classification",
+    "CompileFailed",
     "Credential",
     "CredentialRefused",
     "Decision",
@@ -82,6 +91,7 @@ __all__ = [
     "Disclosure",
     "Effect",
     "EmbeddedPdp",
+    "EngineError",
     "FactSource",
     "FactsChanged",
     "Form",

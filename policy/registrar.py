@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine
 
 from consent import (
+    AuditEntry,
     ConsentEvent,
     ConsentStore,
     Declaration,
@@ -370,6 +371,33 @@ class RegistrarDoor:
                 ],
             )
         return report
+
+    async def audit(
+        self,
+        officer: Caller,
+        *,
+        service: str | None = None,
+        purpose: str | None = None,
+        after: int = -1,
+        limit: int = 100,
+    ) -> Sequence[AuditEntry]:
+        """Entries of the ledger as officers see them: no person in them.
+
+        Args:
+            officer: who looks.
+            service: only this one.
+            purpose: only this one.
+            after: only entries above this index.
+            limit: at most so many.
+
+        Raises:
+            NotPermitted: neither auditor nor compliance officer.
+
+        """
+        await authorize(self._pdp, officer, Action.LEDGER_AUDIT, target={})
+        return self._ledger.audit_entries(
+            service=service, purpose=purpose, after=after, limit=limit
+        )
 
     def _forget(
         self, conn: Connection, subject: UUID, log_key: bytes, tag: bytes

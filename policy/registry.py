@@ -7,16 +7,21 @@ of a request is read from the credential and never from the body.
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, select, update
 from sqlmodel import col
 
-from policy.errors import CredentialRefused
+from policy.errors import CredentialRefused, RecordUnknown
 from policy.tables import CredentialRow
 
 _TABLE = CredentialRow.metadata.tables["policy_credential"]
+# How much of a service's id a client id repeats.
+_SERVICE_SHOWN = 48
+# As many characters as the column has, and none that a database refuses.
+_CLIENT_ID = re.compile(r"[!-~]{1,64}")
 # Compared when the client is unknown, so that both answers cost the same.
 _NO_SECRET = hashlib.sha256(b"no such credential").digest()
 
@@ -64,7 +69,7 @@ class Registry:
             The client id and the secret, which is shown this once.
 
         """
-        client_id = f"{service}.{self._random(4).hex()}"
+        client_id = f"{service[:_SERVICE_SHOWN]}.{self._random(4).hex()}"
         secret = (
             base64.urlsafe_b64encode(self._random(32)).decode().rstrip("=")
         )
@@ -109,15 +114,29 @@ class Registry:
         return _credential(row)
 
     def revoke(self, conn: Connection, client_id: str) -> None:
-        """End a credential; tokens made under it stop working at once."""
-        conn.execute(
+        """End a credential; tokens made under it stop working at once.
+
+        Raises:
+            RecordUnknown: there is no such live credential.
+
+        """
+        ended = conn.execute(
             update(CredentialRow)
-            .where(col(CredentialRow.client_id) == client_id)
+            .where(
+                col(CredentialRow.tenant) == self._tenant,
+                col(CredentialRow.client_id) == client_id,
+                col(CredentialRow.revoked_at).is_(None),
+            )
             .values(revoked_at=self._clock())
         )
+        if not ended.rowcount:
+            msg = "there is no live credential of that id"
+            raise RecordUnknown(msg)
 
     def _row(self, client_id: str) -> "CredentialRow | None":
-        statement = self._find.where(_TABLE.c.client_id == client_id)
+        # An id that none can be costs the same look-up.
+        asked = client_id if _CLIENT_ID.fullmatch(client_id) else ""
+        statement = self._find.where(_TABLE.c.client_id == asked)
         with self._engine.connect().execution_options(read_only=True) as conn:
             return conn.execute(statement).one_or_none()  # type: ignore[return-value] # a Row with the table's columns
 

@@ -8,7 +8,7 @@ gets. It keeps no copy. `MovingHouse` is the pattern for the rest.
     answer = await service.new_address(ById(subject=subject))
 """
 
-from services.errors import ServiceError
+from services.errors import ServiceError, UnderstandingGap
 from services.moving_house import AddressAnswer, MovingHouse, NewAddress
 from services.port import GatePort
 
@@ -18,4 +18,5 @@ __all__ = [
     "MovingHouse",
     "NewAddress",
     "ServiceError",
+    "UnderstandingGap",
 ]

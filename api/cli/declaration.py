@@ -110,22 +110,22 @@ def register(
 
     Example: curtilage declaration register moving.yaml --proposer dev-team
     """
-    out = Output(as_json=as_json)
+    declarations = read(file)
     with instance(context).platform() as platform:
-        for one in read(file):
+        for one in declarations:
             asyncio.run(
                 platform.registrar.publish(
                     officer(actor, "compliance"), one, proposer=proposer
                 )
             )
-            out.result(
-                {
-                    "service": one.service,
-                    "purpose": one.purpose,
-                    "version": one.version,
-                    "digest": one.digest,
-                }
-            )
+    Output(as_json=as_json).table(
+        "registered",
+        ("service", "purpose", "version", "digest"),
+        [
+            (one.service, one.purpose, one.version, one.digest)
+            for one in declarations
+        ],
+    )
 
 
 @speaks

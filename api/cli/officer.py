@@ -65,24 +65,33 @@ def view(
 
 
 @speaks
-def audit(
+def audit(  # noqa: PLR0917 - typer reads the options from here
     context: typer.Context,
     service: Annotated[str, typer.Option(help="Only this service.")] = "",
     purpose: Annotated[str, typer.Option(help="Only this purpose.")] = "",
     after: Annotated[
         int, typer.Option(help="Only entries above this index.")
     ] = -1,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, help="At most so many.")
+    ] = 50,
+    actor: Actor = "",
     *,
     as_json: Json = False,
 ) -> None:
-    """List ledger entries as the officer may see them: no person in them."""
+    """List ledger entries as the officer may see them: no person in them.
+
+    Example: curtilage officer audit --service moving-house --limit 20
+    """
     with instance(context).platform() as platform:
-        entries = platform.ledger.audit_entries(
-            service=service or None,
-            purpose=purpose or None,
-            after=after,
-            limit=limit,
+        entries = asyncio.run(
+            platform.registrar.audit(
+                officer(actor, "auditor"),
+                service=service or None,
+                purpose=purpose or None,
+                after=after,
+                limit=limit,
+            )
         )
     rows = [
         (
@@ -114,7 +123,10 @@ def erase(
     *,
     as_json: Json = False,
 ) -> None:
-    """Destroy a person's key and everything under it. There is no undo."""
+    """Destroy a person's key and everything under it. There is no undo.
+
+    Example: curtilage officer erase ID --proposer ID --because "asked for it"
+    """
     out = Output(as_json=as_json)
     with instance(context).platform() as platform:
         report = asyncio.run(

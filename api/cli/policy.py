@@ -1,8 +1,9 @@
 """`curtilage policy`: the compiled policies, checked and explained."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -69,11 +70,32 @@ def decide(
             exists=True, dir_okay=False, help="Input document (JSON)."
         ),
     ],
+    *,
+    as_json: Json = False,
 ) -> None:
     """Decide an input document on the embedded engine and print the answer.
 
     The document holds facts and no values, so this opens nothing.
+
+    Example: curtilage policy decide curtilage/api/decision question.json
     """
-    pdp = EmbeddedPdp(load_bundle())
-    answer = pdp.evaluate(entrypoint, json.loads(file.read_bytes()))
-    typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+    document = _document(file)
+    answer = EmbeddedPdp(load_bundle()).evaluate(entrypoint, document)
+    if not isinstance(answer, Mapping):
+        msg = f"{entrypoint} is no decision"
+        raise ValueError(msg)  # noqa: TRY004 - wrong input, exit code 2
+    Output(as_json=as_json).result(
+        answer, json.dumps(answer, ensure_ascii=False, indent=2)
+    )
+
+
+def _document(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_bytes())
+    except json.JSONDecodeError as error:
+        msg = f"{file}:{error.lineno}:{error.colno}: no JSON ({error.msg})"
+        raise ValueError(msg) from None
+    if not isinstance(document, dict):
+        msg = f"{file}:1: an input document is a JSON object"
+        raise ValueError(msg)  # noqa: TRY004 - wrong input, exit code 2
+    return document

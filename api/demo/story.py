@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
 )
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -189,7 +190,7 @@ async def an_extract_is_taken(stage: Stage) -> None:
             folder,
             progress=progress,
         )
-    table = Table("risk report", "")
+    table = Table("risk report", "", box=SIMPLE_HEAD)
     for label, value in (
         ("people asked for / left out", f"{taken.rows_in} / {taken.left_out}"),
         ("rows published", taken.rows_out),
@@ -273,15 +274,16 @@ async def _show(stage: Stage, answer: Disclosure) -> None:
     page = await GateDesk(platform).own_uses(hero, None, 1)
     own = {one.attribute: one for one in page.entries[0].attributes}
     table = Table(
-        "attribute", "the service sees", "the person sees", expand=False
+        "attribute", "the service sees", "the person sees", box=SIMPLE_HEAD
     )
     for one in answer.attributes:
-        told = one.value if one.value is not None else f"— ({one.reason})"
+        told = one.value if one.value is not None else f"({one.reason})"
         seen = own[one.attribute]
         table.add_row(
             one.attribute.removeprefix("user."),
             told,
-            f"{seen.effect.value}: {platform.reasons.text(seen.reason, 'en')}",
+            f"{_PAST[seen.effect.value]}: "
+            f"{platform.reasons.text(seen.reason, 'en')}",
         )
     stage.console.print(table)
     stage.console.print(

@@ -41,6 +41,7 @@ from consent import (
     Declaration,
     EntryUnreadable,
     EventType,
+    LedgerUnavailable,
     OwnEntry,
     Statement,
     UnknownEntry,
@@ -232,6 +233,9 @@ class GateDesk:
         """The self-contained proof of one of the person's entries."""
         try:
             async with _translated():
+                # A proof signs what no checkpoint covers yet; that must not
+                # wait, on the event loop, for a batch that waits for it.
+                await self._platform.commits.checkpoint()
                 return await self._door.proof(_caller(subject), subject, index)
         except (EntryUnreadable, UnknownEntry):
             msg = f"entry {index} is not about this person"
@@ -312,7 +316,7 @@ def _caller(subject: UUID) -> Caller:
 async def _translated() -> AsyncIterator[None]:
     try:
         yield
-    except GateNoDecision:
+    except (GateNoDecision, LedgerUnavailable):
         msg = "the gate gave no decision"
         raise NoDecision(msg) from None
     except FactsChanged as error:

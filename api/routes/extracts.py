@@ -5,6 +5,7 @@ compliance officer takes, at the release desk. What was taken for exactly
 this (service, purpose) can be fetched.
 """
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -38,7 +39,7 @@ def extracts_router(platform: Platform) -> APIRouter:
                 "rows": one.rows,
                 "manifest": one.manifest,
             }
-            for one in platform.releases.releases()
+            for one in await asyncio.to_thread(platform.releases.releases)
             if (one.service, one.purpose)
             == (credential.service, credential.purpose)
         ]
@@ -54,7 +55,7 @@ def extracts_router(platform: Platform) -> APIRouter:
             and one.outcome == "taken"
             and (one.service, one.purpose)
             == (credential.service, credential.purpose)
-            for one in platform.releases.releases()
+            for one in await asyncio.to_thread(platform.releases.releases)
         )
         path = extract_folder(platform.settings.home, release) / name
         if not mine or name not in _FILES or not path.is_file():
