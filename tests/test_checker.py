@@ -93,6 +93,16 @@ def test_missed_criteria_are_refused_with_what_was_reached(
     )
 
 
+def test_a_class_below_k_is_refused_where_l_asks_for_nothing() -> None:
+    """One person alone in a class is enough."""
+    terms = replace(TERMS, l=1)
+    data = GOOD.replace(b"5-9,gout", b"6,gout")
+    with pytest.raises(CriteriaNotMet) as caught:
+        check_bytes(data, terms)
+    assert 1 == caught.value.k_reached
+    assert 2 == check_bytes(GOOD, terms).k
+
+
 def test_suppressed_rows_are_not_a_class() -> None:
     """Starred rows within the limit count neither for k nor for l."""
     data = GOOD + b"*,flu\n"
@@ -246,6 +256,35 @@ def test_a_changed_data_file_is_refused(
     else:
         (folder / "data.csv").write_bytes(changed)
     with pytest.raises((ExtractTampered, CriteriaNotMet)):
+        check_folder(folder)
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [remove_row, lambda data: data.replace(b"0-4", b"5-9")],
+)
+def test_what_the_manifest_states_is_what_must_be_found(
+    tmp_path: Path, forge: Callable[[bytes], bytes]
+) -> None:
+    """A change that keeps k, l and the limit, hash and all, is refused."""
+    spec = replace(small_spec(), l=1)
+    table = {
+        "age": [*"01230123", *"56785678"],
+        "illness": ["flu", "cold"] * 8,
+    }
+    extract = build_extract(replace(spec, k=8), table)
+    folder = tmp_path / "out"
+    write_extract(extract, folder)
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    manifest["criteria"]["k"] = 2
+    path.write_bytes(canonical_json(manifest))
+    assert extract.checked == replace(
+        check_folder(folder), ncp=extract.checked.ncp
+    )
+
+    resealed(folder, forge(extract.files["data.csv"]))
+    with pytest.raises(ExtractTampered, match="do not reach what is stated"):
         check_folder(folder)
 
 
