@@ -1,12 +1,12 @@
 """The ledger's SQL: portable between SQLite and PostgreSQL, built once.
 
 One database may hold several ledgers; each statement here is about one of
-them. What runs once an entry is written in the driver's own placeholders and
-goes to the driver as tuples; the rest is SQLAlchemy Core.
+them. What runs on the way of every entry is text in the driver's own
+placeholders and goes to the driver as it is; the rest is SQLAlchemy Core.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -67,13 +67,15 @@ class LedgerStatements:
     def __init__(self, origin: str, dialect: Dialect) -> None:
         self.number = ledger_number(origin)
         self._mark = "?" if dialect.paramstyle == "qmark" else "%s"
+        # SQLite locks the database as a whole, when a transaction begins.
+        self._locks_rows = dialect.name != "sqlite"
         self._build_writes()
         self._build_reads()
         self._build_views()
         self._build_checks()
 
     def _build_writes(self) -> None:
-        """What appends and erases; the first three take tuples."""
+        """What appends and erases; texts go to the driver, with tuples."""
         self.add_entries = self._insert(_ENTRY)
         self.set_people = self._insert(_PERSON) + (
             " ON CONFLICT (ledger, tag) DO UPDATE SET"
@@ -88,10 +90,10 @@ class LedgerStatements:
             f" VALUES ({self.number}, :origin, 0, :nodes)"
             " ON CONFLICT (ledger) DO NOTHING"
         )
+        mark = self._mark
         self.move_head = (
-            update(_HEAD)
-            .where(self._of(_HEAD))
-            .values(size=bindparam("to"), nodes=bindparam("edge"))
+            f"UPDATE ledger_head SET size = {mark}, nodes = {mark}"
+            f" WHERE ledger = {self.number}"
         )
         self.add_checkpoint = _CHECKPOINT.insert().values(ledger=self.number)
         self.erase_entry = (
@@ -108,12 +110,15 @@ class LedgerStatements:
         self.read_head = select(
             _HEAD.c.origin, _HEAD.c.size, _HEAD.c.nodes
         ).where(self._of(_HEAD))
-        self.lock_head = self.read_head.with_for_update()
-        self._read_people = select(
-            _PERSON.c.tag, _PERSON.c.counter, _PERSON.c.previous
-        ).where(
-            self._of(_PERSON),
-            _PERSON.c.tag.in_(bindparam("tags", expanding=True)),
+        self.lock_head = (
+            "SELECT origin, size, nodes FROM ledger_head"
+            f" WHERE ledger = {self.number}"
+        )
+        if self._locks_rows:
+            self.lock_head += " FOR UPDATE"
+        self._read_people = (
+            "SELECT tag, counter, previous FROM ledger_person"
+            f" WHERE ledger = {self.number} AND tag IN "
         )
         self.read_leaves = self._between(select(_ENTRY.c.leaf))
         self.read_tile = select(_TILE.c.hashes, self._size("size")).where(
@@ -194,21 +199,24 @@ class LedgerStatements:
 
     def read_people(
         self, conn: Connection, tags: Sequence[bytes]
-    ) -> Iterator[tuple[bytes, int, bytes]]:
+    ) -> list[tuple[bytes, int, bytes]]:
         """Read where people's counts stand.
 
         Args:
             conn: Where to read.
             tags: Their tags; an unknown one gives no row.
 
-        Yields:
+        Returns:
             Tag, counter and leaf data of the last entry.
 
         """
+        found: list[tuple[bytes, int, bytes]] = []
         for start in range(0, len(tags), _LARGEST_IN):
-            some = {"tags": tags[start : start + _LARGEST_IN]}
-            for row in conn.execute(self._read_people, some):
-                yield row.tag, row.counter, row.previous
+            some = tuple(tags[start : start + _LARGEST_IN])
+            marks = ", ".join([self._mark] * len(some))
+            rows = conn.exec_driver_sql(f"{self._read_people}({marks})", some)
+            found += [(tag, count, leaf) for tag, count, leaf in rows]
+        return found
 
     def audit_query(
         self,

@@ -161,8 +161,8 @@ class Batch:
         ]
         if tiles:
             conn.exec_driver_sql(sql.set_tiles, tiles)
-        edge = {"to": self._edge.size, "edge": b"".join(self._edge.nodes)}
-        conn.execute(sql.move_head, edge)
+        edge = (self._edge.size, b"".join(self._edge.nodes))
+        conn.exec_driver_sql(sql.move_head, edge)
         self._clear()
 
     def forget_people(self) -> None:
@@ -267,11 +267,11 @@ def lock_head(
         LedgerInconsistent: The row is broken, or of another ledger.
 
     """
-    head = conn.execute(sql.lock_head).one_or_none()
+    head = conn.exec_driver_sql(sql.lock_head).one_or_none()
     if head is None:
         first = {"origin": origin, "nodes": b""}
         conn.execute(sql.first_head, first)
-        head = conn.execute(sql.lock_head).one()
+        head = conn.exec_driver_sql(sql.lock_head).one()
     return read_edge(head.origin, origin, head.size, head.nodes)
 
 

@@ -261,8 +261,8 @@ def test_a_ledger_cut_back_with_all_its_rows(ledger: Ledger) -> None:
             edge.append(hash_leaf(bytes(leaf)))
         conn.execute(text("DELETE FROM ledger_entry WHERE idx >= 200"))
         conn.execute(text("DELETE FROM ledger_tile"))
-        conn.execute(
-            ledger._sql.move_head, {"to": 200, "edge": b"".join(edge.nodes)}
+        conn.exec_driver_sql(
+            ledger._sql.move_head, (200, b"".join(edge.nodes))
         )
 
     with pytest.raises(LedgerInconsistent) as caught:
@@ -301,7 +301,7 @@ def rewrite(ledger: Ledger, conn: Connection, index: int) -> None:
     conn.exec_driver_sql(
         sql.set_tiles, [(0, 0, b"".join(hashes[:256])), (1, 0, closed[0][2])]
     )
-    conn.execute(sql.move_head, {"to": SIZE, "edge": b"".join(edge.nodes)})
+    conn.exec_driver_sql(sql.move_head, (SIZE, b"".join(edge.nodes)))
 
 
 @pytest.mark.parametrize(("index", "named"), [(7, 0), (40, 30), (299, 30)])
