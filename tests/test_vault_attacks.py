@@ -277,6 +277,26 @@ def test_05_drop_an_attribute(world: World) -> None:
     refused(world, ada)
 
 
+def test_05_drop_an_attribute_and_its_mention(world: World) -> None:
+    """Attack 5, careful: the list in the state is rewritten to match."""
+    ada = world.person()
+    (row,) = rows(world, SUBJECT, subject=ada)
+    code, manifest = fmt.split_state(row["state"])
+    entries = fmt.parse_manifest(manifest)
+    del entries[GENDER]
+    rewritten = code + fmt.write_manifest(entries.values())
+    change(world, SUBJECT, {"subject": ada}, state=rewritten)
+    with world.data.begin() as conn:
+        conn.execute(
+            VALUE.delete().where(
+                VALUE.c.subject == ada, VALUE.c.attribute == GENDER
+            )
+        )
+
+    refused(world, ada)
+    assert (FindingKind.STATE, ada, None) in found(world)
+
+
 def test_05_add_a_foreign_attribute(world: World) -> None:
     """Attack 5, mirrored: a row that the state does not name."""
     ada, bob = world.person(), world.person({"user.age": "44"})

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     bindparam,
     func,
+    insert,
     select,
     union_all,
     update,
@@ -22,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from vault import format as fmt
+from vault.bulk import Bulk
 from vault.deks import StoredDek, TenantSecrets, joined, stored_dek
 from vault.envelope import OpenSubject, commitment, zero
 from vault.epochs import UNWRAPS, KekEpochs
@@ -103,6 +105,7 @@ class KeyStore:
         self._clock = clock
         self._random = random
         self._reader = Reader(engine)
+        self._add = Bulk(engine, insert(DEK))
         # Not one SELECT with IN: SQLite would build a table for the list,
         # which costs as much as all the rest of the query.
         self._pair = self._reader.prepare(
@@ -176,7 +179,7 @@ class KeyStore:
         try:
             with self._engine.begin() as conn:
                 if rows:
-                    conn.execute(DEK.insert(), rows)
+                    self._add.run(conn, rows)
         except IntegrityError:
             raise CryptoFailure from None
         return subjects
@@ -350,13 +353,16 @@ class KeyStore:
             context = fmt.dek_context(self.tenant, subject, _GEN, epoch, now)
             return {
                 "tenant": self.tenant,
-                "subject": subject,
+                "subject": self._reader.subject(subject),
                 "gen": _GEN,
                 "kek_epoch": epoch,
-                "state": DekState.LIVE,
+                "state": DekState.LIVE.value,
                 "commitment": commitment(self.tenant, subject, _GEN, dek),
                 "blob": self._provider.wrap(epoch, context, dek),
                 "created_at": now,
+                "erasure_began_at": None,
+                "destroyed_at": None,
+                "settled_at": None,
             }
         finally:
             zero(dek)

@@ -11,11 +11,13 @@ from uuid import UUID
 from sqlalchemy import Engine, bindparam, update
 
 from vault import format as fmt
+from vault.bulk import Bulk
 from vault.deks import StoredDek, TenantSecrets, joined, stored_dek
 from vault.envelope import zero
 from vault.epochs import UNWRAPS, KekEpochs
 from vault.errors import CryptoFailure, KeyUnavailable
 from vault.providers import KeyProvider
+from vault.reading import Reader
 from vault.tables import DEK, TENANT, DekState
 
 PAGE = 1000
@@ -34,6 +36,7 @@ class Rewrapping:
     ) -> None:
         """Take the collaborators."""
         self._engine = engine
+        self._reader = Reader(engine)
         self._provider = provider
         self._tenant = tenant
         self._epochs = epochs
@@ -68,19 +71,20 @@ class Rewrapping:
 
     def _page(self, page: list[StoredDek], epoch: int) -> int:
         rows = [self._rewrapped(stored, epoch) for stored in page]
-        statement = (
+        statement = Bulk(
+            self._engine,
             update(DEK)
             .where(
-                DEK.c.tenant == self._tenant,
+                DEK.c.tenant == bindparam("tenant"),
                 DEK.c.subject == bindparam("who"),
                 DEK.c.gen == bindparam("which"),
                 DEK.c.kek_epoch == bindparam("old"),
-                DEK.c.state == DekState.LIVE,
+                DEK.c.state == bindparam("live"),
             )
-            .values(kek_epoch=epoch, blob=bindparam("new"))
+            .values(kek_epoch=bindparam("epoch"), blob=bindparam("new")),
         )
         with self._engine.begin() as conn:
-            return conn.execute(statement, rows).rowcount
+            return statement.run(conn, rows)
 
     def _rewrapped(self, stored: StoredDek, epoch: int) -> dict[str, object]:
         wrapped = stored.wrapped
@@ -99,9 +103,12 @@ class Rewrapping:
         finally:
             zero(dek)
         return {
-            "who": wrapped.subject,
+            "tenant": self._tenant,
+            "who": self._reader.subject(wrapped.subject),
             "which": wrapped.gen,
             "old": wrapped.kek_epoch,
+            "live": DekState.LIVE.value,
+            "epoch": epoch,
             "new": blob,
         }
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     Connection,
     Engine,
     Integer,
@@ -26,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from vault.bulk import Bulk, Rows
 from vault.reading import Reader
 from vault.tables import HISTORY, INDEX, SUBJECT, VALUE
 
@@ -255,36 +255,35 @@ class DataRows:
             seen.update(conn.execute(asked).scalars())
         return sorted(seen)[:limit]
 
-    def supersede(self, conn: Connection, rows: list[dict[str, Any]]) -> bool:
+    def supersede(self, conn: Connection, rows: Rows) -> bool:
         """Move current versions to the history and replace them.
 
         Returns:
             Whether every row to replace was there.
 
         """
-        conn.execute(self._to_history, rows)
-        return bool(conn.execute(self._replace, rows).rowcount == len(rows))
+        self._to_history.run(conn, rows)
+        return self._replace.run(conn, rows) == len(rows)
 
-    def add(self, conn: Connection, rows: list[dict[str, Any]]) -> None:
+    def add(self, conn: Connection, rows: Rows) -> None:
         """Insert first versions."""
-        conn.execute(insert(VALUE), rows)
+        self._add.run(conn, rows)
 
-    def add_states(self, conn: Connection, rows: list[dict[str, Any]]) -> None:
+    def add_states(self, conn: Connection, rows: Rows) -> None:
         """Insert states of people never written before."""
-        conn.execute(insert(SUBJECT), rows)
+        self._add_state.run(conn, rows)
 
-    def set_states(self, conn: Connection, rows: list[dict[str, Any]]) -> bool:
+    def set_states(self, conn: Connection, rows: Rows) -> bool:
         """Replace states; says whether every row was there unchanged."""
-        done = conn.execute(self._set_state, rows)
-        return bool(done.rowcount == len(rows))
+        return self._set_state.run(conn, rows) == len(rows)
 
-    def drop_index(self, conn: Connection, rows: list[dict[str, Any]]) -> None:
+    def drop_index(self, conn: Connection, rows: Rows) -> None:
         """Remove index entries of values about to be superseded."""
-        conn.execute(self._unindex, rows)
+        self._unindex.run(conn, rows)
 
-    def add_index(self, conn: Connection, rows: list[dict[str, Any]]) -> None:
+    def add_index(self, conn: Connection, rows: Rows) -> None:
         """Insert index entries."""
-        conn.execute(insert(INDEX), rows)
+        self._index.run(conn, rows)
 
     def delete(self, conn: Connection, subject: UUID) -> Removed:
         """Remove everything about a person."""
@@ -301,33 +300,42 @@ class DataRows:
         )
 
     def _build_writes(self) -> None:
-        this_value = (
-            VALUE.c.tenant == self.tenant,
+        engine = self.engine
+        here = (
+            VALUE.c.tenant == bindparam("tenant"),
             VALUE.c.subject == bindparam("who"),
             VALUE.c.attribute == bindparam("which"),
             VALUE.c.version == bindparam("old"),
         )
         columns = ("tenant", "subject", "attribute", "version", "sealed")
-        self._to_history = insert(HISTORY).from_select(
-            columns,
-            select(*(VALUE.c[name] for name in columns)).where(*this_value),
+        old = select(*(VALUE.c[name] for name in columns)).where(*here)
+        self._to_history = Bulk(
+            engine, insert(HISTORY).from_select(columns, old)
         )
-        self._replace = (
+        self._replace = Bulk(
+            engine,
             update(VALUE)
-            .where(*this_value)
-            .values(version=bindparam("new"), sealed=bindparam("cipher"))
+            .where(*here)
+            .values(version=bindparam("new"), sealed=bindparam("cipher")),
         )
-        self._set_state = (
+        self._set_state = Bulk(
+            engine,
             update(SUBJECT)
             .where(
-                SUBJECT.c.tenant == self.tenant,
+                SUBJECT.c.tenant == bindparam("tenant"),
                 SUBJECT.c.subject == bindparam("who"),
-                SUBJECT.c.epoch == bindparam("old", type_=BigInteger),
+                SUBJECT.c.epoch == bindparam("old"),
             )
-            .values(epoch=bindparam("new"), state=bindparam("cipher"))
+            .values(epoch=bindparam("new"), state=bindparam("cipher")),
         )
-        self._unindex = delete(INDEX).where(
-            INDEX.c.tenant == self.tenant,
-            INDEX.c.subject == bindparam("who"),
-            INDEX.c.attribute == bindparam("which"),
+        self._unindex = Bulk(
+            engine,
+            delete(INDEX).where(
+                INDEX.c.tenant == bindparam("tenant"),
+                INDEX.c.subject == bindparam("who"),
+                INDEX.c.attribute == bindparam("which"),
+            ),
         )
+        self._add = Bulk(engine, insert(VALUE))
+        self._add_state = Bulk(engine, insert(SUBJECT))
+        self._index = Bulk(engine, insert(INDEX))

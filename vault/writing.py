@@ -46,6 +46,7 @@ class _Batch:
     states: _Rows = field(default_factory=list)
     unindexed: _Rows = field(default_factory=list)
     indexed: _Rows = field(default_factory=list)
+    versions: dict[tuple[UUID, int], int] = field(default_factory=dict)
     positions: list[int] = field(default_factory=list)
     epochs: dict[UUID, int] = field(default_factory=dict)
 
@@ -138,6 +139,7 @@ class Writer:
         prefix: bytes,
     ) -> None:
         subject = dek.wrapped.subject
+        tenant, who = self._rows.tenant, self._rows.reader.subject(subject)
         with self._keys.open(dek) as keys:
             entries, epoch = _verified(keys, stored)
             for attribute, text in texts:
@@ -150,15 +152,17 @@ class Writer:
                     self._random(fmt.NONCE),
                 )
                 entries[number] = (number, old + 1, sealed[-fmt.TAG :])
-                self._add_value(batch, subject, number, old, sealed)
+                self._add_value(batch, who, number, old, sealed)
+                if old and attribute.index:
+                    batch.versions[subject, number] = old + 1
             manifest = fmt.write_manifest(entries.values())
             state = keys.state_mac(epoch + 1, manifest) + manifest
         batch.epochs[subject] = epoch + 1
         if stored is None:
             batch.new_states.append(
                 {
-                    "tenant": self._rows.tenant,
-                    "subject": subject,
+                    "tenant": tenant,
+                    "subject": who,
                     "epoch": epoch + 1,
                     "state": state,
                 }
@@ -166,7 +170,8 @@ class Writer:
         else:
             batch.states.append(
                 {
-                    "who": subject,
+                    "tenant": tenant,
+                    "who": who,
                     "old": epoch,
                     "new": epoch + 1,
                     "cipher": state,
@@ -176,7 +181,7 @@ class Writer:
     def _add_value(
         self,
         batch: _Batch,
-        subject: UUID,
+        who: Any,  # noqa: ANN401 - an id in the driver's own form
         attribute: int,
         old: int,
         sealed: bytes,
@@ -184,7 +189,8 @@ class Writer:
         if old:
             batch.replaced.append(
                 {
-                    "who": subject,
+                    "tenant": self._rows.tenant,
+                    "who": who,
                     "which": attribute,
                     "old": old,
                     "new": old + 1,
@@ -195,7 +201,7 @@ class Writer:
             batch.added.append(
                 {
                     "tenant": self._rows.tenant,
-                    "subject": subject,
+                    "subject": who,
                     "attribute": attribute,
                     "version": 1,
                     "sealed": sealed,
@@ -210,27 +216,25 @@ class Writer:
         texts: list[tuple[Attribute, str]],
         index: BlindIndex,
     ) -> None:
-        versions = {
-            row["which"]: row["new"]
-            for row in batch.replaced
-            if row["who"] == subject
-        }
+        tenant, who = self._rows.tenant, self._rows.reader.subject(subject)
         for attribute, text in texts:
             if not attribute.index:
                 continue
             number = attribute.number
-            version = versions.get(number, 1)
+            version = batch.versions.get((subject, number), 1)
             if version > 1:
-                batch.unindexed.append({"who": subject, "which": number})
+                batch.unindexed.append(
+                    {"tenant": tenant, "who": who, "which": number}
+                )
             digest = index.digest(attribute, text)
             batch.positions.append(position)
             batch.indexed.append(
                 {
-                    "tenant": self._rows.tenant,
+                    "tenant": tenant,
                     "attribute": number,
                     "key_version": KEY_VERSION,
                     "digest": digest,
-                    "subject": subject,
+                    "subject": who,
                     "version": version,
                     "binding": index.binding(number, subject, digest, version),
                 }
