@@ -32,6 +32,28 @@ write about a person counts up their fact revision in its own transaction.
 
 # The ledger
 
+The **ledger** is the tamper-evident log of every use. `Ledger.append` works
+in the caller's transaction, so that a change and its entry stand or fall
+together; whoever writes other rows first calls `Ledger.lock` before them.
+Nothing may be answered before that transaction's commit has returned.
+`GroupCommit` is the same for an asynchronous server, with one commit for all
+who wait.
+
+    commits = GroupCommit(ledger)
+    [entry] = await commits.submit(Commit(drafts=(draft,), check=still_true))
+
+On an event loop a checkpoint is `await commits.checkpoint()`; a plain
+`Ledger.checkpoint` there could wait for the loop it stands on.
+
+The person sees `Ledger.own_entries` and takes home `disclosure_proof`; the
+officer sees `audit_entries`. `Ledger.erase` destroys the openings of a
+person's entries, and the ledger still verifies. `Ledger.verify` recomputes
+everything. `consent/verifier.py` is one file that checks proofs and receipts
+offline; copy it anywhere. The byte formats are in `consent/LEDGER.md`.
+
+What must hold: a leaf says nothing; indexes have no gaps; no entry is ever
+changed, only made unreadable; nothing is signed that does not continue what
+was signed before.
 """
 
 from consent.commit import Commit, GroupCommit
