@@ -30,7 +30,6 @@ ConsentError
 Messages name ids, element names and positions. They never hold an attribute
 value, a text that a person wrote, or a byte of a key.
 """
-# ruff: noqa: N818 - the names say what is the matter, as the design does
 
 
 class ConsentError(Exception):
