@@ -243,6 +243,11 @@ def _config_of(folder: Path) -> Path | None:
     return path
 
 
+def home_folder(home: Path | None) -> Path:
+    """The instance's folder: as given, or CURTILAGE_HOME, or the default."""
+    return home or Path(os.environ.get("CURTILAGE_HOME", "var/instance"))
+
+
 def read_settings(home: Path | None = None, **arguments: object) -> Settings:
     """Read the settings of one instance, once.
 
@@ -256,7 +261,7 @@ def read_settings(home: Path | None = None, **arguments: object) -> Settings:
         ValueError: the settings file cannot be read.
 
     """
-    folder = home or Path(os.environ.get("CURTILAGE_HOME", "var/instance"))
+    folder = home_folder(home)
     path = _config_of(folder)
 
     class Layered(Settings):

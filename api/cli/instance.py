@@ -17,7 +17,7 @@ from api.cli.context import Json, instance
 from api.cli.output import Output, speaks
 from api.instances import create_instance
 from api.logs import configure_logs
-from api.settings import Settings
+from api.settings import Settings, home_folder
 
 GRACE_SECONDS = 20
 
@@ -50,7 +50,7 @@ def init(
     Example: curtilage --home /srv/curtilage init --tenant northbank
     """
     out = Output(as_json=as_json)
-    home = instance(context).home or Path("var/instance")
+    home = home_folder(instance(context).home)
     settings = create_instance(
         home,
         tenant=tenant,
