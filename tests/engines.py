@@ -59,11 +59,11 @@ class Engines:
     address: str
     runner: asyncio.Runner = field(repr=False)
 
-    def asked_embedded(self, path: str, document: Mapping[str, Any]) -> Any:
+    def asked_embedded(self, path: str, document: Mapping[str, Any]) -> object:
         """Evaluate on the embedded engine."""
         return self.embedded.evaluate(path, document)
 
-    def asked_server(self, path: str, document: Mapping[str, Any]) -> Any:
+    def asked_server(self, path: str, document: Mapping[str, Any]) -> object:
         """Evaluate on the OPA server."""
         return self.runner.run(self.server.evaluate(path, document))
 
@@ -97,7 +97,7 @@ def both(
             runner.run(server.aclose())
 
 
-def exactly(value: Any) -> Any:
+def exactly(value: object) -> object:
     """Make a value comparable with its types: 1, 1.0 and true differ."""
     if isinstance(value, dict):
         return {k: exactly(v) for k, v in value.items()}

@@ -39,7 +39,7 @@ PASSED, REFUSED = 1026, 517
 LIMITS = Limits(steps=10_000_000, seconds=60.0)
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str) -> object:
     """Read JSON with numbers as the engine has them."""
     return json.loads(text, parse_int=number, parse_float=number)
 
@@ -111,8 +111,7 @@ def comparable(value: Value, *, anyhow: bool) -> Value:
     kind = type(value)
     if kind is dict:
         return {
-            json_key(k): comparable(v, anyhow=anyhow)
-            for k, v in value.items()
+            json_key(k): comparable(v, anyhow=anyhow) for k, v in value.items()
         }
     if kind is Set or (anyhow and kind is list):
         inside = value.values() if kind is Set else value

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from policy.compiling import current_capabilities
+from policy.embedded import EmbeddedPdp
 from policy.engine import BuiltinRefused, Limits, Machine
 from policy.pdp import Cause, CompileFailed, NoDecision
 from tests.engines import Engines, both, compiled, exactly, write_policy
@@ -21,7 +23,7 @@ class Case(NamedTuple):
     """One rule `x`, its input, and OPA's answer."""
 
     rule: str
-    wanted: Any
+    wanted: object
     given: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
 
@@ -92,9 +94,7 @@ CASES = {
         True,
         {"u": "b"},
     ),
-    "else": Case(
-        "x := 1 if { input.a } else := 2", 2, {"a": False}
-    ),
+    "else": Case("x := 1 if { input.a } else := 2", 2, {"a": False}),
     "conflict": Case(
         "x := 1 if input.a\nx := 2 if input.a", CONFLICT, {"a": True}
     ),
@@ -113,9 +113,7 @@ CASES = {
     "non-ASCII, input against data": Case(
         "x := input.c == data.c", True, {"c": "Jõhvi"}
     ),
-    "a quote in a string": Case(
-        r'x := input.c == "a\"b"', True, {"c": 'a"b'}
-    ),
+    "a quote in a string": Case(r'x := input.c == "a\"b"', True, {"c": 'a"b'}),
     "injection of JSON": Case(
         'x := {"allow": false, "w": input.w}',
         {"allow": False, "w": 'x","allow":true,"z":"'},
@@ -191,7 +189,7 @@ ESCAPING = {
         True,
     ),
     "key": ("{input.s: 1, data.s: 1}", {HOSTILE: 1}),
-    "key of the input": ('input.keyed[data.s]', "found"),
+    "key of the input": ("input.keyed[data.s]", "found"),
     "base64": (
         "base64.encode(input.s)",
         "YSJiCmNcZCDDqQ==",
@@ -210,8 +208,9 @@ def _package(number: int) -> str:
 
 def _modules() -> dict[str, str]:
     rules = [case.rule for case in CASES.values()]
+    literal = json.dumps(HOSTILE, ensure_ascii=False)
     rules += [
-        f"x := {rule.replace('$LITERAL', json.dumps(HOSTILE, ensure_ascii=False))}"
+        f"x := {rule.replace('$LITERAL', literal)}"
         for rule, _ in ESCAPING.values()
     ]
     return {
@@ -304,8 +303,6 @@ def test_strict_mode_makes_a_negated_error_an_error(
         {"p.rego": 'package p\n\nx := 1 if { not to_number("zz") }\n'},
     )
     bundle = compiled(opa_binary, source, ("p/x",))
-    from policy.embedded import EmbeddedPdp  # noqa: PLC0415 - beside its use
-
     with pytest.raises(NoDecision) as raised:
         EmbeddedPdp(bundle, strict=True).evaluate("p/x", {})
     assert raised.value.cause == Cause.EVALUATION_ERROR
@@ -327,8 +324,6 @@ def test_endless_loop_ends_at_the_deadline(
     """10**8 turns end when the time is up, and the engine goes on."""
     source = write_policy(tmp_path / "policy", {"p.rego": LOOP})
     limits = Limits(seconds=0.2, steps=10**12)
-    from policy.embedded import EmbeddedPdp  # noqa: PLC0415 - beside its use
-
     pdp = EmbeddedPdp(compiled(opa_binary, source, ("p/x",)), limits=limits)
     for _ in range(2):
         with pytest.raises(NoDecision) as raised:
@@ -342,8 +337,6 @@ def test_endless_loop_ends_when_its_steps_are_used_up(
     """Without a clock the steps alone end it."""
     source = write_policy(tmp_path / "policy", {"p.rego": LOOP})
     limits = Limits(seconds=1e9, steps=100_000)
-    from policy.embedded import EmbeddedPdp  # noqa: PLC0415 - beside its use
-
     pdp = EmbeddedPdp(compiled(opa_binary, source, ("p/x",)), limits=limits)
     with pytest.raises(NoDecision) as raised:
         pdp.evaluate("p/x", {})
@@ -357,10 +350,8 @@ def test_plan_made_without_our_capabilities_is_refused_by_name(
     source = write_policy(
         tmp_path / "policy", {"p.rego": "package p\n\nx := time.now_ns()\n"}
     )
-    from policy.compiling import current_capabilities  # noqa: PLC0415 - here alone
-
     everything = current_capabilities(opa_binary)
     (source / "capabilities.json").write_text(json.dumps(everything))
     bundle = compiled(opa_binary, source, ("p/x",))
-    with pytest.raises(BuiltinRefused, match="time.now_ns"):
+    with pytest.raises(BuiltinRefused, match=r"time\.now_ns"):
         Machine(bundle.plan)

@@ -1,8 +1,7 @@
-"""The engine's door: what comes in is JSON within limits, and what goes out."""
+"""The engine's door: JSON within limits, in and out."""
 
 import json
 from enum import StrEnum
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -82,7 +81,7 @@ def test_what_is_not_plain_json_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "name", [1, None, True, 1.5, Word.A, Text("a"), "\ud800", ("a",)]
 )
-def test_keys_are_well_formed_strings(name: Any) -> None:
+def test_keys_are_well_formed_strings(name: object) -> None:
     """No other key is taken for its text."""
     for document in ({name: 1}, [{"a": {"b": "x", name: "y"}}]):
         with pytest.raises(DocumentRefused):
@@ -91,7 +90,7 @@ def test_keys_are_well_formed_strings(name: Any) -> None:
 
 @given(document=JSON)
 def test_plain_json_is_admitted_uncopied_and_comes_out_copied(
-    document: Any,
+    document: object,
 ) -> None:
     """What goes in is what the caller gave; what comes out is its own."""
     wide = Bounds()
@@ -107,7 +106,7 @@ def test_plain_json_is_admitted_uncopied_and_comes_out_copied(
 @pytest.mark.parametrize("deep", [9, 2_000, 20_000])
 def test_deep_documents_are_refused_both_ways(deep: int) -> None:
     """Depth ends in an error of ours, however deep."""
-    document: Any = "x"
+    document: object = "x"
     for _ in range(deep):
         document = [document]
     with pytest.raises(DocumentRefused):
@@ -118,7 +117,7 @@ def test_deep_documents_are_refused_both_ways(deep: int) -> None:
 
 def test_depth_is_counted_to_the_last_level() -> None:
     """As many levels as allowed are admitted, and one more is not."""
-    document: Any = []
+    document: object = []
     for _ in range(7):
         document = [document]
     assert admit(document, BOUNDS) is document
@@ -139,7 +138,7 @@ def test_depth_is_counted_to_the_last_level() -> None:
     ],
     ids=["long", "wide", "fields", "text", "name", "texts", "alone"],
 )
-def test_large_documents_are_refused_both_ways(document: Any) -> None:
+def test_large_documents_are_refused_both_ways(document: object) -> None:
     """Values and characters are counted in all."""
     with pytest.raises(DocumentRefused):
         admit(document, BOUNDS)

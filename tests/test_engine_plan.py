@@ -27,12 +27,12 @@ def local(number: int) -> dict[str, Any]:
     return {"type": "local", "value": number}
 
 
-def stmt(kind: str, **fields: Any) -> dict[str, Any]:
+def stmt(kind: str, **fields: object) -> dict[str, Any]:
     """Return one statement."""
     return {"type": kind, "stmt": {"file": 0, "col": 1, "row": 1, **fields}}
 
 
-def plan(*stmts: dict[str, Any], strings: tuple[str, ...] = ("a",)) -> Any:
+def plan(*stmts: dict[str, Any], strings: tuple[str, ...] = ("a",)) -> object:
     """Return a plan with one entrypoint `p` of these statements."""
     return {
         "static": {
@@ -55,7 +55,7 @@ def plan(*stmts: dict[str, Any], strings: tuple[str, ...] = ("a",)) -> Any:
     }
 
 
-def results(document: Any, given_input: Any = ...) -> list[Any]:
+def results(document: object, given_input: object = ...) -> list[Any]:
     """Run the entrypoint `p`."""
     return Machine(document).results("p", given_input, {}, LIMITS)
 
@@ -77,7 +77,9 @@ MALFORMED = {
     "a field of the wrong type": plan(stmt("ResetLocalStmt", target="2")),
     "a boolean for a local": plan(stmt("ResetLocalStmt", target=True)),
     "a local below zero": plan(stmt("ResetLocalStmt", target=-1)),
-    "a string out of range": plan(stmt("MakeNumberRefStmt", Index=9, target=2)),
+    "a string out of range": plan(
+        stmt("MakeNumberRefStmt", Index=9, target=2)
+    ),
     "a string that is no number": plan(
         stmt("MakeNumberRefStmt", Index=0, target=2)
     ),
@@ -98,7 +100,7 @@ MALFORMED = {
     "blocks without end": plan(
         json.loads(
             '{"type":"BlockStmt","stmt":{"blocks":[{"stmts":[' * 70
-            + ']}]}}' * 70
+            + "]}]}}" * 70
         )
     ),
 }
@@ -141,7 +143,7 @@ def test_nothing_impure_is_in_the_profile(name: str) -> None:
 
 def test_text_of_a_plan_cannot_become_code() -> None:
     """Strings enter the generated source as literals, whatever they hold."""
-    hostile = "'); import os  # \"\"\" \\ \n{}\0"
+    hostile = '\'); import os  # """ \\ \n{}\0'
     made = plan(
         stmt("MakeObjectStmt", target=2),
         stmt(
@@ -245,7 +247,7 @@ def test_jump_out_of_a_loop_goes_on_with_the_next_turn() -> None:
 
 
 @functools.cache
-def small_plan() -> Any:
+def small_plan() -> object:
     """Return the first functions of the product's own plan."""
     made = load_bundle().plan
     functions = made["funcs"]["funcs"]
@@ -266,15 +268,16 @@ def small_plan() -> Any:
 def test_damaged_plan_is_refused_or_still_decides(data: st.DataObject) -> None:
     """Damage anywhere gives an error of ours or an answer, nothing else."""
     damaged = copy.deepcopy(small_plan())
-    parent: Any = damaged
+    parent: object = damaged
     for _ in range(14):
         keys = list(parent) if isinstance(parent, dict) else range(len(parent))
         if not keys:
             break
         at = data.draw(st.sampled_from(list(keys)))
-        if not isinstance(parent[at], dict | list) or data.draw(
-            st.integers(0, 5)
-        ) == 0:
+        if (
+            not isinstance(parent[at], dict | list)
+            or data.draw(st.integers(0, 5)) == 0
+        ):
             parent[at] = data.draw(
                 st.sampled_from([None, 0, 1, -1, "x", [], {}, True, 10**9])
             )

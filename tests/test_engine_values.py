@@ -61,14 +61,14 @@ INTEGERS = st.integers(-(10**30), 10**30)
 
 
 @given(value=VALUES)
-def test_a_key_stands_for_its_value(value: Any) -> None:
+def test_a_key_stands_for_its_value(value: object) -> None:
     """What a key gives back equals the value, and has the same key."""
     assert equal(value, unkey(key(value)))
     assert key(value) == key(unkey(key(value)))
 
 
 @given(a=VALUES, b=VALUES)
-def test_keys_equality_and_order_agree(a: Any, b: Any) -> None:
+def test_keys_equality_and_order_agree(a: object, b: object) -> None:
     """Two values are equal by key, by equality and by order, or by none."""
     assert equal(a, b) == (key(a) == key(b)) == (compare(a, b) == 0)
     assert (compare(a, b) > 0) == (compare(b, a) < 0)
@@ -141,7 +141,7 @@ def test_a_number_names_a_base_document_by_its_text() -> None:
     ],
 )
 def test_a_number_keeps_its_value_and_its_spelling(
-    text: str, wanted: Any
+    text: str, wanted: object
 ) -> None:
     """What a text stands for is exact, and shows as it was written."""
     assert 0 == compare_numbers(wanted, number(text))
@@ -210,7 +210,7 @@ def test_integers_are_exact(a: int, b: int) -> None:
     ],
 )
 def test_fractions_are_written_as_opa_writes_them(
-    got: Any, text: str
+    got: object, text: str
 ) -> None:
     """Each of these texts is what OPA 1.20.2 shows for the operation."""
     assert text == spelling(got)
@@ -246,7 +246,7 @@ def test_an_index_is_judged_by_its_spelling() -> None:
 
 
 @given(value=VALUES)
-def test_json_text_reads_back(value: Any) -> None:
+def test_json_text_reads_back(value: object) -> None:
     """The text of a value is JSON, and is that of what it reads as."""
     text = json_text(value)
     assert text == json_text(json.loads(text, parse_float=number))

@@ -35,7 +35,7 @@ def answer(
     ).encode() + content
 
 
-def decided(**fields: Any) -> bytes:
+def decided(**fields: object) -> bytes:
     """Return the answer of a server that runs the expected bundle."""
     return answer({"provenance": PROVENANCE, **fields})
 
@@ -74,7 +74,7 @@ async def served(
         await asyncio.sleep(0.01)
 
 
-async def cause_of(pdp: OpaPdp, document: Any = None) -> Cause:
+async def cause_of(pdp: OpaPdp, document: object = None) -> Cause:
     """Return the cause of the `NoDecision` that a decision ends in."""
     with pytest.raises(NoDecision) as raised:
         await pdp.decide(PATH, {} if document is None else document)
@@ -177,7 +177,7 @@ def test_expected_answer_is_the_decision() -> None:
     """An object under the expected revision is returned as it is."""
     seen: list[bytes] = []
 
-    async def ask() -> Any:
+    async def ask() -> object:
         async with (
             served([decided(result={"a": [1, 1.0]})], seen) as url,
             OpaPdp(
@@ -220,7 +220,7 @@ def test_path_that_is_no_constant_is_never_sent(path: str) -> None:
     [[], {"a": float("inf")}, {"a": "\ud800"}, {"a": "x" * 5_000_000}],
     ids=["array", "infinity", "surrogate", "large"],
 )
-def test_document_is_refused_before_it_is_sent(document: Any) -> None:
+def test_document_is_refused_before_it_is_sent(document: object) -> None:
     """The door is the embedded engine's."""
 
     async def ask() -> Cause:
@@ -244,7 +244,7 @@ def test_refused_connection_is_tried_again_and_then_down() -> None:
     """A server that starts meanwhile answers; one that is down is down."""
     port = free_port()
 
-    async def ask() -> Any:
+    async def ask() -> object:
         pdp = OpaPdp(
             url=f"http://127.0.0.1:{port}",
             revision=REVISION,
@@ -383,7 +383,7 @@ def engines(
 @pytest.mark.opa
 @pytest.mark.parametrize("value", ECHOED, ids=repr)
 def test_every_json_value_comes_back_from_a_server(
-    engines: Engines, value: Any
+    engines: Engines, value: object
 ) -> None:
     """What is echoed by OPA is what was sent, with its type."""
     got = engines.asked_server("t/echo", {"value": value})

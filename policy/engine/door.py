@@ -52,9 +52,7 @@ def _strings(parts: Collection[str], text: int) -> int:
     return text - len(joined)
 
 
-def _members(
-    values: Collection[Any], containers: list[Any], text: int
-) -> int:
+def _members(values: Collection[Any], containers: list[Any], text: int) -> int:
     """Check what a container holds, and collect the containers in it."""
     plain: list[str] = []
     for value in values:
@@ -107,9 +105,7 @@ def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked her
                 if parent and set(map(type, parent)) != _STRINGS:
                     msg = "an object has a key that is not a string"
                     raise DocumentRefused(msg)
-                text = _members(
-                    parent.values(), below, _strings(parent, text)
-                )
+                text = _members(parent.values(), below, _strings(parent, text))
             else:
                 text = _members(parent, below, text)
         if nodes < 0 or text < 0:

@@ -21,7 +21,15 @@ from policy.engine.errors import (
 from policy.engine.plan import read_plan
 from policy.engine.runtime import Budget, Frame
 from policy.engine.translate import Module
-from policy.engine.values import Set, Value, key, lookup, lookup_base, same, union
+from policy.engine.values import (
+    Set,
+    Value,
+    key,
+    lookup,
+    lookup_base,
+    same,
+    union,
+)
 
 _SUPPORT: Mapping[str, Any] = {
     "BuiltinFailed": BuiltinFailed,

@@ -274,7 +274,7 @@ class _Reader:
         msg = "an operand is of no known type"
         raise _fail(msg)
 
-    def field(self, holds: str, value: Any, depth: int) -> Any:  # noqa: ANN401, PLR0911 - one row a kind of field
+    def field(self, holds: str, value: Any, depth: int) -> Any:  # noqa: ANN401, C901, PLR0911 - one row a kind of field
         if holds == "local":
             return self.local(value)
         if holds == "operand":
@@ -302,7 +302,7 @@ class _Reader:
     def statement(self, value: Any, depth: int) -> Stmt:  # noqa: ANN401 - JSON
         shape = _dict(value, "a statement")
         kind = shape.get("type")
-        if kind not in STATEMENTS:
+        if type(kind) is not str or kind not in STATEMENTS:
             msg = "a statement is of no known kind"
             raise _fail(msg)
         raw = _dict(shape.get("stmt"), kind)

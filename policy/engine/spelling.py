@@ -98,9 +98,8 @@ def _notation(value: Value) -> str:
     if kind is dict:
         inner = (f"{_notation(k)}: {_notation(v)}" for k, v in pairs(value))
         return f"{{{', '.join(inner)}}}"
-    if not value:
-        return "set()"
-    return f"{{{', '.join(map(_notation, elements(value)))}}}"
+    inside = ", ".join(map(_notation, elements(value)))
+    return f"{{{inside}}}" if inside else "set()"
 
 
 def display(value: Value) -> str:

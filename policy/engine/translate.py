@@ -16,6 +16,7 @@ ends at its first success, as OPA's own evaluator ends it.
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from policy.engine.errors import PlanInvalid
@@ -62,6 +63,13 @@ _INSERTS = {
     "ObjectInsertStmt": "object",
     "ObjectInsertOnceStmt": "object",
     "SetAddStmt": "set",
+}
+
+# The operands of insertions that can stand in a literal.
+_LITERAL = {
+    "ArrayAppendStmt": ("value",),
+    "ObjectInsertStmt": ("key", "value"),
+    "SetAddStmt": ("value",),
 }
 
 _COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -320,7 +328,7 @@ class _Writer:
 
     def pairs(self, blocks: tuple[Block, ...]) -> None:
         for block in blocks:
-            for stmt, following in zip(block, block[1:], strict=False):
+            for stmt, following in pairwise(block):
                 if _tests(stmt, following):
                     self.fused[stmt.targets()[0]] += 1
             for stmt in block:
@@ -693,29 +701,22 @@ class _Writer:
 
     def part(self, stmt: Stmt, local: int) -> tuple[str, bool] | None:
         """A literal's item that an insertion stands for, if it is one."""
-        if stmt.kind not in _INSERTS or stmt[_INSERTS[stmt.kind]] != local:
+        if stmt.kind not in _LITERAL or stmt[_INSERTS[stmt.kind]] != local:
             return None
-        if stmt.kind == "ObjectInsertOnceStmt":
-            return None
-        if local in stmt_values(stmt):
-            return None
-        operands = [stmt["value"]]
-        if stmt.kind == "ObjectInsertStmt":
-            operands.append(stmt["key"])
-        if any(self.known(o).defined is not True for o in operands):
-            return None
-        if (
-            stmt.kind == "SetAddStmt"
-            and self.known(stmt["value"]).kind != "str"
+        operands = [stmt[name] for name in _LITERAL[stmt.kind]]
+        if local in operands or any(
+            self.known(o).defined is not True for o in operands
         ):
-            return None  # an equal element may be there already
+            return None
         constant = all(self.known(o).const for o in operands)
         value = self.read(stmt["value"])
         if stmt.kind == "ArrayAppendStmt":
             return value, constant
-        if stmt.kind == "SetAddStmt":
-            return f"({self.key_of(stmt['value'])}): {value}", constant
-        return f"({self.key_of(stmt['key'])}): {value}", constant
+        if stmt.kind == "ObjectInsertStmt":
+            return f"({self.key_of(stmt['key'])}): {value}", constant
+        if self.known(stmt["value"]).kind != "str":
+            return None  # an equal element may be there already
+        return f"{value}: {value}", constant
 
     def growing(self, local: int) -> str:
         """A collection that is added to, which no other call can see."""
@@ -1023,13 +1024,6 @@ def _worth_remembering(plan: Plan) -> frozenset[str]:
         name
         for name in working
         if calls[name] > 1 and 2 < len(plan.functions[name].params) <= 5
-    )
-
-
-def stmt_values(stmt: Stmt) -> tuple[Any, ...]:
-    """The operands that an insertion puts in."""
-    return tuple(
-        stmt.fields[name] for name in ("key", "value") if name in stmt.fields
     )
 
 

@@ -147,22 +147,14 @@ def equal(a: Value, b: Value) -> bool:
     return bool(a == b) and same(a, b)
 
 
+def _compare_plain(a: Value, b: Value) -> int:
+    return int(a > b) - int(a < b)
+
+
 def compare(a: Value, b: Value) -> int:
     """Rego's order of any two values: negative, zero or positive."""
     rank, other = _ORDER[type(a)], _ORDER[type(b)]
-    if rank != other:
-        return rank - other
-    if rank == 2:
-        return compare_numbers(a, b)
-    if rank in (1, 3):
-        return (a > b) - (a < b)
-    if rank == 0:
-        return 0
-    if rank == 4:
-        return _compare_lists(a, b)
-    if rank == 5:
-        return _compare_objects(a, b)
-    return _compare_lists(elements(a), elements(b))
+    return _COMPARE[rank](a, b) if rank == other else rank - other
 
 
 def _compare_lists(a: list[Value], b: list[Value]) -> int:
@@ -182,6 +174,16 @@ def _compare_objects(
             return order
     return len(a) - len(b)
 
+
+_COMPARE: Mapping[int, Callable[[Value, Value], int]] = {
+    0: lambda _a, _b: 0,
+    1: _compare_plain,
+    2: compare_numbers,
+    3: _compare_plain,
+    4: _compare_lists,
+    5: _compare_objects,
+    6: lambda a, b: _compare_lists(elements(a), elements(b)),
+}
 
 _sort_key: Callable[[Value], Any] = cmp_to_key(compare)
 

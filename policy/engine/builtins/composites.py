@@ -66,7 +66,8 @@ def _merged(a: Value, b: Value) -> Value:
 
 
 def _object_union(a: Value, b: Value) -> Value:
-    return _merged(mapping(a, 1), mapping(b, 2))
+    left, right = mapping(a, 1), mapping(b, 2)
+    return left if equal(left, right) else _merged(left, right)
 
 
 def _object_union_n(a: Value) -> Value:
