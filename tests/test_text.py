@@ -343,7 +343,13 @@ def test_resolved_findings_cover_what_all_of_them_covered(
     if findings:
         best = min(
             findings,
-            key=lambda f: (f.rank, -f.score, f.start - f.end, f.start),
+            key=lambda f: (
+                f.rank,
+                -f.score,
+                f.start - f.end,
+                f.start,
+                f.entity,
+            ),
         )
         assert any(
             span.entity == best.entity
