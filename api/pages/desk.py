@@ -11,7 +11,8 @@ from pathlib import Path
 from uuid import UUID
 
 import yaml
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
 
 from api.pages.errors import Conflict, NoDecision, NotFound
 from api.pages.i18n import LOCALES
@@ -35,10 +36,12 @@ from api.pages.port import (
 from api.pages.router import make_pages_router
 from api.pages.settings import CastMember, PagesSettings
 from api.platform import Platform
+from api.problems import on_http
 from consent import (
     PRESETS,
     ConsentState,
     Declaration,
+    EntryKind,
     EntryUnreadable,
     EventType,
     LedgerUnavailable,
@@ -71,6 +74,34 @@ _OUTCOMES = {
     "released": Outcome.RELEASED,
     "partial": Outcome.PARTLY,
     "refused": Outcome.REFUSED,
+}
+_ACTS = {
+    EntryKind.OWN_VIEW: Outcome.OPENED,
+    EntryKind.CONSENT: Outcome.ANSWERED,
+    EntryKind.PREFERENCE: Outcome.ANSWERED,
+    EntryKind.RESTRICTION: Outcome.ANSWERED,
+    EntryKind.OBJECTION: Outcome.ANSWERED,
+    EntryKind.IMPORT: Outcome.CHANGED,
+    EntryKind.CORRECTION: Outcome.CHANGED,
+    EntryKind.OFFICER_VIEW: Outcome.OFFICER,
+    EntryKind.RELEASE: Outcome.EXTRACT,
+}
+# What the platform itself does with a person's data, in plain words.
+_OWN_ACTS: Mapping[str, tuple[Text, Text]] = {
+    "self": (
+        {"en": "You", "zh-Hans": "您本人"},
+        {
+            "en": "You looked at your data, or changed your choices.",
+            "zh-Hans": "您查看了自己的信息或更改了自己的选择。",
+        },
+    ),
+    "registrar": (
+        {"en": "The register office", "zh-Hans": "登记部门"},
+        {
+            "en": "An officer keeps the register, or entered your form.",
+            "zh-Hans": "工作人员维护登记信息，或录入您的表格。",
+        },
+    ),
 }
 
 
@@ -194,7 +225,11 @@ class GateDesk:
         if live is None:
             msg = f"{service}/{purpose} is not declared"
             raise NotFound(msg)
-        notice = render_notice(live, language)
+        try:
+            notice = render_notice(live, language)
+        except NoticeUnavailable:
+            msg = f"{service}/{purpose} has no notice in {language}"
+            raise NotFound(msg) from None
         return NoticeView(text=notice.text, digest=notice.digest)
 
     async def own_uses(
@@ -251,17 +286,21 @@ class GateDesk:
         live = self._platform.consents.declaration(
             entry.service, entry.purpose
         )
-        title = dict.fromkeys(_LANGUAGES, entry.service)
-        purpose = dict.fromkeys(_LANGUAGES, entry.purpose)
+        title: Text = dict.fromkeys(_LANGUAGES, entry.service)
+        purpose: Text = dict.fromkeys(_LANGUAGES, entry.purpose)
+        if live is not None:
+            title, purpose = live.title, live.purpose_text
+        elif entry.service in _OWN_ACTS:
+            title, purpose = _OWN_ACTS[entry.service]
         details = entry.detail.get("attributes", {})
         return UseView(
             index=entry.index,
             at=entry.at,
             service=entry.service,
             purpose=entry.purpose,
-            title=title if live is None else live.title,
-            purpose_text=purpose if live is None else live.purpose_text,
-            outcome=_OUTCOMES.get(entry.outcome, Outcome.RELEASED),
+            title=title,
+            purpose_text=purpose,
+            outcome=_outcome(entry),
             attributes=tuple(
                 UsedAttribute(
                     attribute=name,
@@ -275,23 +314,40 @@ class GateDesk:
         )
 
 
+def _outcome(entry: OwnEntry) -> Outcome:
+    """What became of an entry; an unknown kind is an error, not a use."""
+    if entry.kind in {EntryKind.DISCLOSURE, EntryKind.REFUSAL}:
+        return _OUTCOMES[entry.outcome]
+    return _ACTS[entry.kind]
+
+
 def install_pages(app: FastAPI, platform: Platform) -> None:
     """Put the pages into the application, in demo mode."""
     settings = platform.settings
-    app.include_router(
-        make_pages_router(
-            GateDesk(platform),
-            PagesSettings(
-                demo=settings.demo,
-                secret=platform.secrets.session,
-                secure=settings.secure_cookies,
-            ),
-            read_cast(settings.home / CAST_NAME),
-            platform.clock,
-            reasons=load_reasons(reasons_file()),
-            random=platform.random,
-        )
+    router = make_pages_router(
+        GateDesk(platform),
+        PagesSettings(
+            demo=settings.demo,
+            secret=platform.secrets.session,
+            secure=settings.secure_cookies,
+        ),
+        read_cast(settings.home / CAST_NAME),
+        platform.clock,
+        reasons=load_reasons(reasons_file()),
+        random=platform.random,
     )
+    app.include_router(router)
+    explain = router.explain
+    if explain is None:
+        return
+
+    async def on_page_error(request: Request, error: Exception) -> Response:
+        """A browser gets a page, a program gets a problem."""
+        if "text/html" in request.headers.get("accept", ""):
+            return await explain(request, error)
+        return await on_http(request, error)
+
+    app.add_exception_handler(HTTPException, on_page_error)
 
 
 def read_cast(path: Path) -> Sequence[CastMember]:
