@@ -942,9 +942,9 @@ def test_22_columns_of_another_type_are_the_same_error(
 
 
 def test_an_index_entry_moved_to_somebody_else(world: World) -> None:
-    """A look-up never names the wrong person."""
-    ada, bob = world.person(), world.person({"user.gender": "male"})
+    """A look-up never names the wrong person, also one with an address."""
     name = "user.home-info.online.email"
+    ada, bob = world.person(), world.person({name: "bob@example.org"})
     change(world, INDEX, place(ada, EMAIL), subject=bob)
 
     with pytest.raises(CryptoFailure):

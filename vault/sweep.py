@@ -167,34 +167,29 @@ class Sweep:
         texts: dict[int, tuple[int, str]],
         entries: list[Any],
     ) -> Iterator[Finding]:
-        stored = {(row.attribute, row.key_version): row for row in entries}
+        expected = {}
         for attribute in self._catalogue.indexed():
             number = attribute.number
-            if number not in texts:
-                continue
-            version, text = texts[number]
-            digest = self._index.digest(attribute, text)
-            binding = self._index.binding(number, subject, digest, version)
-            row = stored.pop((number, KEY_VERSION), None)
-            if row is None:
-                kind = FindingKind.INDEX_MISSING
-            elif (row.digest, row.version, row.binding) != (
-                digest,
-                version,
-                binding,
-            ):
+            if number in texts:
+                version, text = texts[number]
+                digest = self._index.digest(attribute, text)
+                tag = self._index.binding(number, subject, digest, version)
+                expected[number] = KEY_VERSION, digest, version, tag
+        strange: set[int] = set()
+        for row in entries:
+            shown = row.key_version, row.digest, row.version, row.binding
+            if expected.get(row.attribute) == shown:
+                del expected[row.attribute]
+            else:
+                strange.add(row.attribute)
+        for number in sorted(strange | set(expected)):
+            if number not in expected:
+                kind = FindingKind.INDEX_FOREIGN
+            elif number in strange:
                 kind = FindingKind.INDEX_ALTERED
             else:
-                continue
-            yield Finding(
-                kind=kind, subject=subject, attribute=number, version=version
-            )
-        for number, _ in stored:
-            yield Finding(
-                kind=FindingKind.INDEX_FOREIGN,
-                subject=subject,
-                attribute=number,
-            )
+                kind = FindingKind.INDEX_MISSING
+            yield Finding(kind=kind, subject=subject, attribute=number)
 
     def _leftovers(self) -> Iterator[Finding]:
         after: Any = None
