@@ -22,6 +22,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 _TOO_OBVIOUS = frozenset(
     {"", "changeme", "change-me", "default", "passphrase", "password"}
@@ -43,7 +44,10 @@ class Settings(BaseSettings):
     """All settings of one instance; frozen once read."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CURTILAGE_", frozen=True, extra="forbid"
+        env_prefix="CURTILAGE_",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
     )
 
     home: Path = Field(
@@ -60,12 +64,15 @@ class Settings(BaseSettings):
         pattern=r"^[^\s+]+$",
         description="name of the ledger, as its checkpoints carry it",
     )
+    # An address may hold a password, so it does not print.
     data_url: str = Field(
         default="",
+        repr=False,
         description="data database; empty: SQLite in home/data",
     )
     keys_url: str = Field(
         default="",
+        repr=False,
         description="keys database; empty: SQLite in home/keys",
     )
     kek_folder: Path | None = Field(
@@ -113,7 +120,11 @@ class Settings(BaseSettings):
     @classmethod
     def _known_database(cls, value: str) -> str:
         known = {"sqlite", "postgresql"}
-        if value and make_url(value).get_backend_name() not in known:
+        try:
+            good = not value or make_url(value).get_backend_name() in known
+        except (ArgumentError, ValueError):
+            good = False
+        if not good:
             msg = "a database address begins with sqlite or postgresql"
             raise ValueError(msg)
         return value
