@@ -22,6 +22,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from policy.bundle import load_bundle
+from policy.compiling import build_server_bundle
 from tests.loopback import guard_network
 from tests.parts import (
     ROOT,
@@ -102,9 +104,18 @@ def opa_binary() -> Path:
 
 
 @pytest.fixture(scope="session")
-def opa_server(opa_binary: Path) -> Iterator[str]:
+def opa_server(
+    opa_binary: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """Run an OPA server with the policies, and return its address."""
-    with opa.serve(opa_binary, ["--bundle", ROOT / "policies"]) as address:
+    archive = tmp_path_factory.mktemp("bundle") / "bundle.tar.gz"
+    build_server_bundle(
+        opa_binary,
+        ROOT / "policies",
+        archive,
+        revision=load_bundle().revision,
+    )
+    with opa.serve(opa_binary, ["--bundle", archive]) as address:
         yield address
 
 
