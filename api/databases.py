@@ -82,12 +82,15 @@ def _open_sqlite(url: str) -> Engine:
 
 def _refuse_unsafe(engine: Engine) -> None:
     with engine.connect() as connection:
-        for setting in ("fsync", "synchronous_commit"):
-            value = connection.exec_driver_sql(f"SHOW {setting}").scalar_one()
-            if value == "off":
-                engine.dispose()
-                msg = (
-                    f"PostgreSQL runs with {setting}=off: a commit could be "
-                    "lost after its answer left. Switch it on and restart."
-                )
-                raise UnsafeDatabaseError(msg)
+        off = [
+            setting
+            for setting in ("fsync", "synchronous_commit")
+            if connection.exec_driver_sql(f"SHOW {setting}").scalar() == "off"
+        ]
+    if off:
+        engine.dispose()
+        msg = (
+            f"PostgreSQL runs with {off[0]}=off: a commit could be lost "
+            "after its answer left. Switch it on and restart."
+        )
+        raise UnsafeDatabaseError(msg)
