@@ -45,6 +45,7 @@ from consent import (
     EntryUnreadable,
     EventType,
     LedgerUnavailable,
+    NoticeUnavailable,
     OwnEntry,
     Statement,
     UnknownEntry,
