@@ -295,6 +295,9 @@ def test_05_drop_an_attribute_and_its_mention(world: World) -> None:
 
     refused(world, ada)
     assert (FindingKind.STATE, ada, None) in found(world)
+    # A write does not put a sound seal on it.
+    with pytest.raises(CryptoFailure):
+        world.put(ada, {"user.age": "44"})
 
 
 def test_05_add_a_foreign_attribute(world: World) -> None:
