@@ -6,10 +6,15 @@ after the other on one connection of their own; the event loop never waits
 for the disk.
 
 On PostgreSQL a whole transaction runs in one thread. On SQLite only its
-BEGIN, which may wait for another process, and its COMMIT, which waits for
-the disk, run there. What stands between is memory work of microseconds; in
-a thread each of its statements would wait for the interpreter's lock, which
-a busy event loop gives up only every few milliseconds.
+COMMIT, which waits for the disk, runs there. What stands before is memory
+work of microseconds; in a thread each of its statements would wait for the
+interpreter's lock, which a busy event loop gives up only every few
+milliseconds.
+
+On SQLite the loop is never given up between BEGIN and the order to commit.
+Else whoever wrote synchronously on the loop meanwhile would wait for a lock
+that only the loop could release. So BEGIN does not wait there: where another
+process writes, the wait for it runs in the thread, and BEGIN is tried again.
 
 Within a batch the callers' steps run strictly in turn (check, append, after;
 then the next caller's), so that a check sees what those before it in the
@@ -20,14 +25,15 @@ must leave no trace outside the transaction.
 """
 
 import asyncio
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, RootTransaction
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from consent.entries import Appended, Draft
 from consent.errors import LedgerBusy, LedgerUnavailable
@@ -90,9 +96,8 @@ class GroupCommit:
         self._waiting: deque[_Waiting] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._closed = False
-        # Held while a transaction is open: on SQLite its steps run on the
-        # loop, and whoever else wrote meanwhile would wait for the lock
-        # that those steps are to release.
+        # Held while a transaction is open: in the thread a checkpoint that
+        # came before the COMMIT would wait for the lock that it releases.
         self._turn = asyncio.Lock()
         self._conn: Connection | None = None
         self._inline = ledger.engine.dialect.name == "sqlite"
@@ -230,7 +235,7 @@ class GroupCommit:
     async def _attempt_inline(
         self, commits: Sequence[Commit], *, guarded: bool
     ) -> list[Outcome]:
-        conn, transaction = await self._aside(self._begin)
+        conn, transaction = await self._begin_inline()
         try:
             outcomes = self._steps_of(conn, commits, guarded=guarded)
         except _StepFailed:
@@ -238,6 +243,26 @@ class GroupCommit:
             raise
         await self._aside(transaction.commit)
         return outcomes
+
+    async def _begin_inline(self) -> tuple[Connection, RootTransaction]:
+        while True:
+            try:
+                return self._begin_at_once()
+            except OperationalError as error:
+                if not _is_busy(error):
+                    raise
+            await self._aside(self._await_writer)
+
+    def _begin_at_once(self) -> tuple[Connection, RootTransaction]:
+        """Begin, or raise without waiting where somebody else writes."""
+        conn = self._connected()
+        driver: Any = conn.connection.driver_connection
+        (patience,) = driver.execute("PRAGMA busy_timeout").fetchone()
+        driver.execute("PRAGMA busy_timeout = 0")
+        try:
+            return conn, conn.begin()
+        finally:
+            driver.execute(f"PRAGMA busy_timeout = {patience}")
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -285,9 +310,17 @@ class GroupCommit:
             return self._steps_of(conn, commits, guarded=guarded)
 
     def _begin(self) -> tuple[Connection, RootTransaction]:
+        conn = self._connected()
+        return conn, conn.begin()
+
+    def _await_writer(self) -> None:
+        """Wait, as long as the driver does, until nobody else writes."""
+        self._connected().begin().rollback()
+
+    def _connected(self) -> Connection:
         if self._conn is None:
             self._conn = self._ledger.engine.connect()
-        return self._conn, self._conn.begin()
+        return self._conn
 
     def _steps_of(
         self, conn: Connection, commits: Sequence[Commit], *, guarded: bool
@@ -349,6 +382,11 @@ def _steps(conn: Connection, batch: Batch, commit: Commit) -> list[Appended]:
 
 def _may_pass(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) in _TRANSIENT
+
+
+def _is_busy(error: OperationalError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_BUSY
 
 
 def _is_fatal(error: Exception) -> bool:

@@ -478,6 +478,67 @@ def test_checkpoints_wait_their_turn(ledger: Ledger) -> None:
     run(ledger, scene)
 
 
+def test_a_plain_writer_on_the_loop(ledger: Ledger) -> None:
+    """It never finds a transaction open that only the loop could finish."""
+
+    async def scene(commits: GroupCommit) -> None:
+        if ledger.engine.dialect.name != "sqlite":
+            return  # there the transaction runs in its thread to the end
+        waits = []
+
+        def write() -> None:
+            begun = loop.time()
+            fill(ledger, 1)
+            waits.append(loop.time() - begun)
+
+        def ask(_conn: Connection) -> None:
+            loop.call_soon_threadsafe(write)
+
+        loop = asyncio.get_running_loop()
+        event.listen(ledger.engine, "begin", ask, once=True)
+        await asyncio.wait_for(commits.submit(one()), 30)
+        await asyncio.sleep(0)
+        assert max(waits) < 5
+
+    run(ledger, scene)
+
+
+def test_another_process_that_writes_is_waited_for(ledger: Ledger) -> None:
+    """The loop goes on while somebody else holds the ledger."""
+
+    async def scene(commits: GroupCommit) -> None:
+        with ledger.engine.begin() as conn:
+            ledger.append(conn, [draft(2)])
+            waiting = asyncio.create_task(commits.submit(one()))
+            await asyncio.sleep(0.3)
+            assert not waiting.done()
+        (appended,) = await waiting
+        assert 1 == appended.index
+
+    run(ledger, scene)
+    assert 2 == ledger.verify().size
+
+
+def test_a_writer_that_never_ends(ledger: Ledger) -> None:
+    """Whoever waits too long hears that nothing is durable."""
+    if ledger.engine.dialect.name != "sqlite":
+        return  # there the server decides how long a lock is waited for
+
+    async def scene(commits: GroupCommit) -> None:
+        await commits.submit(one())
+        assert commits._conn is not None
+        driver = commits._conn.connection.driver_connection
+        assert driver is not None
+        driver.execute("PRAGMA busy_timeout = 100")
+        with ledger.engine.begin() as conn:
+            ledger.lock(conn)
+            with pytest.raises(LedgerUnavailable):
+                await commits.submit(one())
+        assert [1] == [each.index for each in await commits.submit(one())]
+
+    run(ledger, scene)
+
+
 def test_the_plain_path_beside_it(ledger: Ledger) -> None:
     """A command line may append while a server commits groups."""
 
