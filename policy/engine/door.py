@@ -9,6 +9,7 @@ Stricter than JSON and OPA: lone surrogates, NaN and infinities, integers of
 more than 100 digits and floats from 2**53 on are refused.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
@@ -37,43 +38,9 @@ class Bounds:
 
 
 _STRINGS = {str}
+_SHORT = 100  # strings that the count of values bounds well enough
 _SCALARS = {bool, type(None)}
-
-
-def _strings(parts: Collection[str], text: int) -> int:
-    """Check strings together; returns what is left of the allowance."""
-    joined = "".join(parts)
-    if not joined.isascii():
-        try:
-            joined.encode()
-        except UnicodeEncodeError:
-            msg = "a string has a lone surrogate"
-            raise DocumentRefused(msg) from None
-    return text - len(joined)
-
-
-def _members(values: Collection[Any], containers: list[Any], text: int) -> int:
-    """Check what a container holds, and collect the containers in it."""
-    plain: list[str] = []
-    for value in values:
-        kind = type(value)
-        if kind is str:
-            plain.append(value)
-        elif kind is dict or kind is list:
-            containers.append(value)
-        elif kind is int:
-            if not -_MAX_INTEGER < value < _MAX_INTEGER:
-                msg = "an integer is beyond the limit"
-                raise DocumentRefused(msg)
-        elif kind is float:
-            # NaN fails every comparison, so it fails this one.
-            if not -MAX_FLOAT < value < MAX_FLOAT:
-                msg = "a float is not finite or beyond 2**53"
-                raise DocumentRefused(msg)
-        elif kind not in _SCALARS:
-            msg = "a value is not JSON"
-            raise DocumentRefused(msg)
-    return _strings(plain, text) if plain else text
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked here
@@ -90,9 +57,11 @@ def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked her
     Raises:
         DocumentRefused: it is not JSON, or not within the limits.
     """
-    nodes, text = bounds.nodes, bounds.text
+    nodes = bounds.nodes
+    names: list[Any] = []
+    texts: list[str] = []
     level: list[Any] = []
-    text = _members((document,), level, text)
+    _members((document,), level, texts)
     for _ in range(bounds.depth):
         if not level:
             break
@@ -100,24 +69,57 @@ def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked her
         for parent in level:
             nodes -= len(parent)
             if nodes < 0:
-                break
+                msg = "a document has too many values"
+                raise DocumentRefused(msg)
             if type(parent) is dict:
-                if parent and set(map(type, parent)) != _STRINGS:
-                    msg = "an object has a key that is not a string"
-                    raise DocumentRefused(msg)
-                text = _members(parent.values(), below, _strings(parent, text))
+                names += parent
+                _members(parent.values(), below, texts)
             else:
-                text = _members(parent, below, text)
-        if nodes < 0 or text < 0:
-            break
+                _members(parent, below, texts)
         level = below
-    if nodes < 0 or text < 0:
-        msg = "a document is too large"
-        raise DocumentRefused(msg)
     if level:
         msg = "a document is nested too deeply"
         raise DocumentRefused(msg)
+    if not set(map(type, names)) <= _STRINGS:
+        msg = "an object has a key that is not a string"
+        raise DocumentRefused(msg)
+    _well_formed(names, texts, bounds.text)
     return document
+
+
+def _members(
+    values: Collection[Any], containers: list[Any], texts: list[str]
+) -> None:
+    """Check what a container holds, and collect what is to be looked into."""
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            texts.append(value)
+        elif kind is dict or kind is list:
+            containers.append(value)
+        elif kind is int:
+            if not -_MAX_INTEGER < value < _MAX_INTEGER:
+                msg = "an integer is beyond the limit"
+                raise DocumentRefused(msg)
+        elif kind is float:
+            # NaN fails every comparison, so it fails this one.
+            if not -MAX_FLOAT < value < MAX_FLOAT:
+                msg = "a float is not finite or beyond 2**53"
+                raise DocumentRefused(msg)
+        elif kind not in _SCALARS:
+            msg = "a value is not JSON"
+            raise DocumentRefused(msg)
+
+
+def _well_formed(names: list[str], texts: list[str], most: int) -> None:
+    if sum(map(len, names)) + sum(map(len, texts)) > most:
+        msg = "a document has too much text"
+        raise DocumentRefused(msg)
+    for parts in (names, texts):
+        joined = "".join(parts)
+        if not joined.isascii() and _SURROGATES.search(joined):
+            msg = "a string has a lone surrogate"
+            raise DocumentRefused(msg)
 
 
 class _Emission:
@@ -146,19 +148,28 @@ class _Emission:
 
     def items(self, value: list[Value], depth: int) -> list[Any]:
         self.container(len(value), depth)
-        if set(map(type, value)) <= _STRINGS:
-            self.text -= len("".join(value))
-            return value[:]
-        return [self.value(inner, depth - 1) for inner in value]
+        below = depth - 1
+        return [
+            v if type(v) is str and len(v) < _SHORT else self.value(v, below)
+            for v in value
+        ]
 
     def fields(self, value: Value, depth: int) -> dict[str, Any]:
         self.container(len(value), depth)
-        if set(map(type, value)) <= _STRINGS:
+        below = depth - 1
+        try:
             self.text -= len("".join(value))
-            if set(map(type, value.values())) <= _STRINGS:
-                self.text -= len("".join(value.values()))
-                return dict(value)
-            return {k: self.value(v, depth - 1) for k, v in value.items()}
+        except TypeError:
+            return self.odd_fields(value, below)
+        return {
+            k: v
+            if type(v) is str and len(v) < _SHORT
+            else self.value(v, below)
+            for k, v in value.items()
+        }
+
+    def odd_fields(self, value: Value, depth: int) -> dict[str, Any]:
+        """An object of which some keys are no strings."""
         result: dict[str, Any] = {}
         for stored in ordered_keys(value):
             name = json_key(stored)
@@ -166,7 +177,7 @@ class _Emission:
                 msg = "two keys of an object have one JSON text"
                 raise BudgetExceeded(msg)
             self.text -= len(name)
-            result[name] = self.value(value[stored], depth - 1)
+            result[name] = self.value(value[stored], depth)
         return result
 
     def container(self, size: int, depth: int) -> None:

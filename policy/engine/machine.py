@@ -34,6 +34,7 @@ from policy.engine.values import (
 _SUPPORT: Mapping[str, Any] = {
     "BuiltinFailed": BuiltinFailed,
     "MISSING": (KeyError, TypeError, IndexError),
+    "SIZED": frozenset({list, dict, Set, str}),
     "Set": Set,
     "add": runtime.add,
     "conflict": runtime.conflict,
@@ -96,6 +97,7 @@ class Machine:
             **_SUPPORT,
             **module.constants,
             "__builtins__": {
+                "bool": bool,
                 "type": type,
                 "len": len,
                 "dict": dict,
@@ -161,7 +163,9 @@ class Machine:
         except MemoryError:
             msg = "the evaluation ran out of memory"
             raise BudgetExceeded(msg) from None
-        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+        except EvaluationError:
+            raise
+        except Exception as error:
             # Nothing in a checked plan leads here; if something does, there
             # is no answer, and no detail of it in a message.
             msg = "the evaluation failed inside the engine"

@@ -72,6 +72,9 @@ class Frame(dict[Any, Value]):
 
     def fresh(self) -> "Frame":
         """A frame for a changed input or data: same budget, no memo."""
+        self.budget.left -= 1
+        if self.budget.left < 0:
+            self.budget.refill()
         frame = Frame()
         frame.budget = self.budget
         return frame

@@ -74,9 +74,27 @@ _LITERAL = {
 
 _COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
+# Questions of type that are one test of Python's.
+_QUESTIONS = {
+    "is_array": "type({}) is list",
+    "is_boolean": "type({}) is bool",
+    "is_null": "{} is None",
+    "is_object": "type({}) is dict",
+    "is_set": "type({}) is Set",
+    "is_string": "type({}) is str",
+}
+
 # Built-ins that refuse no operand.
 _TOTAL = frozenset(
-    {*_COMPARISONS, "equal", "neq", "internal.member_2", "internal.member_3"}
+    {
+        *_COMPARISONS,
+        *_QUESTIONS,
+        "equal",
+        "internal.member_2",
+        "internal.member_3",
+        "is_number",
+        "neq",
+    }
 )
 
 State = dict[int, Known]
@@ -351,11 +369,24 @@ class _Writer:
         self.emit(self.returned)
         head = [
             f"def {self.module.names[planned.name]}({', '.join(params)}, m):",
-            "    budget = m.budget",
-            "    budget.left -= 1",
-            "    if budget.left < 0: budget.refill()",
+            *self.charged(planned, memo=memo),
         ]
         return head + self.initial(planned.params) + self.lines
+
+    def charged(self, planned: Function, *, memo: bool) -> list[str]:
+        """The lines that charge a call to the budget.
+
+        A rule without parameters runs once a frame, and frames are charged;
+        its loops are, too.
+        """
+        scans = any(s.kind == "ScanStmt" for s in walk(planned.blocks))
+        lines = ["    budget = m.budget"] if scans or not memo else []
+        if not memo:
+            lines += [
+                "    budget.left -= 1",
+                "    if budget.left < 0: budget.refill()",
+            ]
+        return lines
 
     def entrypoint(self, name: str, blocks: tuple[Block, ...]) -> list[str]:
         self.count(blocks)
@@ -447,6 +478,8 @@ class _Writer:
         texts = [self.read(arg) for arg in args]
         if name in _COMPARISONS:
             return self.comparison(name, args, texts)
+        if name in _QUESTIONS:
+            return _QUESTIONS[name].format(texts[0])
         function = self.module.builtin(name)
         call = f"{function}({', '.join(texts)})"
         if name == "internal.member_2":
@@ -479,6 +512,7 @@ class _Writer:
             f"type({text}) is int"
             for arg, text in zip(args, texts, strict=True)
             if not _small(self.known(arg).const)
+            and self.known(arg).kind != "int"
         ]
         plain = f"{a} {_COMPARISONS[name]} {b}"
         if not tests:
@@ -495,6 +529,8 @@ class _Writer:
             if not known.const:
                 continue
             if known.kind == "str" or _plain(known.const):
+                return f"{x} == {y}"
+            if "int" in (self.known(a).kind, self.known(b).kind):
                 return f"{x} == {y}"
             if known.kind in ("bool", "None"):
                 return f"{x} is {y}"
@@ -660,9 +696,7 @@ class _Writer:
 
     def key_of(self, operand: Any) -> str:  # noqa: ANN401 - an operand
         text = self.read(operand)
-        if self.known(operand).kind in ("str", "number") and (
-            self.known(operand).kind == "str" or _small(text)
-        ):
+        if self.known(operand).kind in ("str", "int") or _small(text):
             return text
         return f"{text} if type({text}) is str else key({text})"
 
@@ -714,9 +748,12 @@ class _Writer:
             return value, constant
         if stmt.kind == "ObjectInsertStmt":
             return f"({self.key_of(stmt['key'])}): {value}", constant
-        if self.known(stmt["value"]).kind != "str":
-            return None  # an equal element may be there already
-        return f"{value}: {value}", constant
+        known = self.known(stmt["value"])
+        if known.kind == "str" or _small(known.const) or value == "None":
+            return f"{value}: {value}", constant
+        if known.const and known.kind == "bool":
+            return f'("b", {value}): {value}', constant
+        return None  # an equal element may be there already
 
     def growing(self, local: int) -> str:
         """A collection that is added to, which no other call can see."""
@@ -827,6 +864,8 @@ class _Writer:
             self.emit(f"{result} = {self.total(name, args)}")
             self.set(stmt["result"], Known(defined=True, kind=kind))
             return
+        if name == "count":
+            kind = "int"
         text = self.inlined(name, args)
         if text is not None:
             self.emit(f"{result} = {text}")
@@ -834,6 +873,9 @@ class _Writer:
             return
         texts = ", ".join(self.read(arg) for arg in args)
         call = f"{result} = {self.module.builtin(name)}({texts})"
+        if name == "count":
+            sized = f"len({texts}) if type({texts}) in SIZED"
+            call = call.replace("= ", f"= {sized} else ", 1)
         if self.module.strict:
             self.emit(call)
         else:
@@ -977,15 +1019,13 @@ class _Writer:
         It must be given constants alone, so that later turns could only give
         it the same again.
         """
+        if _leaves(stmt["block"]):
+            return None
         inside = list(walk((stmt["block"],)))
         made = {one["target"] for one in inside if one.kind in _MAKES}
         given: dict[int, set[Any]] = {}
         for one in inside:
-            if one.kind in (
-                "ResultSetAddStmt",
-                "ReturnLocalStmt",
-                "BreakStmt",
-            ):
+            if one.kind == "ResultSetAddStmt":
                 return None
             if one.kind in _INSERTS and one[_INSERTS[one.kind]] not in made:
                 return None
@@ -1052,17 +1092,33 @@ def _tests(stmt: Stmt, following: Stmt) -> bool:
 
 def _orders(block: Block, outside: frozenset[int]) -> bool:
     """Whether the order of a scan over this body can be seen."""
+    if _leaves(block):
+        return True
     inside = list(walk((block,)))
     made = {one["target"] for one in inside if one.kind in _MAKES}
     for one in inside:
         if one.kind in ("ArrayAppendStmt", "ObjectInsertStmt"):
             if one[_INSERTS[one.kind]] not in made:
                 return True
-        elif one.kind in ("BreakStmt", "ReturnLocalStmt") or (
+        elif (
             one.kind != "AssignVarOnceStmt"
             and not outside.isdisjoint(one.targets())
             and (one.kind != "AssignVarStmt" or type(one["source"]) is int)
         ):
+            return True
+    return False
+
+
+def _leaves(block: Block, depth: int = 0) -> bool:
+    """Whether anything in a loop's body jumps out of the loop."""
+    for stmt in block:
+        if stmt.kind == "ReturnLocalStmt":
+            return True
+        if stmt.kind == "BreakStmt" and stmt["index"] > depth:
+            return True
+        if stmt.kind == "CallDynamicStmt" and depth < 3:
+            return True
+        if any(_leaves(inner, depth + 1) for inner in stmt.blocks()):
             return True
     return False
 

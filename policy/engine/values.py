@@ -74,7 +74,10 @@ def key(value: Value) -> Hashable:
         return ("l", *map(key, value))
     if kind is dict:
         return ("o", frozenset((k, key(v)) for k, v in value.items()))
-    return ("s", frozenset(value))
+    if kind is Set:
+        return ("s", frozenset(value))
+    msg = "not a value of Rego"
+    raise TypeError(msg)
 
 
 def unkey(stored: Hashable) -> Value:
