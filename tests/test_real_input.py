@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from anonymize import TableHierarchy, check_folder
+from api.platform import Platform
 from consent import (
     Behavior,
     Preferences,
@@ -26,7 +27,7 @@ from consent import (
 )
 from policy import ReleaseRequest, Taken
 from tests.parts import ROOT
-from tests.worlds import OFFICER, OTHER_OFFICER, World, build_world
+from tests.worlds import OFFICER, OTHER_OFFICER, build_platform
 from vault import ImportReport, import_csv, load_mapping, standard_catalogue
 
 PEOPLE = 30_162
@@ -84,13 +85,13 @@ def adult(corpus: Path) -> Path:
 @pytest.fixture(scope="module")
 def census(
     adult: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[World, ImportReport]]:
+) -> Iterator[tuple[Platform, ImportReport]]:
     """An instance with the census in its vault."""
     folder = tmp_path_factory.mktemp("census")
     mapping = folder / "mapping.yaml"
     mapping.write_text(MAPPING, "utf-8")
-    with build_world(folder / "home") as world:
-        registrar = world.platform.registrar
+    with build_platform(folder / "home") as (platform, _clock):
+        registrar = platform.registrar
         report = import_csv(
             adult / "adult.csv",
             load_mapping(mapping, standard_catalogue()),
@@ -98,21 +99,21 @@ def census(
             write=lambda people: registrar.admit_now(people, source="census"),
             rejects=folder / "rejects.csv",
         )
-        with world.platform.data.begin() as conn:
-            world.platform.consents.register(
+        with platform.data.begin() as conn:
+            platform.consents.register(
                 conn, load_yaml(STATISTICS.encode(), where="census")
             )
-        yield world, report
+        yield platform, report
 
 
 @pytest.fixture(scope="module")
 def taken(
-    census: tuple[World, ImportReport],
+    census: tuple[Platform, ImportReport],
     adult: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Taken:
     """The extract over the eight quasi-identifiers, k = 5."""
-    desk = census[0].platform.releases
+    desk = census[0].releases
     release = asyncio.run(
         desk.request(
             OFFICER,
@@ -145,7 +146,7 @@ def taken(
 @pytest.mark.corpus
 @pytest.mark.slow
 def test_the_census_goes_into_the_vault(
-    census: tuple[World, ImportReport],
+    census: tuple[Platform, ImportReport],
 ) -> None:
     """30,162 rows become 30,162 people, and none is rejected."""
     assert (PEOPLE, 0) == (census[1].accepted, census[1].rejected)
@@ -154,7 +155,7 @@ def test_the_census_goes_into_the_vault(
 @pytest.mark.corpus
 @pytest.mark.slow
 def test_the_census_leaves_with_k_5(taken: Taken) -> None:
-    """All people but the cast's, each among five, by the checker's word."""
+    """Everybody who left is among five, by the checker's word."""
     checked = check_folder(taken.folder, None)
 
     assert checked.k >= 5
@@ -176,8 +177,10 @@ def test_pycanon_agrees_about_the_file_that_came_out(taken: Taken) -> None:
         "  anonymity.l_diversity(frame, quasi, ['user.salary-class']))\n"
     )
     done = subprocess.run(
-        (sys.executable, "-W", "ignore", "-c", program)
-        + (str(taken.folder / "data.csv"),),
+        (
+            *(sys.executable, "-W", "ignore", "-c", program),
+            str(taken.folder / "data.csv"),
+        ),
         capture_output=True,
         text=True,
         check=True,

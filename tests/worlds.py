@@ -241,6 +241,15 @@ def build_world(
     extra: int = 0,
 ) -> Iterator[World]:
     """Make an instance with its cast, and close it afterwards."""
+    with build_platform(home, pdp=pdp) as (platform, clock):
+        yield _fill(platform, home, clock, extra)
+
+
+@contextmanager
+def build_platform(
+    home: Path, *, pdp: PolicyDecisionPoint | None = None
+) -> Iterator[tuple[Platform, Clock]]:
+    """Make an instance with nobody in it, and close it afterwards."""
     clock = Clock()
     settings = create_instance(
         home,
@@ -253,7 +262,7 @@ def build_world(
     )
     platform = bootstrap(settings, clock=clock, pdp=pdp, costs=CHEAP)
     try:
-        yield _fill(platform, home, clock, extra)
+        yield platform, clock
     finally:
         platform.close()
 

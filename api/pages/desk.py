@@ -261,6 +261,11 @@ class GateDesk:
                         self._platform.secrets.receipt,
                         now=self._platform.clock(),
                         random=self._platform.random,
+                        notice=(
+                            consents.notice(event.notice)
+                            if event.notice
+                            else None
+                        ),
                     )
         msg = f"no event {event_id} of this person"
         raise NotFound(msg)
