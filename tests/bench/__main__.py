@@ -11,7 +11,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol, cast
@@ -101,8 +101,19 @@ def run(
         }
         path = results / f"{name}.json"
         path.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
-        _say(json.dumps(found, indent=2))
+        for row in _rows(found):
+            _say(row)
         _say(f"   {report['seconds']} s, written to {path}")
+
+
+def _rows(found: Mapping[str, object], before: str = "") -> Iterator[str]:
+    """Flatten a result into rows of a table: where, and the figure."""
+    for name, value in found.items():
+        place = f"{before}{name}"
+        if isinstance(value, Mapping):
+            yield from _rows(value, f"{place} / ")
+        else:
+            yield f"   {place:<68} {value!s:>14}"
 
 
 def machine() -> dict[str, object]:
