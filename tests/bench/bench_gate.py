@@ -68,8 +68,8 @@ purpose: purpose
 version: 1
 title: {{en: Service {n}, zh-Hans: 服务{n}}}
 purpose_text: {{en: To measure., zh-Hans: 用于测量。}}
-controller: {{id: b, name: Bench, address: 1 Bench Street, contact: b@b.example,
-  jurisdiction: ZZ, storage: [Bench]}}
+controller: {{id: b, name: Bench, address: 1 Bench Street,
+  contact: b@b.example, jurisdiction: ZZ, storage: [Bench]}}
 assurance: 1
 obligations: [delete_by]
 statements:
@@ -383,8 +383,10 @@ def _drive(
     file = folder / "requests.json"
     file.write_text(json.dumps(requests), "utf-8")
     done = subprocess.run(
-        (sys.executable, "-m", "tests.bench.load")
-        + (str(port), str(file), str(concurrency)),
+        (
+            *(sys.executable, "-m", "tests.bench.load"),
+            *(str(port), str(file), str(concurrency)),
+        ),
         capture_output=True,
         text=True,
         check=True,
