@@ -24,6 +24,12 @@ READY := $(VENV)/.ready-$(call digest,requirements-all.lock \
 	requirements-tools.lock pyproject.toml)
 
 export UV_PYTHON_DOWNLOADS := never
+# The certificates that the machine trusts, not only those in each tool:
+# many public bodies reach the registries through a proxy of their own.
+export UV_SYSTEM_CERTS := true
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export NODE_EXTRA_CA_CERTS ?= /etc/ssl/certs/ca-certificates.crt
+endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
