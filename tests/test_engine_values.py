@@ -9,23 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy.engine import BudgetExceeded, BuiltinFailed
-from policy.engine.numbers import (
-    MAX_DIGITS,
+from policy.engine.arithmetic import (
     add,
     ceiling,
-    compare_numbers,
     divide,
     floor,
-    integer,
     multiply,
-    number,
     product,
     remainder,
     rounded,
-    small_integer,
-    spelling,
     subtract,
     total,
+)
+from policy.engine.numbers import (
+    MAX_DIGITS,
+    compare_numbers,
+    integer,
+    number,
+    small_integer,
+    spelling,
 )
 from policy.engine.spelling import display, json_text
 from policy.engine.values import (

@@ -18,9 +18,9 @@ from policy.engine.errors import (
     EvaluationError,
     PlanInvalid,
 )
-from policy.engine.plan import read_plan
+from policy.engine.reader import read_plan
 from policy.engine.runtime import Budget, Frame
-from policy.engine.translate import Module
+from policy.engine.translator import Module
 from policy.engine.values import (
     Set,
     Value,

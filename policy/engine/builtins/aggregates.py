@@ -6,7 +6,7 @@ them.
 
 from collections.abc import Callable, Mapping
 
-from policy.engine import numbers as n
+from policy.engine import arithmetic as n
 from policy.engine.builtins.operands import collection, numbers
 from policy.engine.errors import BuiltinFailed
 from policy.engine.values import (

@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable, Mapping
 from math import isinf
 
-from policy.engine import numbers as n
+from policy.engine import arithmetic as n
 from policy.engine.builtins.operands import numeric, sized, whole
 from policy.engine.errors import BudgetExceeded, BuiltinFailed, OutsideProfile
+from policy.engine.numbers import bounded, number, spelling
 from policy.engine.values import Set, Value
 
 _MAX_SHIFT = 13_000
@@ -85,7 +86,7 @@ def _lsh(a: Value, b: Value) -> Value:
     if places > _MAX_SHIFT:
         msg = "bits.lsh: shift beyond the limit"
         raise BudgetExceeded(msg)
-    return n.bounded(value << places)
+    return bounded(value << places)
 
 
 def _rsh(a: Value, b: Value) -> Value:
@@ -126,7 +127,7 @@ def _to_number(a: Value) -> Value:
         if isinf(float(a)):
             msg = "to_number: out of range"
             raise BuiltinFailed(msg)
-        return n.number(a)
+        return number(a)
     if _GO_NUMBER.match(a):
         # OPA takes these too, but what it then holds is no JSON number.
         msg = "to_number: a spelling outside the profile"
@@ -136,7 +137,7 @@ def _to_number(a: Value) -> Value:
 
 
 def _format_int(a: Value, b: Value) -> Value:
-    value, base = numeric(a, 1), n.spelling(numeric(b, 2))
+    value, base = numeric(a, 1), spelling(numeric(b, 2))
     formats = {"2": "b", "8": "o", "10": "d", "16": "x"}
     if base not in formats:
         msg = "operand 2 must be one of 2, 8, 10, 16"
