@@ -70,11 +70,11 @@ def create_app(platform: Platform) -> FastAPI:
         health_router(platform),
     ):
         app.include_router(router)
-    if platform.settings.demo:
-        # Until identity lands, nobody can sign in outside demo mode, so
-        # the pages and the person's own routes stay off.
-        app.include_router(consents_router(platform))
-        install_pages(app, platform)
+    # Until identity lands, nobody can sign in outside demo mode, so the
+    # pages and the person's own routes stay off.
+    sessions = install_pages(app, platform)
+    if sessions is not None:
+        app.include_router(consents_router(platform, sessions))
     app.add_middleware(Envelope, random=platform.random)
     return app
 

@@ -34,6 +34,7 @@ from api.pages.port import (
     UseView,
 )
 from api.pages.router import make_pages_router
+from api.pages.sessions import Sessions
 from api.pages.settings import CastMember, PagesSettings
 from api.platform import Platform
 from api.problems import on_http
@@ -327,8 +328,13 @@ def _outcome(entry: OwnEntry) -> Outcome:
     return _ACTS[entry.kind]
 
 
-def install_pages(app: FastAPI, platform: Platform) -> None:
-    """Put the pages into the application, in demo mode."""
+def install_pages(app: FastAPI, platform: Platform) -> Sessions | None:
+    """Put the pages into the application, in demo mode.
+
+    Returns:
+        The sessions of the pages; None where there are no pages.
+
+    """
     settings = platform.settings
     router = make_pages_router(
         GateDesk(platform),
@@ -345,7 +351,7 @@ def install_pages(app: FastAPI, platform: Platform) -> None:
     app.include_router(router)
     explain = router.explain
     if explain is None:
-        return
+        return None
 
     async def on_page_error(request: Request, error: Exception) -> Response:
         """A browser gets a page, a program gets a problem."""
@@ -354,6 +360,7 @@ def install_pages(app: FastAPI, platform: Platform) -> None:
         return await on_http(request, error)
 
     app.add_exception_handler(HTTPException, on_page_error)
+    return router.sessions
 
 
 def read_cast(path: Path) -> Sequence[CastMember]:

@@ -35,10 +35,13 @@ class PagesRouter(APIRouter):
     Attributes:
         explain: an exception handler that answers with a page in the
             visitor's language; None outside demo mode.
+        sessions: what knows who is signed in and who signed out; whatever
+            else takes the pages' cookie must ask this one.
 
     """
 
     explain: Explain | None = None
+    sessions: Sessions | None = None
 
 
 def make_pages_router(
@@ -103,6 +106,7 @@ def make_pages_router(
     _about_the_person(router, doorman, desk, settings, reasons)
     _static(router, assets)
     router.explain = doorman.explain
+    router.sessions = sessions
     return router
 
 

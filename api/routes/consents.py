@@ -8,7 +8,7 @@ carries the session's form token in ``X-Form-Token``, which
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +18,7 @@ from api.pages.sessions import Session, Sessions
 from api.platform import Platform
 from policy import CredentialRefused
 
+_LAST_INDEX = 2**62
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -38,16 +39,16 @@ class AnswerIn(BaseModel):
     language: Literal["en", "zh-Hans"]
 
 
-def consents_router(platform: Platform) -> APIRouter:
-    """Routes under ``/v1/me``; mounted in demo mode only."""
+def consents_router(platform: Platform, sessions: Sessions) -> APIRouter:
+    """Routes under ``/v1/me``; mounted in demo mode only.
+
+    Args:
+        platform: the instance.
+        sessions: those of the pages, which know who has signed out.
+
+    """
     router = APIRouter(prefix="/v1/me", tags=["person"])
     desk = GateDesk(platform)
-    sessions = Sessions(
-        secret=platform.secrets.session,
-        secure=platform.settings.secure_cookies,
-        clock=platform.clock,
-        random=platform.random,
-    )
 
     def signed_in(request: Request) -> Session:
         session = sessions.read(request)
@@ -113,12 +114,12 @@ def consents_router(platform: Platform) -> APIRouter:
 
     @router.get("/uses")
     async def uses(
-        session: Signed, before: int | None = None, limit: int = 50
+        session: Signed,
+        before: Annotated[int | None, Query(ge=0, le=_LAST_INDEX)] = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> JSONResponse:
         """Who used the person's data, newest first."""
-        page = await desk.own_uses(
-            _subject(session), before, max(1, min(limit, 200))
-        )
+        page = await desk.own_uses(_subject(session), before, limit)
         return JSONResponse(
             {
                 "entries": [
