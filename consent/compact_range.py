@@ -86,7 +86,3 @@ class CompactRange:
     def root(self) -> bytes:
         """Return the root of the tree as it stands."""
         return join_subtrees(self.nodes)
-
-    def copy(self) -> "CompactRange":
-        """Return an independent copy."""
-        return CompactRange(self.size, self.nodes)

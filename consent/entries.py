@@ -21,6 +21,7 @@ from consent.errors import DraftInvalid
 VERSION = 1
 SALT_BYTES = 16
 LARGEST_BODY = 1 << 16
+LATEST = 253_402_300_799
 LEAF_DOMAIN = b"curtilage/ledger/1/leaf\x00"
 SUBJECT_DOMAIN = b"curtilage/ledger/1/subject\x00"
 AUDIT_DOMAIN = b"curtilage/ledger/1/audit\x00"
@@ -90,8 +91,8 @@ class Draft:
         if self.log_key is not None and len(self.log_key) != 32:
             msg = "a log key has 32 bytes"
             raise DraftInvalid(msg)
-        if self.at < 0:
-            msg = "a draft's time is in POSIX seconds, from 0 on"
+        if not 0 <= self.at <= LATEST:
+            msg = "a draft's time is in POSIX seconds, of years up to 9999"
             raise DraftInvalid(msg)
 
 

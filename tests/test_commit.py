@@ -197,6 +197,43 @@ def test_a_failed_commit_answers_nobody(ledger: Ledger) -> None:
     assert 1 == ledger.verify().size
 
 
+class Met(Exception):
+    """Two writers waited for each other."""
+
+    sqlstate = "40P01"
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_step_that_met_another_writer_is_run_again(
+    ledger: Ledger, *, guarded: bool
+) -> None:
+    """It is the transaction that is lost, and not this caller's step."""
+    met = [OperationalError("x", {}, Met())]
+
+    def check(_conn: Connection) -> None:
+        if met and not refused:
+            raise met.pop()
+
+    refused = [True] if guarded else []
+
+    def spoil(_conn: Connection) -> None:
+        refused.clear()
+        refuse(_conn)
+
+    async def scene(commits: GroupCommit) -> None:
+        first = Commit(check=spoil) if guarded else Commit()
+        outcomes = await asyncio.gather(
+            commits.submit(first),
+            commits.submit(Commit(check=check, drafts=(draft(1),))),
+            return_exceptions=True,
+        )
+        assert [0] == [each.index for each in outcomes[1]]  # type: ignore[union-attr]  # no error
+
+    run(ledger, scene)
+    assert [] == met
+    assert 1 == ledger.verify().size
+
+
 def test_writers_that_met_are_run_again(ledger: Ledger) -> None:
     """A deadlock or serialization failure is not the callers' concern."""
 

@@ -11,6 +11,7 @@ from consent.canonical import canonical
 from consent.entries import (
     AUDIT_DOMAIN,
     LARGEST_BODY,
+    LATEST,
     LEAF_DOMAIN,
     NOBODY_BODY,
     SUBJECT_DOMAIN,
@@ -101,6 +102,7 @@ def test_nobody_has_a_subject_part_that_says_nothing() -> None:
         {"subject": None},
         {"log_key": b"short"},
         {"at": -1},
+        {"at": LATEST + 1},
     ],
 )
 def test_drafts_that_contradict_themselves(changes: dict[str, object]) -> None:

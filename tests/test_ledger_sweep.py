@@ -4,15 +4,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
+from consent.checkpoint import Checkpoint, sign_checkpoint
 from consent.compact_range import CompactRange
 from consent.errors import LedgerInconsistent
 from consent.ledger import Ledger
 from consent.ledger_keys import EntryFields
+from consent.ledger_sweep import _read_page
 from consent.merkle import hash_leaf
 from consent.tables import ConsentTable
 from tests.ledgers import (
     DATABASES,
+    NOON,
+    ORIGIN,
+    SIGNER,
     draft,
     fill,
     make_ledger,
@@ -234,6 +240,13 @@ ATTACKS = {
         ),
         None,
     ),
+    "a tile is longer than its level": (
+        statement(
+            "UPDATE ledger_tile SET hashes = (SELECT hashes FROM ledger_tile"
+            " WHERE level = 0) WHERE level = 1"
+        ),
+        0,
+    ),
     "the head is deleted": (statement("DELETE FROM ledger_head"), 0),
 }
 
@@ -248,6 +261,107 @@ def test_rows_moved_taken_or_added(ledger: Ledger, name: str) -> None:
     with pytest.raises(LedgerInconsistent) as caught:
         ledger.verify()
     assert index == caught.value.index
+
+
+def test_a_tile_with_one_hash_too_many(ledger: Ledger) -> None:
+    """What stands behind the hashes that belong there is found too."""
+    with ledger.engine.begin() as conn:
+        where = {"at_level": 1, "at_number": 0}
+        tile = conn.execute(ledger._sql.read_tile, where).scalar()
+        assert tile is not None
+        longer = (1, 0, bytes(tile) + bytes(32))
+        conn.exec_driver_sql(ledger._sql.set_tiles, [longer])
+
+    with pytest.raises(LedgerInconsistent) as caught:
+        ledger.verify()
+    assert 0 == caught.value.index
+
+
+def test_entries_without_a_head(ledger: Ledger) -> None:
+    """With the checkpoints gone too, the rows alone betray it."""
+    with ledger.engine.begin() as conn:
+        for table in ("ledger_head", "ledger_checkpoint"):
+            conn.execute(text(f"DELETE FROM {table}"))
+
+    with pytest.raises(LedgerInconsistent, match="beyond the head") as caught:
+        ledger.verify()
+    assert 0 == caught.value.index
+
+
+def test_an_audit_row_that_does_not_open(ledger: Ledger) -> None:
+    """Not even with a seal that fits."""
+    with ledger.engine.begin() as conn:
+        where = {"at_index": VICTIM}
+        row = conn.execute(ledger._sql.read_entry, where).one()
+        forged = EntryFields(*row[:8])._replace(audit=b"\x01" + bytes(60))
+        conn.execute(
+            text(
+                "UPDATE ledger_entry SET audit = :audit, seal = :seal"
+                " WHERE idx = :idx"
+            ),
+            {
+                "audit": forged.audit,
+                "seal": ledger._keys.seal_entry(forged),
+                "idx": VICTIM,
+            },
+        )
+
+    with pytest.raises(LedgerInconsistent, match="audit") as caught:
+        ledger.verify()
+    assert VICTIM == caught.value.index
+
+
+def forge_checkpoint(ledger: Ledger, size: int, note: str) -> None:
+    """Store a checkpoint of zeros with a seal that fits."""
+    root = bytes(32)
+    seal = ledger._keys.seal_checkpoint(
+        size=size, root=root, note=note, at=NOON
+    )
+    with ledger.engine.begin() as conn:
+        conn.execute(text("DELETE FROM ledger_checkpoint"))
+        conn.execute(
+            ledger._sql.add_checkpoint,
+            {
+                "size": size,
+                "root": root,
+                "note": note,
+                "at": NOON,
+                "seal": seal,
+            },
+        )
+
+
+def test_a_checkpoint_that_says_other_than_its_row(ledger: Ledger) -> None:
+    """The signed note decides, whatever stands beside it."""
+    forge_checkpoint(ledger, 300, ledger.checkpoint())
+
+    with pytest.raises(LedgerInconsistent, match="checkpoint of 300"):
+        ledger.verify()
+
+
+def test_nothing_continues_an_empty_ledger_that_was_not(
+    ledger: Ledger,
+) -> None:
+    """A checkpoint of no entries has the root of nothing."""
+    claim = Checkpoint(origin=ORIGIN, size=0, root=bytes(32))
+    forge_checkpoint(ledger, 0, str(sign_checkpoint(claim, [SIGNER])))
+
+    with pytest.raises(LedgerInconsistent, match="checkpoint of 0"):
+        ledger.checkpoint()
+    with pytest.raises(LedgerInconsistent):
+        ledger.verify()
+
+
+def test_a_lost_connection_is_no_finding(ledger: Ledger) -> None:
+    """The ledger is not called inconsistent because the server went away."""
+    gone = OperationalError("x", {}, Exception(), connection_invalidated=True)
+
+    class Gone:
+        def execute(self, *_: object) -> None:
+            raise gone
+
+    with pytest.raises(OperationalError):
+        _read_page(Gone(), ledger._sql, 0, 8)  # type: ignore[arg-type]  # stands for a connection
 
 
 def test_a_ledger_cut_back_with_all_its_rows(ledger: Ledger) -> None:

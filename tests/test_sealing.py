@@ -11,6 +11,7 @@ from consent.errors import EntryUnreadable
 from consent.ledger_keys import EntryFields, LedgerKeys
 from consent.sealing import (
     AuditOpening,
+    _seal,
     open_audit,
     open_own,
     seal_audit,
@@ -109,6 +110,16 @@ def test_a_row_must_give_its_leaf() -> None:
         open_own(cipher, sealed, index=7, leaf=lied)
     with pytest.raises(EntryUnreadable):
         open_audit(KEYS.audit(3), audit, index=7, leaf=lied)
+
+
+def test_a_row_that_holds_less_than_it_says() -> None:
+    """Only its writer could seal such a row; it stays shut all the same."""
+    cipher = KEYS.person(LOG_KEY).cipher
+    plain = bytes(32) + b"\xff" * 32
+    sealed = _seal(cipher, plain, index=7, leaf=LEAF, nonce=NONCE)
+
+    with pytest.raises(EntryUnreadable):
+        open_own(cipher, sealed, index=7, leaf=LEAF)
 
 
 def test_lengths_say_little() -> None:

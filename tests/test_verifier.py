@@ -506,6 +506,7 @@ def test_consistency_documents(
         {"old": foreign},
         {"new": "x"},
         {"new": "x\n\n— y z\n"},
+        {"new": f"{ORIGIN}\n12\nAAAA\n\n— y z\n"},
         {"new": good["new"].replace("\n12\n", "\n012\n")},
         {"new": good["new"].replace("\n12\n", "\n12\nmore\n")},
     ):
@@ -571,7 +572,8 @@ def test_a_terminal_is_told_nothing(
     engine = open_empty("sqlite", tmp_path)
     ledger = make_ledger(engine)
     with engine.begin() as conn:
-        ledger.append(conn, [draft(1, service="\x1b[2Jevil\u202e")])
+        odd = draft(1, service="\x1b[2Jevil\u202e", detail={})
+        ledger.append(conn, [odd])
     path = tmp_path / "proof.json"
     path.write_text(ledger.disclosure_proof(0, ANNA))
     engine.dispose()
@@ -581,6 +583,8 @@ def test_a_terminal_is_told_nothing(
     assert "\x1b" not in said
     assert "\u202e" not in said
     assert "evil" in said
+    assert "9" * 20 == verifier._when(int("9" * 20))
+    assert "detail" not in said
 
 
 def test_asked_wrongly(capsys: pytest.CaptureFixture[str]) -> None:
@@ -654,6 +658,8 @@ def test_receipts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert words in said
     assert 0 == main([str(path), "--receipt-key", raw])
     assert 0 == main([str(path), "--receipt-key", raw, "--json"])
+    path.write_text(receipt({**CONTENT, "event": ["odd"]}))
+    assert 0 == main([str(path), "--receipt-key", raw])
     assert 2 == main([str(path)])
 
 
