@@ -17,6 +17,7 @@ everything that depends on the person is the one code ``not_available``
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -132,9 +133,7 @@ class Gate:
         for _ in range(_ATTEMPTS):
             now = self._clock()
             holding, facts = await self._read(
-                lambda conn, now=now: self._facts.gather(  # type: ignore[misc]
-                    conn, request, now
-                )
+                partial(self._facts.gather, request=request, now=now)
             )
             decision = await self._decide(request, facts, now)
             try:

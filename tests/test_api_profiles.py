@@ -181,7 +181,7 @@ def test_no_decision_is_its_own_answer(tmp_path: Path, cause: Cause) -> None:
     with build_world(tmp_path / "home") as world:
         platform = world.platform
         gate = platform.gate
-        gate._pdp = Silent()  # type: ignore[assignment]
+        gate._pdp = Silent()
         with at_the_door(replace(world, platform=platform)) as door:
             before = door.size()
             found = door.ask(body_about(world, "consenting", *ADDRESS))

@@ -315,7 +315,7 @@ def test_outside_demo_mode_there_is_no_such_route(tmp_path: Path) -> None:
 def _with(world: World, settings: object) -> Any:  # noqa: ANN401 - a platform
     from dataclasses import replace  # noqa: PLC0415 - needed here alone
 
-    return replace(world.platform, settings=settings)  # type: ignore[arg-type]
+    return replace(world.platform, settings=settings)
 
 
 def test_the_cookie_of_a_test_is_that_of_the_pages(calm: Me) -> None:

@@ -76,7 +76,7 @@ def test_a_writer_locks_when_it_begins(tmp_path: Path) -> None:
     with engine.begin(), reading.begin() as reader:
         assert 0 == reader.execute(text("SELECT count(*) FROM t")).scalar()
         with engine.connect() as second:
-            second.connection.driver_connection.execute(  # type: ignore[union-attr]
+            second.connection.driver_connection.execute(
                 "PRAGMA busy_timeout=1"
             )
             with pytest.raises(OperationalError, match="locked"):
@@ -108,7 +108,7 @@ def test_deleted_bytes_are_gone(tmp_path: Path) -> None:
     with engine.connect() as conn:
         conn.rollback()
         driver = conn.connection.driver_connection
-        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     engine.dispose()
 
     assert b"Canary" not in path.read_bytes()

@@ -12,8 +12,8 @@ from consent import EventType
 from policy import (
     AccessRequest,
     Answer,
-    Cause,
     ById,
+    Cause,
     Disclosure,
     Effect,
     NoDecision,
@@ -139,7 +139,7 @@ def test_the_entry_is_durable_before_the_vault_opens(
 
     def read(*arguments: object) -> Mapping[str, str]:
         sizes.append(platform.ledger.size())
-        return real(*arguments)  # type: ignore[arg-type]
+        return real(*arguments)
 
     monkeypatch.setattr(platform.vault, "read", read)
     world.run(platform.gate.disclose(world.request("consenting")))
@@ -172,7 +172,7 @@ def test_refusals_are_entries_too(world: World) -> None:
             limit=1,
         )
         detail = page[0].detail["attributes"]
-        return str(detail[ADDRESS[0]]["reasons"])  # type: ignore[index, call-overload]
+        return str(detail[ADDRESS[0]]["reasons"])
 
     assert "consent_withdrawn" in world.run(refused())
 
@@ -194,13 +194,13 @@ def test_a_change_between_decision_and_entry_decides_again(
             async def decide(
                 self, entrypoint: str, document: Mapping[str, Json]
             ) -> Mapping[str, Json]:
-                answer = await real(entrypoint, document)  # type: ignore[arg-type]
+                answer = await real(entrypoint, document)
                 decided.append(1)
                 if len(decided) == 1:
                     restrict(platform, world.cast["consenting"], world.clock())
                 return answer
 
-        platform.gate._pdp = Racing()  # type: ignore[assignment]
+        platform.gate._pdp = Racing()
         answer = world.run(
             platform.gate.disclose(world.request("consenting", *ADDRESS))
         )
@@ -227,12 +227,12 @@ def test_facts_that_never_stand_still_are_no_decision(
             async def decide(
                 self, entrypoint: str, document: Mapping[str, Json]
             ) -> Mapping[str, Json]:
-                answer = await real(entrypoint, document)  # type: ignore[arg-type]
+                answer = await real(entrypoint, document)
                 with platform.data.begin() as conn:
                     platform.consents.bump(conn, world.cast["consenting"])
                 return answer
 
-        platform.gate._pdp = Restless()  # type: ignore[assignment]
+        platform.gate._pdp = Restless()
         with pytest.raises(NoDecision) as caught:
             world.run(platform.gate.disclose(world.request("consenting")))
 
@@ -254,7 +254,7 @@ class Fixed:
         """Give the answer."""
         if isinstance(self._answer, Exception):
             raise self._answer
-        return self._answer  # type: ignore[return-value]
+        return self._answer
 
 
 def one(effect: str = "release", **changes: Json) -> dict[str, Json]:
@@ -298,7 +298,7 @@ def test_a_malformed_decision_is_no_decision(
     """Anything but the promised shape opens nothing and writes nothing."""
     platform = world.platform
     before = platform.ledger.size()
-    platform.gate._pdp = Fixed(answer)  # type: ignore[assignment]
+    platform.gate._pdp = Fixed(answer)
 
     with pytest.raises(NoDecision) as caught:
         world.run(
@@ -314,7 +314,7 @@ def test_a_malformed_decision_is_no_decision(
 def test_an_unknown_obligation_withholds(world: World) -> None:
     """What the gate cannot carry out is not released."""
     platform = world.platform
-    platform.gate._pdp = Fixed(  # type: ignore[assignment]
+    platform.gate._pdp = Fixed(
         answer_of(dict.fromkeys(ADDRESS, one(obligations=[{"type": "sing"}])))
     )
 

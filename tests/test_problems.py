@@ -142,7 +142,7 @@ def errors() -> list[tuple[Exception, int, str, dict[str, object]]]:
         (unmet, 409, "model-unsatisfied", told),
         (consent.ConsentNotAsked(CANARY), 422, "consent-not-asked", {}),
         (
-            consent.DeclarationInvalid(column=1, **place),  # type: ignore[arg-type]
+            consent.DeclarationInvalid(column=1, **place),
             422,
             "invalid-file",
             {},

@@ -47,7 +47,7 @@ def wanted(**changes: object) -> ReleaseRequest:
         "l": 2,
         "sensitive": "user.benefit.status",
     }
-    return ReleaseRequest(**{**fields, **changes})  # type: ignore[arg-type]
+    return ReleaseRequest(**{**fields, **changes})
 
 
 def file(world: World, request: ReleaseRequest) -> UUID:
@@ -159,7 +159,7 @@ def test_reading_is_recorded_before_the_vault_opens(
 
     def read_many(grants: object) -> object:
         seen.append(platform.ledger.size())
-        return real(grants)  # type: ignore[arg-type]
+        return real(grants)
 
     monkeypatch.setattr(platform.vault, "read_many", read_many)
     take(world, release, tmp_path / "out")
@@ -287,6 +287,6 @@ GOOD = {
 def test_malformed_terms_are_no_decision(changes: dict[str, object]) -> None:
     """Anything but the promised shape is no decision."""
     with pytest.raises(NoDecision) as caught:
-        parse_terms({**GOOD, **changes}, ("a",))  # type: ignore[arg-type]
+        parse_terms({**GOOD, **changes}, ("a",))
 
     assert Cause.MALFORMED is caught.value.cause

@@ -183,7 +183,7 @@ def test_keys_do_not_print_and_do_not_leave(path: Path) -> None:
         with pytest.raises(TypeError, match="do not leave the process"):
             leave(secrets)
     with pytest.raises(AttributeError):
-        secrets.audit = b""  # type: ignore[misc]
+        secrets.audit = b""
 
 
 def test_the_passphrase_is_not_in_the_file(path: Path) -> None:

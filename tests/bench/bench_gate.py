@@ -215,7 +215,7 @@ def _layers(platform: Platform, numbers: list[str]) -> dict[str, float]:
         facts_source.input_document(one, found[1], now)
         for one, found in zip(requests, gathered, strict=True)
     ]
-    answers = [platform.pdp.evaluate(ENTRYPOINT, d) for d in documents]  # type: ignore[attr-defined]
+    answers = [platform.pdp.evaluate(ENTRYPOINT, d) for d in documents]
     grants = [
         ReadGrant(
             tenant="bench",
@@ -244,7 +244,7 @@ def _layers(platform: Platform, numbers: list[str]) -> dict[str, float]:
             list(zip(requests, gathered, strict=True)),
         ),
         "decided": _each(
-            lambda d: platform.pdp.evaluate(ENTRYPOINT, d),  # type: ignore[attr-defined]
+            lambda d: platform.pdp.evaluate(ENTRYPOINT, d),
             documents,
         ),
         "decision_parsed": _each(
