@@ -39,6 +39,11 @@ class Problem:
     title: str
     remedy: str
 
+    @property
+    def is_about_input(self) -> bool:
+        """Whether the caller's own input is at fault."""
+        return self.status in {400, 422} and self.slug != "unverified-evidence"
+
 
 _INTERNAL = Problem(
     status=500,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
 )
@@ -54,6 +55,17 @@ class Secrets:
     ledger: Ed25519PrivateKey
     receipt: Ed25519PrivateKey
     release: Ed25519PrivateKey
+
+    def receipt_public_key(self) -> str:
+        """The key that verifies consent receipts, in PEM."""
+        return (
+            self.receipt.public_key()
+            .public_bytes(
+                serialization.Encoding.PEM,
+                serialization.PublicFormat.SubjectPublicKeyInfo,
+            )
+            .decode("ascii")
+        )
 
     def __reduce__(self) -> str:
         """Refuse to be pickled."""

@@ -27,6 +27,7 @@ def receipt_commands() -> typer.Typer:
         help="Consent receipts, verified offline.", no_args_is_help=True
     )
     group.command("verify")(receipt_verify)
+    group.command("key")(receipt_key)
     return group
 
 
@@ -78,6 +79,17 @@ def proof_verify(
     """
     arguments = [str(file), "--vkey", key, *(["--json"] if as_json else [])]
     raise typer.Exit(run_verifier(arguments))
+
+
+@speaks
+def receipt_key(context: typer.Context, *, as_json: Json = False) -> None:
+    """Print the public key that this body's receipts verify under.
+
+    Example: curtilage receipt key > receipts.pem
+    """
+    with instance(context).platform() as platform:
+        key = platform.secrets.receipt_public_key()
+    Output(as_json=as_json).result({"key": key}, key.rstrip())
 
 
 @speaks

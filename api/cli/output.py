@@ -26,6 +26,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from api.problems import row_of
+
 P = ParamSpec("P")
 R = TypeVar("R")
 # Exceptions of ours and of the system whose message is fit to be shown.
@@ -74,14 +76,14 @@ class Output:
     def progress(
         self, label: str, total: int | None
     ) -> Iterator[Callable[[int], None]]:
-        """Show a bar on standard error; yields what advances it."""
+        """Show a bar on a terminal's standard error; yields its advance."""
         with Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=self._progress,
-            disable=self.as_json,
+            disable=self.as_json or not self._progress.is_terminal,
             transient=False,
         ) as bar:
             task = bar.add_task(label, total=total)
@@ -100,7 +102,8 @@ def speaks(function: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:
             if os.environ.get("CURTILAGE_TRACEBACK"):
                 raise
-            sys.stderr.write(f"curtilage: {_sentence(error)}\n")
+            sentence = " ".join(_sentence(error).split())
+            sys.stderr.write(f"curtilage: {sentence}\n")
             raise typer.Exit(_code(error)) from None
 
     return wrapped
@@ -133,7 +136,11 @@ def _ours(error: Exception) -> bool:
 
 
 def _code(error: Exception) -> int:
-    return 2 if isinstance(error, (ValueError, ValidationError)) else 1
+    """2 where what was given is wrong, 1 where the answer is no."""
+    row = row_of(type(error))
+    if isinstance(error, ValueError) or (row and row.is_about_input):
+        return 2
+    return 1
 
 
 def _lines(document: Mapping[str, Any]) -> str:
