@@ -277,6 +277,21 @@ def test_refused_connection_is_tried_again_and_then_down() -> None:
     assert {} == asyncio.run(ask())
 
 
+def test_deadline_is_that_of_all_attempts() -> None:
+    """However often a connection may be tried, the time ends it."""
+    patience = Patience(seconds=0.2, attempts=10_000)
+
+    async def ask() -> Cause:
+        async with OpaPdp(
+            url=f"http://127.0.0.1:{free_port()}",
+            revision=REVISION,
+            patience=patience,
+        ) as pdp:
+            return await cause_of(pdp)
+
+    assert Cause.TIMEOUT == asyncio.run(ask())
+
+
 def test_request_is_never_sent_twice() -> None:
     """A connection that breaks after the request is not tried again."""
     seen: list[bytes] = []
