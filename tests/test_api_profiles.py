@@ -581,6 +581,23 @@ def test_checkpoints_do_not_stop_the_gate(door: Door) -> None:
     assert time.monotonic() - began < 9
 
 
+def test_a_checkpoint_is_signed_between_two_batches(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never on the event loop, where it would wait for a batch that waits."""
+    ledger = door.world.platform.ledger
+    real, threads = ledger.checkpoint, list[str]()
+
+    def checkpoint() -> str:
+        threads.append(threading.current_thread().name)
+        return real()
+
+    monkeypatch.setattr(ledger, "checkpoint", checkpoint)
+    door.client.get("/v1/ledger/checkpoint")
+
+    assert ["ledger-commit"] == [one.rpartition("_")[0] for one in threads]
+
+
 def test_health_tells_readiness(door: Door) -> None:
     """Live, ready, the bundle in force and the ledger's size."""
     ready = door.client.get("/health/ready").json()

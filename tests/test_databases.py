@@ -21,6 +21,7 @@ from policy import (
     ByIdentifier,
     Caller,
     CallerKind,
+    CredentialRefused,
     Disclosure,
 )
 from tests.worlds import (
@@ -249,6 +250,9 @@ def test_the_gate_on_postgresql(tmp_path: Path, postgresql_url: str) -> None:
         client_id
         == platform.registry.authenticate(client_id, secret).client_id
     )
+    for nobody in ("\x00", "é", "x" * 1_000):
+        with pytest.raises(CredentialRefused):
+            platform.registry.authenticate(nobody, secret)
     platform.close()
     again = bootstrap(settings, clock=clock, costs=CHEAP)
     assert 6 == again.ledger.size()

@@ -120,7 +120,9 @@ def test_nobody_else_sees_an_extract(
 def test_only_the_files_of_an_extract_are_served(
     door: Door, release: UUID, name: str
 ) -> None:
-    """No other name and no way out of the folder."""
+    """No other name, be it there, and no way out of the folder."""
+    folder = extract_folder(door.world.home, release)
+    (folder / "secrets.json").write_text("{}", "utf-8")
     found = as_service(door, f"/v1/extracts/{release}/{name}", *STATISTICS)
 
     assert_problem(found, 404)
