@@ -98,6 +98,33 @@ CASES = {
     "conflict": Case(
         "x := 1 if input.a\nx := 2 if input.a", CONFLICT, {"a": True}
     ),
+    "conflict of two loops": Case(
+        'x := "a" if { some v in input.p; v > 0 }\n'
+        'x := "b" if { some v in input.q; v > 0 }',
+        CONFLICT,
+        {"p": [0, 1], "q": [0, 2]},
+    ),
+    "no conflict of two loops": Case(
+        'x := "a" if { some v in input.p; v > 0 }\n'
+        'x := "a" if { some v in input.q; v > 0 }',
+        "a",
+        {"p": [0, 1], "q": [0, 2]},
+    ),
+    "order of an object's keys": Case(
+        "x := [[k | some k, _ in input.o], [v | some v in input.o]]",
+        [["a", "b", "é"], [2, 1, 3]],
+        {"o": {"é": 3, "b": 1, "a": 2}},
+    ),
+    "order of a set": Case(
+        'x := [v | some v in {"b", 2, "a", [1], null, true, 1.5}]',
+        [None, True, 1.5, 2, "a", "b", [1]],
+    ),
+    "first of several loops": Case(
+        "f(a) := true if { some v in input.p; some w in input.q; v + w == a }"
+        "\nx := [f(3), object.get({false: 1}, f(3), 0)]",
+        [True, 0],
+        {"p": [0, 1], "q": [0, 2]},
+    ),
     "big integer": Case(
         "x := input.n + 1", 9007199254740994, {"n": 9007199254740993}
     ),
