@@ -13,6 +13,7 @@ from policy.bundle import load_bundle
 from policy.engine import (
     PROFILE,
     BuiltinRefused,
+    ConflictError,
     EvaluationError,
     Limits,
     Machine,
@@ -244,6 +245,34 @@ def test_jump_out_of_a_loop_goes_on_with_the_next_turn() -> None:
         )
     )
     assert [7, 8] == results(made, [0, 7, 2, 8])
+
+
+def test_loop_cannot_overwrite_the_value_of_a_rule() -> None:
+    """A value that is there before a loop conflicts with another in it."""
+    constants = [
+        {"type": "string_index", "value": 0},
+        {"type": "string_index", "value": 1},
+    ]
+    made = plan(
+        stmt("AssignVarOnceStmt", source=constants[0], target=2),
+        stmt(
+            "ScanStmt",
+            source=0,
+            key=3,
+            value=4,
+            block={
+                "stmts": [
+                    stmt("AssignVarOnceStmt", source=constants[1], target=2)
+                ]
+            },
+        ),
+        stmt("IsDefinedStmt", source=2),
+        stmt("ResultSetAddStmt", value=2),
+        strings=("a", "b"),
+    )
+    assert ["a"] == results(made, [])
+    with pytest.raises(ConflictError):
+        results(made, [1])
 
 
 @functools.cache
