@@ -1,6 +1,7 @@
 """The person's own routes: their session, their form token, their data."""
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -300,6 +301,26 @@ def test_people_see_their_own_entries_alone(me: Me) -> None:
     assert theirs
     assert ours
     assert not ours & theirs
+
+
+def test_a_proof_is_signed_between_two_batches(
+    me: Me, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checkpoint is not signed on the event loop, which batches need."""
+    ledger = me.world.platform.ledger
+    real, threads = ledger.checkpoint, list[str]()
+
+    def checkpoint() -> str:
+        threads.append(threading.current_thread().name)
+        return real()
+
+    monkeypatch.setattr(ledger, "checkpoint", checkpoint)
+    consenting = signed_in(me.world, me.client, "consenting")
+    (entry,) = consenting.get(USES).json()["entries"]
+    proof = consenting.get(f"/me/uses/{entry['index']}/proof")
+
+    assert 200 == proof.status_code
+    assert ["ledger-commit"] == [one.rpartition("_")[0] for one in threads]
 
 
 def test_outside_demo_mode_there_is_no_such_route(tmp_path: Path) -> None:
