@@ -275,9 +275,6 @@ class GateDesk:
         """The self-contained proof of one of the person's entries."""
         try:
             async with _translated():
-                # A proof signs what no checkpoint covers yet; that must not
-                # wait, on the event loop, for a batch that waits for it.
-                await self._platform.commits.checkpoint()
                 return await self._door.proof(_caller(subject), subject, index)
         except (EntryUnreadable, UnknownEntry):
             msg = f"entry {index} is not about this person"
