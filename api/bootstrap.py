@@ -162,7 +162,7 @@ def _assemble(
     reader = Reader(data)
     classification = standard_classification()
     restraints = RestraintStore(tenant=tenant, engine=data, random=random)
-    decisions = DecisionStore(tenant=tenant)
+    decisions = DecisionStore(tenant=tenant, engine=data)
     reasons = load_reasons(reasons_file())
     facts = FactSource(
         vault=vault,

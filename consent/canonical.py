@@ -10,6 +10,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 _LARGEST_EXACT = 2**53
+_encode = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":")
+).encode
 
 Json = (
     None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
@@ -30,7 +33,27 @@ def canonical(value: Json) -> bytes:
         ValueError: a number is not finite or not exact, a string holds half
             of a surrogate pair, or the value is no JSON at all.
     """
-    return _write(value).encode("utf-8")
+    text = _encode(value) if _is_plain(value) else _write(value)
+    return text.encode("utf-8")
+
+
+def _is_plain(value: object) -> bool:
+    """Whether Python's own encoder writes the value as the RFC does.
+
+    It does for everything but floats, and but for keys beyond ASCII, which
+    it sorts by code points. This runs on the gated path for every entry.
+    """
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return -_LARGEST_EXACT <= value <= _LARGEST_EXACT  # type: ignore[operator] # an int
+    if kind is dict:
+        return all(
+            type(key) is str and key.isascii() and _is_plain(item)
+            for key, item in value.items()  # type: ignore[attr-defined] # a dict
+        )
+    return (kind is list or kind is tuple) and all(map(_is_plain, value))  # type: ignore[call-overload] # a sequence
 
 
 def digest(value: Json) -> str:

@@ -12,8 +12,10 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Select
+from sqlalchemy import Connection, Engine
+from sqlalchemy.sql.elements import ClauseElement
 
 T = TypeVar("T")
 
@@ -53,31 +55,45 @@ class Reader:
         return self._engine.connect().execution_options(read_only=True)
 
 
-class DriverSelect:
-    """A select compiled once for a dialect and run by the driver.
+class DriverStatement:
+    """A statement compiled once for a dialect and run by the driver.
 
     Args:
         engine: whose dialect it is compiled for.
-        statement: with named parameters only; no UUID among the columns.
+        statement: with named parameters only; no UUID among its results.
     """
 
-    def __init__(self, engine: Engine, statement: Select[Any]) -> None:
+    def __init__(self, engine: Engine, statement: ClauseElement) -> None:
         compiled = statement.compile(dialect=engine.dialect)
         self._sql = str(compiled)
         self._names: list[str] | None = getattr(compiled, "positiontup", None)
+        self._hex_ids = engine.dialect.name == "sqlite"
 
     def rows(
         self, conn: Connection, values: Mapping[str, object]
     ) -> list[tuple[Any, ...]]:
-        """Run it in the caller's transaction; values as the driver's."""
-        driver: Any = conn.connection
-        cursor = driver.cursor()
+        """Run a select in the caller's transaction."""
+        cursor = self._run(conn, values)
         try:
-            if self._names is None:
-                cursor.execute(self._sql, values)
-            else:
-                bound = tuple(values[name] for name in self._names)
-                cursor.execute(self._sql, bound)
             return list(cursor.fetchall())
         finally:
             cursor.close()
+
+    def write(self, conn: Connection, values: Mapping[str, object]) -> None:
+        """Run an insert in the caller's transaction."""
+        self._run(conn, values).close()
+
+    def _run(self, conn: Connection, values: Mapping[str, object]) -> Any:  # noqa: ANN401 - the driver's own cursor
+        driver: Any = conn.connection
+        cursor = driver.cursor()
+        bound = {name: self._bind(value) for name, value in values.items()}
+        if self._names is None:
+            cursor.execute(self._sql, bound)
+        else:
+            cursor.execute(
+                self._sql, tuple(bound[name] for name in self._names)
+            )
+        return cursor
+
+    def _bind(self, value: object) -> object:
+        return value.hex if self._hex_ids and type(value) is UUID else value

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlmodel import col
 
-from policy.reading import DriverSelect
+from policy.reading import DriverStatement
 from policy.tables import RestraintRow
 
 _TABLE = RestraintRow.metadata.tables["policy_restraint"]
@@ -65,8 +65,7 @@ class RestraintStore:
     ) -> None:
         self._tenant = tenant
         self._random = random
-        self._as_of = DriverSelect(engine, _AS_OF)
-        self._hex_ids = engine.dialect.name == "sqlite"
+        self._as_of = DriverStatement(engine, _AS_OF)
 
     def at(self, conn: Connection, subject: UUID, now: int) -> Restraints:
         """Read what holds for `subject` at the instant `now`."""
@@ -74,7 +73,7 @@ class RestraintStore:
             conn,
             {
                 "tenant": self._tenant,
-                "subject": subject.hex if self._hex_ids else subject,
+                "subject": subject,
                 "now": now,
             },
         )

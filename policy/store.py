@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Engine, bindparam, select, update
 
 from policy.decisions import (
     AccessRequest,
@@ -23,6 +23,7 @@ from policy.decisions import (
 )
 from policy.errors import ReplayImpossible
 from policy.facts import Facts
+from policy.reading import DriverStatement
 from policy.tables import DecisionRow
 from vault import Holding, NoteBox
 
@@ -53,8 +54,9 @@ class StoredDecision:
 class DecisionStore:
     """Sealed decisions of one tenant."""
 
-    def __init__(self, *, tenant: str) -> None:
+    def __init__(self, *, tenant: str, engine: Engine) -> None:
         self._tenant = tenant
+        self._insert = DriverStatement(engine, _INSERT)
 
     def writer(
         self,
@@ -78,7 +80,7 @@ class DecisionStore:
         }
 
         def write(conn: Connection) -> None:
-            conn.execute(_INSERT, row)
+            self._insert.write(conn, row)
 
         return write
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consent import canonical as canonical_module
 from consent.canonical import Json, canonical, digest
 
 # RFC 8785, appendix B: IEEE 754 bits and the text that they become.
@@ -121,3 +122,33 @@ def test_the_digest_is_sha256_of_the_canonical_form() -> None:
     assert digest({}) == (
         "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     )
+
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(st.text(st.characters(codec="ascii")), inner)
+    ),
+    max_leaves=20,
+)
+
+
+@given(PLAIN)
+def test_the_short_way_writes_what_the_long_way_writes(value: Json) -> None:
+    """What Python's own encoder may write, it writes as the RFC does."""
+    assert canonical_module._is_plain(value)
+    long = canonical_module._write(value)
+
+    assert long.encode() == canonical(value)
+
+
+@pytest.mark.parametrize(
+    "value", [1.5, {"é": 1}, 2**53 + 1, {1: 2}, b"x", [1, [2.0]]]
+)
+def test_the_short_way_is_not_taken_where_it_differs(value: object) -> None:
+    """Floats, keys beyond ASCII and what is no JSON take the long way."""
+    assert not canonical_module._is_plain(value)
