@@ -35,18 +35,27 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     server = logging.getLogger("uvicorn")
     access = logging.getLogger("uvicorn.access")
     before = (server.level, access.disabled)
+    # A server that an earlier test ran in this process set its own up.
+    kept = {
+        one: (list(one.handlers), one.propagate)
+        for one in (server, logging.getLogger("uvicorn.error"))
+    }
+    for one in kept:
+        one.handlers, one.propagate = [], True
     configure_logs("debug")
     try:
         yield stream
     finally:
         logging.captureWarnings(capture=False)
         structlog.reset_defaults()
+        for one, (handlers, propagate) in kept.items():
+            one.handlers, one.propagate = handlers, propagate
         server.setLevel(before[0])
         access.disabled = before[1]
         root = logging.getLogger()
-        for one in list(root.handlers):
-            if isinstance(one, LibraryHandler):
-                root.removeHandler(one)
+        for handler in list(root.handlers):
+            if isinstance(handler, LibraryHandler):
+                root.removeHandler(handler)
 
 
 def read(stream: io.StringIO) -> list[dict[str, Any]]:
