@@ -244,7 +244,7 @@ class ReleaseDesk:
             .where(_TABLE.c.tenant == self._tenant)
             .order_by(_TABLE.c.at.desc(), _TABLE.c.id)
         )
-        with self._engine.connect() as conn:
+        with self._engine.connect().execution_options(read_only=True) as conn:
             return conn.execute(statement).all()  # type: ignore[return-value] # Rows with the table's columns
 
     async def _terms(self, officer: Caller, wanted: ReleaseRequest) -> Terms:
@@ -410,7 +410,7 @@ class ReleaseDesk:
         statement = select(_TABLE).where(
             _TABLE.c.id == release, _TABLE.c.tenant == self._tenant
         )
-        with self._engine.connect() as conn:
+        with self._engine.connect().execution_options(read_only=True) as conn:
             row = conn.execute(statement).one_or_none()
         if row is None or row.outcome != "requested":
             msg = f"release {release} is not waiting to be taken"
