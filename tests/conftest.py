@@ -14,6 +14,7 @@ the reason; under ``CI`` they fail, as does every skip but that of a test
 marked ``corpus``. ``CURTILAGE_NO_POSTGRESQL=1`` starts no cluster.
 """
 
+import logging
 import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
@@ -21,7 +22,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
 
+from api.logs import LibraryHandler
 from policy.bundle import load_bundle
 from policy.compiling import build_server_bundle
 from tests.loopback import guard_network
@@ -92,6 +95,20 @@ def pytest_terminal_summary(
             terminalreporter.write_line(str(find()))
         except MissingPartError as error:
             terminalreporter.write_line(f"{name} is missing: {error}")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Undo what a test's command line or server set up for the logs."""
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root = logging.getLogger()
+    for one in list(root.handlers):
+        if isinstance(one, LibraryHandler):
+            root.removeHandler(one)
+    logging.getLogger("uvicorn").setLevel(logging.NOTSET)
+    logging.getLogger("uvicorn.access").disabled = False
 
 
 @pytest.fixture(scope="session")
