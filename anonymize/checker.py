@@ -11,29 +11,32 @@ Penalties are recomputed from the hierarchies as data, the form that
 `Hierarchy.describe` gives.
 """
 
-import calendar
-import datetime as dt
 import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from anonymize.errors import CriteriaNotMet, ExtractTampered, MissingExtra
+from anonymize.published import (
+    Description,
+    PublishedLabels,
+    population_of_classes,
+)
+from anonymize.recheck import Measured, measure_model, measure_people
 
 try:
     import polars as pl
 except ImportError as missing:
     raise MissingExtra(library="polars") from missing
 
-CHECKER = "curtilage-check/1"
+CHECKER = "curtilage-check/2"
 """Name and version of the checker, for the manifest."""
 _STAR = "*"
+_ROWS = "\0rows"
 _TOLERANCE = 2e-6
-
-Description = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,14 @@ class Terms:
         rows_in: rows that were handed in.
         allowed: rows that may be suppressed.
         delimiter: what stands between cells.
+        models: privacy models beside k and distinct l, as data.
+        reference: for the columns of models that have a reference, the rows
+            of each value in the table that was handed in.
+        sets: whether labels are sets and intervals of values, rather than
+            nodes of the hierarchies.
+        people: models of the people that a label matches, as data.
+        population: distinct quasi-identifiers of the population and how
+            many people have them; None leaves those models out.
     """
 
     quasi: tuple[str, ...]
@@ -57,6 +68,13 @@ class Terms:
     rows_in: int
     allowed: int
     delimiter: str
+    models: tuple[Mapping[str, Any], ...] = ()
+    reference: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    sets: bool = False
+    people: tuple[Mapping[str, Any], ...] = ()
+    population: tuple[tuple[tuple[str, ...], int], ...] | None = field(
+        default=None, repr=False
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +91,9 @@ class Checked:
         ncp: mean penalty over all rows handed in and all
             quasi-identifiers, from 0 to 1; None without hierarchies.
         sha256: hash of the bytes.
+        models: what each further model comes to.
+        people: people of the population that each class's label matches, in
+            the order of `class_sizes`; None without a population.
     """
 
     k: int
@@ -82,6 +103,8 @@ class Checked:
     class_sizes: tuple[int, ...]
     ncp: float | None
     sha256: str
+    models: tuple[Measured, ...] = ()
+    people: tuple[int, ...] | None = None
 
 
 def check_bytes(
@@ -104,13 +127,47 @@ def check_bytes(
         CriteriaNotMet: k, l or the suppression limit is missed.
         ExtractTampered: the bytes are no such table.
     """
-    table = _read(data, terms)
+    return check_table(
+        _read(data, terms).lazy(),
+        terms,
+        hierarchies,
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def check_table(
+    table: pl.LazyFrame,
+    terms: Terms,
+    hierarchies: Mapping[str, Description] | None = None,
+    *,
+    sha256: str = "",
+    guarded: bool = True,
+) -> Checked:
+    """Check a published table, which need not fit in memory.
+
+    Args:
+        table: the table as it was read from where it was published.
+        terms: what it must hold.
+        hierarchies: as in `check_bytes`.
+        sha256: hash of the file, which is handed on.
+        guarded: whether formulas were defused in it.
+
+    Raises:
+        CriteriaNotMet: k, l, a model or the suppression limit is missed.
+        ExtractTampered: it is no such table.
+    """
     kept = table
     if terms.quasi:
         starred = pl.all_horizontal(pl.col(terms.quasi) == _STAR)
         kept = table.filter(~starred)
-    sizes, diversity = _measure(kept, terms)
-    suppressed = terms.rows_in - kept.height
+    classes = _classes(kept, terms)
+    sizes = classes[_ROWS].to_list()
+    histograms = {
+        name: _histograms(kept, terms, name) for name in terms.sensitive
+    }
+    diversity = _diversity(histograms, classes, terms)
+    rows = sum(sizes)
+    suppressed = terms.rows_in - rows
     smallest = min(sizes, default=0)
     if (
         smallest < terms.k
@@ -125,22 +182,55 @@ def check_bytes(
             suppressed=suppressed,
             allowed=terms.allowed,
         )
+    models = tuple(
+        measure_model(
+            _of_classes(histograms, terms, model),
+            model,
+            terms.reference.get(model["column"]),
+        )
+        for model in terms.models
+    )
+    people = None
+    if terms.population is not None and hierarchies is not None:
+        people = _people(classes, terms, hierarchies, guarded=guarded)
+        models += tuple(
+            measure_people(sizes, people, model) for model in terms.people
+        )
+    missed = [each for each in models if not each.holds]
+    if missed:
+        raise CriteriaNotMet(
+            k_asked=terms.k,
+            k_reached=smallest,
+            l_asked=terms.l,
+            l_reached=diversity,
+            suppressed=suppressed,
+            allowed=terms.allowed,
+            missed=tuple(
+                f"{m.model} of {m.column}" if m.column else m.model
+                for m in missed
+            ),
+        )
     ncp = None
     if hierarchies is not None:
-        ncp = _penalty(kept, terms, hierarchies)
+        ncp = _penalty(classes, terms, hierarchies, guarded=guarded)
+    order = sorted(range(len(sizes)), key=sizes.__getitem__)
     return Checked(
         k=smallest,
         l=diversity,
-        rows=kept.height,
+        rows=rows,
         suppressed=suppressed,
-        class_sizes=tuple(sorted(sizes)),
+        class_sizes=tuple(sizes[at] for at in order),
+        people=None if people is None else tuple(people[at] for at in order),
         ncp=ncp,
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=sha256,
+        models=models,
     )
 
 
 def check_folder(
-    folder: Path, hierarchies: Mapping[str, Description] | None = None
+    folder: Path,
+    hierarchies: Mapping[str, Description] | None = None,
+    population: tuple[tuple[tuple[str, ...], int], ...] | None = None,
 ) -> Checked:
     """Check an extract in a folder against its own manifest.
 
@@ -151,6 +241,8 @@ def check_folder(
         folder: where data, reports and manifest lie.
         hierarchies: description of each quasi-identifier's hierarchy; None
             leaves the penalty out.
+        population: as in `Terms`; with hierarchies it has the models of
+            people checked, too.
 
     Returns:
         What was found.
@@ -165,7 +257,7 @@ def check_folder(
         files = dict(manifest["files"])
         stated = dict(manifest["reached"])
         digests = dict(manifest["hierarchies"])
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         msg = "manifest.json lacks what the check needs"
         raise ExtractTampered(msg) from None
     data = b""
@@ -174,6 +266,7 @@ def check_folder(
         data = content if name == "data.csv" else data
     if hierarchies is not None:
         _check_digests(hierarchies, digests)
+    terms = replace(terms, population=population)
     checked = check_bytes(data, terms, hierarchies)
     _compare(checked, stated)
     return checked
@@ -197,122 +290,105 @@ def _read(data: bytes, terms: Terms) -> pl.DataFrame:
     return table
 
 
-def _measure(kept: pl.DataFrame, terms: Terms) -> tuple[list[int], int | None]:
-    """Sizes of the classes, and the fewest distinct sensitive values."""
-    if not kept.height:
-        return [], 0 if terms.sensitive else None
-    measures = [pl.len().alias("rows")] + [
-        pl.col(name).filter(pl.col(name) != "").n_unique().alias(f"l{at}")
-        for at, name in enumerate(terms.sensitive)
-    ]
+def _classes(kept: pl.LazyFrame, terms: Terms) -> pl.DataFrame:
+    """Count the rows of each class."""
+    counted = pl.len().alias(_ROWS)
     if terms.quasi:
-        found = kept.group_by(terms.quasi).agg(measures)
+        found = kept.group_by(terms.quasi).agg(counted)
     else:
-        found = kept.select(measures)
-    fewest = [
-        int(each)
-        for at in range(len(terms.sensitive))
-        for each in found[f"l{at}"]
+        found = kept.select(counted).filter(pl.col(_ROWS) > 0)
+    return found.collect(engine="streaming")
+
+
+def _histograms(kept: pl.LazyFrame, terms: Terms, column: str) -> pl.DataFrame:
+    """Count the rows of each value of a column in each class."""
+    names = [*terms.quasi, *({column} - {*terms.quasi})]
+    counted = kept.group_by(names).agg(pl.len().alias(_ROWS))
+    return counted.collect(engine="streaming")
+
+
+def _diversity(
+    histograms: Mapping[str, pl.DataFrame],
+    classes: pl.DataFrame,
+    terms: Terms,
+) -> int | None:
+    """Return the fewest distinct values of any column in any class."""
+    if not terms.sensitive:
+        return None
+    if not classes.height:
+        return 0
+    fewest = []
+    for name, counted in histograms.items():
+        there = (pl.col(name) != "").sum().alias("values")
+        if terms.quasi:
+            found = counted.group_by(terms.quasi).agg(there)
+        else:
+            found = counted.select(there)
+        fewest += found["values"].to_list()
+    return min(map(int, fewest))
+
+
+def _of_classes(
+    histograms: Mapping[str, pl.DataFrame],
+    terms: Terms,
+    model: Mapping[str, Any],
+) -> list[dict[str, int]]:
+    """Return the rows of each value in each class, for one model."""
+    column = str(model["column"])
+    if column not in histograms:
+        msg = "a privacy model of the manifest cannot be measured"
+        raise ExtractTampered(msg)
+    counted = histograms[column]
+    if not terms.quasi:
+        return [dict(counted.select(column, _ROWS).iter_rows())]
+    grouped = counted.group_by(terms.quasi).agg(
+        pl.col(column).alias("values"), pl.col(_ROWS)
+    )
+    return [
+        dict(zip(values, rows, strict=True))
+        for values, rows in grouped.select("values", _ROWS).iter_rows()
     ]
-    return found["rows"].to_list(), min(fewest, default=None)
+
+
+def _people(
+    classes: pl.DataFrame,
+    terms: Terms,
+    hierarchies: Mapping[str, Description],
+    *,
+    guarded: bool,
+) -> list[int]:
+    """Count the people that each class's label matches."""
+    names = [*terms.quasi]
+    labels = [
+        tuple(each.removeprefix("'") if guarded else each for each in row)
+        for row in classes.select(names).iter_rows()
+    ]
+    readers = [
+        PublishedLabels(name, hierarchies[name], sets=terms.sets)
+        for name in names
+    ]
+    return population_of_classes(labels, readers, terms.population or ())
 
 
 def _penalty(
-    kept: pl.DataFrame,
+    classes: pl.DataFrame,
     terms: Terms,
     hierarchies: Mapping[str, Description],
+    *,
+    guarded: bool,
 ) -> float:
     if not terms.quasi:
         return 0.0
-    total = float(terms.rows_in - kept.height) * len(terms.quasi)
+    rows = int(classes[_ROWS].sum())
+    total = float(terms.rows_in - rows) * len(terms.quasi)
     for name in terms.quasi:
-        penalty = _Penalties(name, hierarchies[name])
-        for label, rows in kept[name].value_counts().iter_rows():
-            total += rows * penalty.of(label)
+        penalty = PublishedLabels(name, hierarchies[name], sets=terms.sets)
+        summed = classes.group_by(name).agg(pl.col(_ROWS).sum())
+        for label, many in summed.iter_rows():
+            # An apostrophe may stand there against formulas.
+            plain = label.removeprefix("'") if guarded else label
+            total += many * penalty.penalty(plain)
     return total / (terms.rows_in * len(terms.quasi))
-
-
-class _Penalties:
-    """Penalties of the labels of one column, read from its description."""
-
-    def __init__(self, column: str, description: Description) -> None:
-        self._column = column
-        self._description = description
-        self._form = description["form"]
-        self._under: dict[str, set[str]] = {}
-        if self._form == "table":
-            for row in description["rows"]:
-                for label in row:
-                    self._under.setdefault(label, set()).add(row[0])
-
-    def of(self, label: str) -> float:
-        """Return the penalty of a label, from 0 to 1."""
-        label = label.removeprefix("'")  # put there against formulas
-        if label == _STAR:
-            return 1.0
-        if not label and label not in self._under:
-            return 0.0
-        try:
-            if self._form == "table":
-                return self._of_table(label)
-            if self._form == "prefixes":
-                return self._of_prefix(label)
-            return self._of_bounds(*self._bounds(label))
-        except (KeyError, ValueError, IndexError):
-            msg = f"column {self._column}: a label outside its hierarchy"
-            raise ExtractTampered(msg) from None
-
-    def _of_table(self, label: str) -> float:
-        leaves = self._under[label]
-        if self._description["domain"] is None:
-            everything = len(self._under[_STAR])
-            return (len(leaves) - 1) / max(everything - 1, 1)
-        numbers = sorted(int(leaf) for leaf in leaves)
-        low, high = self._description["domain"]
-        return _share(numbers[0], numbers[-1], low, high)
-
-    def _of_prefix(self, label: str) -> float:
-        if len(label) != self._description["length"]:
-            raise ValueError
-        size = self._description["alphabet"]
-        stars = len(label) - len(label.rstrip(_STAR))
-        hidden: int = size**stars
-        everything: int = size ** len(label)
-        return (hidden - 1) / (everything - 1)
-
-    def _of_bounds(self, first: int, last: int) -> float:
-        stated = self._description
-        if self._form == "dates":
-            low = dt.date.fromisoformat(stated["first"]).toordinal()
-            high = dt.date.fromisoformat(stated["last"]).toordinal()
-            return _share(first, last, low, high)
-        return _share(first, last, stated["low"], stated["high"])
-
-    def _bounds(self, label: str) -> tuple[int, int]:
-        if self._form == "intervals":
-            parts = [int(part) for part in label.split("-")]
-            return parts[0], parts[-1]
-        year = int(label[:4]) if len(label) > 4 and label[4] == "-" else None
-        if label.endswith("s"):
-            start = int(label[:-1])
-            return _day(max(start, 1), 1, 1), _day(start + 9, 12, 31)
-        if year is None:
-            return _day(int(label), 1, 1), _day(int(label), 12, 31)
-        month = int(label[5:7])
-        if len(label) == 7:
-            end = calendar.monthrange(year, month)[1]
-            return _day(year, month, 1), _day(year, month, end)
-        day = int(label[8:10])
-        return _day(year, month, day), _day(year, month, day)
-
-
-def _day(year: int, month: int, day: int) -> int:
-    return dt.date(year, month, day).toordinal()
-
-
-def _share(first: int, last: int, low: int, high: int) -> float:
-    inside = min(last, high) - max(first, low)
-    return max(inside, 0) / (high - low)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -340,6 +416,13 @@ def _terms(manifest: Mapping[str, Any]) -> Terms:
         rows_in=int(rows["in"]),
         allowed=int(rows["allowed"]),
         delimiter=str(manifest["delimiter"]),
+        models=tuple(criteria.get("models", ())),
+        reference={
+            str(column): {str(v): int(n) for v, n in counts.items()}
+            for column, counts in criteria.get("reference", {}).items()
+        },
+        sets=manifest.get("labels") == "S",
+        people=tuple(criteria.get("of_people", ())),
     )
 
 
@@ -382,6 +465,10 @@ def _compare(checked: Checked, stated: Mapping[str, object]) -> None:
         "classes": len(checked.class_sizes),
     }
     wrong = [name for name, each in found.items() if stated.get(name) != each]
+    reached = stated.get("models", [])
+    measured = [f"{m.reached:.6f}" for m in checked.models if m.column]
+    if reached != measured:
+        wrong.append("models")
     if checked.ncp is not None:
         difference = abs(float(str(stated.get("ncp", "nan"))) - checked.ncp)
         if not difference <= _TOLERANCE:

@@ -7,7 +7,6 @@ labels are one class, because that is what a reader of the table sees.
 
 from dataclasses import dataclass
 
-from anonymize.criteria import Criteria
 from anonymize.cube import Axis, Cube, Real, Truth, Whole, number_columns
 from anonymize.errors import MissingExtra
 
@@ -26,7 +25,7 @@ class Classes:
         levels: level of each label, classes by axes.
         leaves: one leaf under each label, classes by axes.
         weights: rows of each class.
-        present: which sensitive values each class has, classes by values.
+        counts: rows of each sensitive value in each class.
         costs: summed NCP of each class's labels, from 0 to the axes.
     """
 
@@ -34,7 +33,7 @@ class Classes:
     levels: Whole
     leaves: Whole
     weights: Whole
-    present: Truth
+    counts: Whole
     costs: Real
 
     def blank(self, axes: tuple[Axis, ...]) -> Truth:
@@ -48,12 +47,14 @@ class Classes:
         return blank
 
 
-def make_classes(cube: Cube, member: Whole) -> Classes:
+def make_classes(cube: Cube, member: Whole, *, join: bool = True) -> Classes:
     """Label the classes of a partition, and join those labelled alike.
 
     Args:
         cube: the counted tuples; at least one axis.
         member: class of each tuple, numbered from 0 without gaps.
+        join: whether to join them; where other labels are published than
+            those of the hierarchies, equal ones say nothing.
 
     Returns:
         The classes in the order of their labels.
@@ -66,7 +67,9 @@ def make_classes(cube: Cube, member: Whole) -> Classes:
     for at, axis in enumerate(cube.axes):
         levels[:, at] = _lowest_level(axis, cube.leaves[order, at], starts)
         groups[:, at] = axis.groups[levels[:, at], leaves[:, at]]
-    joined = number_columns(np.concatenate((levels, groups), axis=1).T)
+    joined = np.arange(len(levels))
+    if join:
+        joined = number_columns(np.concatenate((levels, groups), axis=1).T)
     first = np.unique(joined, return_index=True)[1]
     everyone = joined[member]
     levels, leaves = levels[first], leaves[first]
@@ -75,7 +78,7 @@ def make_classes(cube: Cube, member: Whole) -> Classes:
         levels=levels,
         leaves=leaves,
         weights=_summed(everyone, cube.weights, len(first)),
-        present=_united(everyone, cube.present, len(first)),
+        counts=_united(everyone, cube.counts, len(first)),
         costs=_label_costs(cube.axes, levels, leaves),
     )
 
@@ -95,10 +98,10 @@ def _summed(member: Whole, weights: Whole, count: int) -> Whole:
     return np.bincount(member, weights, minlength=count).astype(np.int64)
 
 
-def _united(member: Whole, present: Truth, count: int) -> Truth:
-    united = np.zeros((count, present.shape[1]), dtype=np.bool_)
-    tuples, values = np.nonzero(present)
-    united[member[tuples], values] = True
+def _united(member: Whole, counts: Whole, count: int) -> Whole:
+    united = np.zeros((count, counts.shape[1]), dtype=np.int64)
+    for at, column in enumerate(counts.T):
+        united[:, at] = np.bincount(member, column, minlength=count)
     return united
 
 
@@ -107,43 +110,3 @@ def _label_costs(axes: tuple[Axis, ...], levels: Whole, leaves: Whole) -> Real:
     for at, axis in enumerate(axes):
         costs += axis.costs[levels[:, at], leaves[:, at]]
     return costs
-
-
-def meet_criteria(
-    classes: Classes,
-    criteria: Criteria,
-    spans: tuple[tuple[int, int], ...],
-) -> Truth:
-    """Tell which classes have k rows and l values in each sensitive column.
-
-    Args:
-        classes: the partition.
-        criteria: k and l; an l of 1 asks for nothing, so that a class whose
-            sensitive values are all missing passes.
-        spans: the values that belong to each sensitive column.
-    """
-    meets: Truth = classes.weights >= criteria.k
-    return meets & diverse(classes.present, criteria.l, spans, axis=1)
-
-
-def diverse(
-    present: Truth,
-    least: int,
-    spans: tuple[tuple[int, int], ...],
-    *,
-    axis: int,
-) -> Truth:
-    """Tell which classes have enough values in each sensitive column.
-
-    Args:
-        present: which values occur in each class.
-        least: fewest distinct values; 1 asks for nothing.
-        spans: the values that belong to each sensitive column.
-        axis: the axis of `present` that the values are on.
-    """
-    values = present if axis == 0 else present.T
-    result = np.ones(values.shape[1], dtype=np.bool_)
-    if least > 1:
-        for at, end in spans:
-            result &= values[at:end].sum(axis=0) >= least
-    return result

@@ -47,7 +47,7 @@ def read_csv(
     )
     try:
         header = next(reader, [])
-        _check_header(header, where=where)
+        check_header(header, where=where)
         rows = []
         for row in reader:
             if row:
@@ -119,7 +119,16 @@ def _decoded(data: bytes, *, where: str) -> str:
     return text
 
 
-def _check_header(header: Sequence[str], *, where: str) -> None:
+def check_header(header: Sequence[str], *, where: str) -> None:
+    """Refuse a header without names, or with one name twice.
+
+    Args:
+        header: the names.
+        where: name of the file, for error messages.
+
+    Raises:
+        InvalidRows: it is no header.
+    """
     if not header or not all(header) or len({*header}) != len(header):
         msg = (
             f"{where}, line 1: the header is missing, or has an empty or "

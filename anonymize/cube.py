@@ -6,16 +6,21 @@ quasi-identifier becomes an `Axis`: for every leaf that occurs, the number
 of its group at each level and what that group's label costs. The rows come
 back only for publishing.
 
+What is counted are *items*: rows one by one, or rows that were counted
+already, wherever that was done, each with how many it stands for. Cubes
+add up, so that the rows never need to be in memory together.
+
 Leaves and tuples are put in an order of their own, so that nothing that
 follows depends on the order of the rows.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from anonymize.errors import MissingExtra, ValueNotCovered
+from anonymize.errors import InvalidSpec, MissingExtra, ValueNotCovered
 from anonymize.hierarchies import Hierarchy
+from anonymize.population import Population
 
 try:
     import numpy as np
@@ -29,6 +34,8 @@ Real = npt.NDArray[np.float64]
 Truth = npt.NDArray[np.bool_]
 
 _WORD = 2**62
+MAX_CELLS = 64_000_000
+"""Largest count of sensitive values by tuples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,17 +47,30 @@ class Axis:
         labels: for each level the text of each group's label.
         groups: group of a leaf, indexed by level and leaf.
         costs: NCP of that group's label, indexed alike.
+        places: place of each leaf on the scale of its hierarchy, the lowest
+            for the missing value; None where the values have no scale.
+        bounds: first and last place of the scale, or how many values the
+            hierarchy has beside the first.
+        weight: how much a label counts beside those of other axes.
     """
 
     name: str
     labels: tuple[tuple[str, ...], ...]
     groups: Whole
     costs: Real
+    places: Whole | None
+    bounds: tuple[int, int]
+    weight: float = 1.0
 
     @property
     def levels(self) -> int:
         """Number of levels, the leaf and ``*`` included."""
         return len(self.labels)
+
+    @property
+    def span(self) -> float:
+        """What a set of values costs 1 by."""
+        return float(max(self.bounds[1] - self.bounds[0], 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,64 +81,114 @@ class Cube:
         axes: the quasi-identifiers.
         leaves: leaf of each tuple on each axis, tuples by axes.
         weights: rows of each tuple.
-        tuples: tuple of each row.
-        present: which sensitive values occur in each tuple, tuples by
-            values; the values of all sensitive columns stand side by side.
-        spans: first and last plus one of each sensitive column's values.
+        tuples: tuple of each item.
+        counts: rows of each sensitive value in each tuple, tuples by
+            values; the values of all sensitive columns stand side by side,
+            after those of each column the missing value.
+        spans: first and last plus one of each sensitive column's values;
+            there stands the missing one.
+        values: the values of each sensitive column.
     """
 
     axes: tuple[Axis, ...]
     leaves: Whole
     weights: Whole
     tuples: Whole
-    present: Truth
+    counts: Whole
     spans: tuple[tuple[int, int], ...]
+    values: Mapping[str, tuple[str, ...]]
+
+    @property
+    def sensitive(self) -> tuple[str, ...]:
+        """The sensitive columns, in the order of `spans`."""
+        return tuple(self.values)
 
     @property
     def rows(self) -> int:
         """Rows handed in."""
-        return len(self.tuples)
+        return int(self.weights.sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Coded:
+    """A sensitive column in numbers.
+
+    Attributes:
+        values: its values, but the missing one.
+        codes: for each item the number of its value; the missing one's is
+            the number of values.
+    """
+
+    values: tuple[str, ...]
+    codes: Whole
 
 
 def make_axis(
-    name: str, column: Sequence[str], hierarchy: Hierarchy
-) -> tuple[Axis, Whole]:
-    """Encode a quasi-identifier by the leaves of its hierarchy.
+    name: str,
+    values: Collection[str],
+    hierarchy: Hierarchy,
+    place: Callable[[set[str]], tuple[int, int]],
+) -> tuple[Axis, dict[str, int]]:
+    """Make the axis of a quasi-identifier.
 
     Args:
         name: the column's name.
-        column: its cells; a missing value is the empty text.
+        values: the values that occur; a missing one is the empty text.
         hierarchy: its hierarchy.
+        place: tells of values how many rows hold them, and the first.
 
     Returns:
-        The axis, and the leaf of each row.
+        The axis, and the leaf of each value.
 
     Raises:
         ValueNotCovered: a value has no place in the hierarchy.
     """
-    found = {value: hierarchy.path(value) for value in set(column)}
+    found = {value: hierarchy.path(value) for value in values}
     lost = {value for value, path in found.items() if path is None}
     if lost:
-        rows = [at for at, value in enumerate(column, 1) if value in lost]
-        raise ValueNotCovered(column=name, count=len(rows), first_row=rows[0])
+        count, first = place(lost)
+        raise ValueNotCovered(column=name, count=count, first_row=first)
     paths = sorted(
         (path for path in found.values() if path is not None),
         key=lambda path: path[::-1],
     )
     labels, groups = _grouped(paths, hierarchy.levels)
-    costs = np.array(
+    costs = np.stack(
         [
-            [hierarchy.penalty(path, level) for path in paths]
+            _penalties(hierarchy, paths, groups[level], level)
             for level in range(hierarchy.levels)
-        ],
-        dtype=np.float64,
+        ]
     )
     leaf_of = {path[0]: leaf for leaf, path in enumerate(paths)}
-    codes = np.fromiter(
-        map(leaf_of.__getitem__, column), dtype=np.int64, count=len(column)
+    scale = hierarchy.scale
+    places = None
+    if scale is not None:
+        on = [scale.place(p[0]) if p[0] else scale.low for p in paths]
+        places = np.array(on, dtype=np.int64)
+    axis = Axis(
+        name=name,
+        labels=labels,
+        groups=groups,
+        costs=costs,
+        places=places,
+        bounds=(scale.low, scale.high) if scale else (1, hierarchy.leaves),
     )
-    axis = Axis(name=name, labels=labels, groups=groups, costs=costs)
-    return axis, codes
+    return axis, leaf_of
+
+
+def _penalties(
+    hierarchy: Hierarchy,
+    paths: Sequence[tuple[str, ...]],
+    groups: Whole,
+    level: int,
+) -> Real:
+    """Return what each leaf's label costs; it is asked of each label once."""
+    count = int(groups.max(initial=-1)) + 1
+    first = np.zeros(count, dtype=np.int64)
+    first[groups[::-1]] = np.arange(len(groups) - 1, -1, -1)
+    of_group = [hierarchy.penalty(paths[at], level) for at in first.tolist()]
+    costs: Real = np.array(of_group, dtype=np.float64)[groups]
+    return costs
 
 
 def _grouped(
@@ -134,10 +204,15 @@ def _grouped(
     return tuple(labels), groups
 
 
+PEOPLE = "\0people"
+"""Name of the counts of people of the population and rows beside them."""
+
+
 def make_cube(
     quasi: Mapping[str, tuple[Sequence[str], Hierarchy]],
     sensitive: Mapping[str, Sequence[str]],
     rows: int,
+    population: Population | None = None,
 ) -> Cube:
     """Count the distinct tuples of a table.
 
@@ -145,32 +220,176 @@ def make_cube(
         quasi: for each quasi-identifier its cells and its hierarchy.
         sensitive: for each sensitive column its cells.
         rows: number of rows.
+        population: whom the people of the table are among.
 
     Raises:
         ValueNotCovered: before anything is counted.
+        InvalidSpec: there are too many sensitive values.
     """
-    encoded = [
-        make_axis(name, column, hierarchy)
-        for name, (column, hierarchy) in quasi.items()
+    axes = []
+    codes = []
+    leaves = []
+    for name, (column, hierarchy) in quasi.items():
+        axis, leaf_of = make_axis(
+            name,
+            with_people({*column}, name, hierarchy, population),
+            hierarchy,
+            _finder(column),
+        )
+        axes.append(axis)
+        leaves.append(leaf_of)
+        codes.append(_numbered(leaf_of, column))
+    coded = {name: _coded(column) for name, column in sensitive.items()}
+    weights = np.ones(rows, np.int64)
+    if population is not None:
+        return count_among(axes, (codes, weights, coded), leaves, population)
+    return count_items(axes, codes, weights, coded)
+
+
+def with_people(
+    values: set[str],
+    name: str,
+    hierarchy: Hierarchy,
+    population: Population | None,
+) -> set[str]:
+    """Return the values of a column that occur in table or population.
+
+    Args:
+        values: those of the table.
+        name: the column.
+        hierarchy: its hierarchy.
+        population: whom the people of the table are among, if that is known.
+
+    Raises:
+        InvalidSpec: the hierarchy does not cover a value of the population.
+    """
+    if population is None:
+        return values
+    others = population.values(name)
+    if any(hierarchy.path(value) is None for value in others):
+        msg = (
+            f"column {name}: the hierarchy does not cover a value of the "
+            "population; add it"
+        )
+        raise InvalidSpec(msg)
+    return values | others
+
+
+def count_among(
+    axes: Sequence[Axis],
+    items: tuple[Sequence[Whole], Whole, Mapping[str, Coded]],
+    leaves: Sequence[Mapping[str, int]],
+    population: Population,
+) -> Cube:
+    """Count the distinct tuples of items and of a population.
+
+    Tuples of the population alone have no rows. Beside the sensitive values
+    the people of each tuple are counted, and its rows.
+
+    Args:
+        axes: the quasi-identifiers.
+        items: codes, weights and sensitive columns as in `count_items`.
+        leaves: for each axis the leaf of each value.
+        population: the people.
+
+    Raises:
+        InvalidSpec: there are too many sensitive values, or the table has
+            people that the population has not.
+    """
+    codes, weights, sensitive = items
+    rows = len(weights)
+    among = [
+        np.concatenate((own, _numbered(of, column)))
+        for own, of, column in zip(
+            codes,
+            leaves,
+            zip(*(values for values, _ in population.people), strict=True),
+            strict=True,
+        )
     ]
-    axes = tuple(axis for axis, _ in encoded)
-    codes = np.stack(
-        [np.zeros(rows, np.int64), *(codes for _, codes in encoded)]
+    people = np.array([many for _, many in population.people])
+    cube = count_items(
+        axes,
+        among,
+        np.concatenate((weights, np.zeros_like(people))),
+        {
+            name: Coded(
+                values=each.values,
+                codes=np.concatenate((each.codes, np.zeros_like(people))),
+            )
+            for name, each in sensitive.items()
+        },
     )
+    count = len(cube.weights)
+    found = np.bincount(cube.tuples[rows:], people, minlength=count)
+    if (found < cube.weights).any():
+        msg = "the table has people whom the population has not"
+        raise InvalidSpec(msg)
+    nobody = np.zeros(count, dtype=np.int64)
+    beside = np.stack((found.astype(np.int64), cube.weights, nobody), axis=1)
+    at = cube.counts.shape[1]
+    return replace(
+        cube,
+        tuples=cube.tuples[:rows],
+        counts=np.concatenate((cube.counts, beside), axis=1),
+        spans=(*cube.spans, (at, at + 2)),
+        values={**cube.values, PEOPLE: ("people", "rows")},
+    )
+
+
+def _finder(column: Sequence[str]) -> Callable[[set[str]], tuple[int, int]]:
+    def place(lost: set[str]) -> tuple[int, int]:
+        rows = [at for at, value in enumerate(column, 1) if value in lost]
+        return len(rows), rows[0]
+
+    return place
+
+
+def _numbered(numbers: Mapping[str, int], column: Sequence[str]) -> Whole:
+    return np.fromiter(
+        map(numbers.__getitem__, column), dtype=np.int64, count=len(column)
+    )
+
+
+def _coded(column: Sequence[str]) -> Coded:
+    values = tuple(sorted({*column} - {""}))
+    numbers = {value: number for number, value in enumerate(values)}
+    numbers[""] = len(values)
+    return Coded(values=values, codes=_numbered(numbers, column))
+
+
+def count_items(
+    axes: Sequence[Axis],
+    codes: Sequence[Whole],
+    weights: Whole,
+    sensitive: Mapping[str, Coded],
+) -> Cube:
+    """Count the distinct tuples of items.
+
+    Args:
+        axes: the quasi-identifiers.
+        codes: for each of them the leaf of each item.
+        weights: rows of each item.
+        sensitive: the sensitive columns that are counted.
+
+    Raises:
+        InvalidSpec: there are too many sensitive values.
+    """
+    stacked = np.stack([np.zeros(len(weights), np.int64), *codes])
     sizes = [1, *(axis.groups.shape[1] for axis in axes)]
-    tuples = number_columns(pack(codes, sizes))
-    count = int(tuples.max()) + 1
-    weights = np.bincount(tuples, minlength=count)
+    tuples = number_columns(pack(stacked, sizes))
+    count = int(tuples.max(initial=-1)) + 1
     first = np.zeros(count, dtype=np.int64)
-    first[tuples[::-1]] = np.arange(rows - 1, -1, -1)
-    present, spans = _presence(sensitive, tuples, count)
+    first[tuples[::-1]] = np.arange(len(weights) - 1, -1, -1)
+    counts, spans = _counted(sensitive, tuples, weights, count)
     return Cube(
-        axes=axes,
-        leaves=codes[1:, first].T.copy(),
-        weights=weights.astype(np.int64),
+        axes=tuple(axes),
+        leaves=stacked[1:, first].T.copy(),
+        weights=np.bincount(tuples, weights, minlength=count).astype(np.int64),
         tuples=tuples,
-        present=present,
+        counts=counts,
         spans=spans,
+        values={name: each.values for name, each in sensitive.items()},
     )
 
 
@@ -216,19 +435,26 @@ def pack(codes: Whole, sizes: Sequence[int]) -> Whole:
     return np.stack(words)
 
 
-def _presence(
-    sensitive: Mapping[str, Sequence[str]], tuples: Whole, count: int
-) -> tuple[Truth, tuple[tuple[int, int], ...]]:
-    blocks: list[Truth] = [np.zeros((count, 0), dtype=np.bool_)]
+def _counted(
+    sensitive: Mapping[str, Coded], tuples: Whole, weights: Whole, count: int
+) -> tuple[Whole, tuple[tuple[int, int], ...]]:
+    width = sum(len(each.values) + 1 for each in sensitive.values())
+    if count * width > MAX_CELLS:
+        msg = (
+            f"{count} distinct tuples of quasi-identifiers and {width} "
+            "sensitive values are more than can be counted; group the "
+            "sensitive values into fewer first"
+        )
+        raise InvalidSpec(msg)
+    blocks: list[Whole] = [np.zeros((count, 0), dtype=np.int64)]
     spans: list[tuple[int, int]] = []
     at = 0
-    for column in sensitive.values():
-        values = sorted(set(column) - {""})
-        numbers = {value: number for number, value in enumerate(values)}
-        block = np.zeros((count, len(values) + 1), dtype=np.bool_)
-        codes = [numbers.get(value, len(values)) for value in column]
-        block[tuples, codes] = True
-        blocks.append(block[:, :-1])
-        spans.append((at, at + len(values)))
-        at += len(values)
+    for each in sensitive.values():
+        size = len(each.values) + 1
+        cells = np.bincount(
+            tuples * size + each.codes, weights, minlength=count * size
+        )
+        blocks.append(cells.astype(np.int64).reshape(count, size))
+        spans.append((at, at + len(each.values)))
+        at += size
     return np.concatenate(blocks, axis=1), tuple(spans)

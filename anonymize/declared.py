@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from anonymize.errors import InvalidHierarchy
-from anonymize.hierarchies import TOP, Description, missing_path
+from anonymize.hierarchies import TOP, Description, Scale, missing_path
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -67,6 +67,16 @@ class Intervals:
     def levels(self) -> int:
         """Number of levels, the number and ``*`` included."""
         return len(self.widths) + 2
+
+    @property
+    def leaves(self) -> int:
+        """Number of numbers in the domain."""
+        return self.high - self.low + 1
+
+    @property
+    def scale(self) -> Scale:
+        """The domain."""
+        return Scale(low=self.low, high=self.high, place=int)
 
     def path(self, value: str) -> tuple[str, ...] | None:
         """Return the labels of a number; see `Hierarchy.path`."""
@@ -135,6 +145,17 @@ class Prefixes:
         """Number of levels, the code and ``*`` included."""
         return len(self.keep) + 2
 
+    @property
+    def leaves(self) -> int:
+        """Number of codes of that length."""
+        size: int = self.alphabet**self.length
+        return size
+
+    @property
+    def scale(self) -> None:
+        """Codes have no scale."""
+        return
+
     def path(self, value: str) -> tuple[str, ...] | None:
         """Return the labels of a code; see `Hierarchy.path`."""
         if not value:
@@ -189,6 +210,20 @@ class Dates:
     def levels(self) -> int:
         """Number of levels: day, month, year, decade, ``*``."""
         return 5
+
+    @property
+    def leaves(self) -> int:
+        """Number of days in the domain."""
+        return (self.last - self.first).days + 1
+
+    @property
+    def scale(self) -> Scale:
+        """The domain, in days."""
+        return Scale(
+            low=self.first.toordinal(),
+            high=self.last.toordinal(),
+            place=lambda value: dt.date.fromisoformat(value).toordinal(),
+        )
 
     def path(self, value: str) -> tuple[str, ...] | None:
         """Return the labels of a day; see `Hierarchy.path`."""

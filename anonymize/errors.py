@@ -8,8 +8,12 @@
     |-- InvalidHierarchy  a hierarchy is malformed (file, line, remedy)
     |-- InvalidRows       rows or a CSV file are malformed
     |-- ValueNotCovered   a value has no place in its hierarchy
-    |-- TextTooLong       a free text is above the stated size
-    |-- CriteriaNotMet    k, l or the suppression limit is missed
+    |-- TextTooLong       a text or document is above the stated size
+    |-- DocumentUnreadable  a document is not what it says it is
+    |-- InvalidQuery      a question for a noisy number is malformed
+    |-- BudgetExhausted   the privacy budget does not allow an answer now
+    |-- CriteriaNotMet    a model or the suppression limit is missed
+    |-- SuccessionRefused  earlier releases leave too few rows to publish
     |-- ExtractTampered   files and manifest of an extract disagree
     `-- OutputExists      the place for an extract is taken
 
@@ -17,19 +21,30 @@ Messages hold names of columns, numbers of rows and counts. They never hold
 a value: a value of a quasi-identifier can point at a person.
 """
 
+import datetime as dt
+
+_EXTRAS = {
+    "docx": "documents",
+    "opendp": "noise",
+    "pypdf": "documents",
+    "pyspark": "spark",
+    "reportlab": "reports",
+}
+
 
 class AnonymizeError(Exception):
     """Whatever goes wrong while rows are de-identified."""
 
 
 class MissingExtra(AnonymizeError):
-    """A library of the extra ``curtilage[analytics]`` is not installed."""
+    """A library of an extra, ``curtilage[analytics]``, is not installed."""
 
     def __init__(self, *, library: str) -> None:
         self.library = library
+        extra = _EXTRAS.get(library, "analytics")
         msg = (
-            f"{library} is not installed: de-identification needs the extra "
-            "curtilage[analytics] (pip install 'curtilage[analytics]')"
+            f"{library} is not installed: this needs the extra "
+            f"curtilage[{extra}] (pip install 'curtilage[{extra}]')"
         )
         super().__init__(msg)
 
@@ -69,23 +84,64 @@ class ValueNotCovered(AnonymizeError):
     Attributes:
         column: the quasi-identifier.
         count: rows whose value is not covered.
-        first_row: number of the first such row, from 1.
+        first_row: number of the first such row, from 1; 0 where the rows
+            have no order.
     """
 
     def __init__(self, *, column: str, count: int, first_row: int) -> None:
         self.column = column
         self.count = count
         self.first_row = first_row
+        first = f", the first is row {first_row}" if first_row else ""
         msg = (
             f"column {column}: {count} row(s) hold a value that the "
-            f"hierarchy does not cover, the first is row {first_row}; add "
-            "the value to the hierarchy or correct the row"
+            f"hierarchy does not cover{first}; add the value to the "
+            "hierarchy or correct the row"
         )
         super().__init__(msg)
 
 
 class TextTooLong(AnonymizeError):
     """A free text is longer than is searched in one piece."""
+
+
+class DocumentUnreadable(AnonymizeError):
+    """A document is not what its name says, or not in that encoding."""
+
+
+class InvalidQuery(AnonymizeError):
+    """A question for a number under differential privacy is malformed."""
+
+
+class BudgetExhausted(AnonymizeError):
+    """The privacy budget does not allow an answer now.
+
+    Attributes:
+        scope: ``recipient``, ``colluding`` for the cap over recipients who
+            share what they get, or ``everybody`` for that over all
+            recipients of a data set.
+        refreshes_at: POSIX seconds from which as much as was asked for is
+            there again, or None where it is more than the whole allowance.
+    """
+
+    def __init__(self, *, scope: str, refreshes_at: int | None) -> None:
+        self.scope = scope
+        self.refreshes_at = refreshes_at
+        when = (
+            "asks for more than the whole allowance: ask for a smaller epsilon"
+            if refreshes_at is None
+            else f"can be asked again from {_utc(refreshes_at)}"
+        )
+        whose = {
+            "recipient": "of the recipient",
+            "colluding": "of the recipients who share what they get",
+        }.get(scope, "of all recipients of the data set together")
+        msg = f"the privacy budget {whose} is used up; this {when}"
+        super().__init__(msg)
+
+
+def _utc(at: int) -> str:
+    return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 class CriteriaNotMet(AnonymizeError):
@@ -98,6 +154,7 @@ class CriteriaNotMet(AnonymizeError):
         l_reached: fewest reached, or None where none was measured.
         suppressed: rows that are not published.
         allowed: rows that may be suppressed.
+        missed: further models that are missed, by name and column.
     """
 
     def __init__(
@@ -109,6 +166,7 @@ class CriteriaNotMet(AnonymizeError):
         l_reached: int | None = None,
         suppressed: int = 0,
         allowed: int = 0,
+        missed: tuple[str, ...] = (),
     ) -> None:
         self.k_asked = k_asked
         self.k_reached = k_reached
@@ -116,11 +174,33 @@ class CriteriaNotMet(AnonymizeError):
         self.l_reached = l_reached
         self.suppressed = suppressed
         self.allowed = allowed
+        self.missed = missed
+        further = "; missed " + ", ".join(missed) if missed else ""
         reached = "unknown" if l_reached is None else str(l_reached)
         msg = (
             f"criteria not met: k asked {k_asked}, reached {k_reached}; "
             f"l asked {l_asked}, reached {reached}; rows suppressed "
-            f"{suppressed}, allowed {allowed}; no row is published"
+            f"{suppressed}, allowed {allowed}{further}; no row is published"
+        )
+        super().__init__(msg)
+
+
+class SuccessionRefused(AnonymizeError):
+    """Beside the earlier releases too few rows could be published.
+
+    Attributes:
+        withheld: rows that would have to be withheld.
+        allowed: rows that may be.
+    """
+
+    def __init__(self, *, withheld: int, allowed: int) -> None:
+        self.withheld = withheld
+        self.allowed = allowed
+        msg = (
+            f"beside the earlier releases {withheld} row(s) would have to be "
+            f"withheld, {allowed} may be; no row is published: wait until "
+            "more people have joined or left, allow more suppression, or ask "
+            "for numbers under differential privacy"
         )
         super().__init__(msg)
 

@@ -19,22 +19,28 @@ from typing import TYPE_CHECKING
 
 from anonymize.canonical import digest
 from anonymize.checker import Checked, Terms, check_bytes
+from anonymize.crossing import Effect, Pair, crossing_effect
 from anonymize.csvfile import write_csv
-from anonymize.errors import CriteriaNotMet
+from anonymize.errors import CriteriaNotMet, InvalidSpec, SuccessionRefused
 from anonymize.known import KnownValue
 from anonymize.labels import LabelBook, ScrubbedText
 from anonymize.manifest import make_manifest
+from anonymize.models import Closeness, Likeness
 from anonymize.notes import Progress, count_mentions, scrub_texts
-from anonymize.partition import Published, published_labels
+from anonymize.partition import Plan, Published, published_labels
 from anonymize.pseudonyms import Pseudonyms
-from anonymize.report import ColumnReport, ReleaseReport
+from anonymize.published import PublishedLabels
+from anonymize.report import Basis, ColumnReport, ReleaseReport
 from anonymize.risk import measure_risks
 from anonymize.roles import Role
 from anonymize.spec import PSEUDONYM, ExtractSpec
+from anonymize.succession import ABSENT, Past, succeeding_labels
 from anonymize.tables import Rows, Table, make_table
+from anonymize.trials import try_release
 
 if TYPE_CHECKING:
     from anonymize.text import Scrubber
+    from anonymize.value_index import ValueIndex
 
 DATA = "data.csv"
 """Name of the data file of an extract."""
@@ -57,6 +63,8 @@ class Extract:
         report: the report.
         files: content of each file of the extract, by its name.
         checked: what the independent check found.
+        classes: for each published row, by its number in what was handed
+            in, the number of its class; to make the next release from.
     """
 
     columns: tuple[str, ...]
@@ -64,6 +72,7 @@ class Extract:
     report: ReleaseReport
     files: Mapping[str, bytes] = field(repr=False)
     checked: Checked
+    classes: Mapping[int, int] = field(default_factory=dict, repr=False)
 
     @property
     def manifest_digest(self) -> str:
@@ -78,6 +87,9 @@ def build_extract(
     known: Mapping[str, Sequence[KnownValue]] | None = None,
     scrubber: "Scrubber | None" = None,
     progress: Progress | None = None,
+    past: Past | None = None,
+    basis: Basis | None = None,
+    everybody: "ValueIndex | None" = None,
 ) -> Extract:
     """De-identify rows.
 
@@ -89,6 +101,11 @@ def build_extract(
             besides those of the same row.
         scrubber: one with recognizers of its own; None builds the usual.
         progress: told of how far the work is.
+        past: what earlier releases had of these rows; None or none of them
+            leaves the classes free.
+        basis: what the release rests on, for the report.
+        everybody: values to find in every free text, whosever it is: those
+            of all people of the release.
 
     Returns:
         The extract. That it returns means that the criteria are met by the
@@ -100,6 +117,7 @@ def build_extract(
         CriteriaNotMet: the criteria cannot be met.
         InvalidSpec: the lattice of the quasi-identifiers is too large.
         TextTooLong: a free text is too long.
+        SuccessionRefused: beside the earlier releases too little is left.
     """
     tell = progress or _silent
     table = make_table(spec, rows)
@@ -109,12 +127,7 @@ def build_extract(
             k_asked=spec.k, k_reached=0, l_asked=spec.l, suppressed=count
         )
     tell("classes", 0, count)
-    found = published_labels(
-        {n: (table[n], spec.hierarchies[n]) for n in spec.of_role(Role.QUASI)},
-        {name: table[name] for name in spec.of_role(Role.SENSITIVE)},
-        spec.criteria,
-        count,
-    )
+    found = _form_classes(spec, table, count, past)
     tell("classes", count, count)
     texts = scrub_texts(
         spec,
@@ -123,26 +136,184 @@ def build_extract(
         known=known or {},
         scrubber=scrubber,
         progress=tell,
+        everybody=everybody,
     )
     columns, ready = _published_rows(spec, table, found, texts)
     tell("check", 0, count)
     data = write_csv(columns, ready, delimiter=spec.delimiter)
-    checked = _check(spec, data, count)
-    report = _report(spec, checked, count, (columns, ready))
-    report = replace(report, mentions=count_mentions(texts))
+    checked = _check(spec, table, data, count)
     tell("check", count, count)
+    tell("attacks", 0, count)
+    classes, crossings = _numbered_classes(spec, table, found, past)
+    report = make_report(spec, checked, count, _alone(spec, columns, ready))
+    cells = dict(zip(columns, zip(*ready, strict=True), strict=True))
+    report = replace(
+        report,
+        mentions=count_mentions(texts),
+        trials=try_release(spec, table, found, cells, checked.sha256),
+        crossings=None if past is None else crossings,
+        basis=basis or Basis(),
+        losses=_losses(spec, cells),
+    )
+    tell("attacks", count, count)
     files = {
         DATA: data,
         "report.json": report.to_json(),
         "report.md": report.to_markdown().encode("utf-8"),
     }
-    files["manifest.json"] = make_manifest(spec, report, checked, files)
+    files["manifest.json"] = make_manifest(
+        spec, report, checked, files, reference_counts(spec, table)
+    )
     return Extract(
         columns=columns,
         rows=ready,
         report=report,
         files=files,
         checked=checked,
+        classes=classes,
+    )
+
+
+def for_recipient(spec: ExtractSpec, extract: Extract) -> Extract:
+    """Return an extract whose report and manifest count published rows alone.
+
+    How many rows were handed in or suppressed would tell, from one release
+    to the next, how many people withdrew. NCP is that of the published rows:
+    over all rows it would give the others away.
+
+    Args:
+        spec: the terms of the release, without models that compare with
+            the input.
+        extract: what `build_extract` returned.
+
+    Raises:
+        InvalidSpec: a model compares with the rows handed in, whose counts
+            the manifest states.
+    """
+    if compared(spec):
+        msg = "the reference counts of a model tell how many rows there were"
+        raise InvalidSpec(msg)
+    full = extract.report
+    lost = full.ncp * full.rows_in - full.suppressed
+    report = replace(
+        full,
+        rows_in=full.rows_out,
+        allowed=0,
+        ncp=max(0.0, lost / full.rows_out),
+        published_only=True,
+        basis=replace(full.basis, counted={}),
+    )
+    files = {
+        DATA: extract.files[DATA],
+        "report.json": report.to_json(),
+        "report.md": report.to_markdown().encode("utf-8"),
+    }
+    checked = replace(extract.checked, suppressed=0)
+    files["manifest.json"] = make_manifest(spec, report, checked, files, {})
+    return replace(extract, report=report, files=files, checked=checked)
+
+
+def _form_classes(
+    spec: ExtractSpec, table: Table, count: int, past: Past | None
+) -> Published:
+    quasi = {
+        name: (table[name], spec.hierarchies[name])
+        for name in spec.of_role(Role.QUASI)
+    }
+    sensitive = {name: table[name] for name in spec.of_role(Role.SENSITIVE)}
+    plan = plan_of(spec)
+    if past is None or not past.classes or not quasi:
+        return published_labels(quasi, sensitive, spec.criteria, count, plan)
+    return succeeding_labels(quasi, sensitive, spec.criteria, past, plan)
+
+
+def _numbered_classes(
+    spec: ExtractSpec, table: Table, found: Published, past: Past | None
+) -> tuple[dict[int, int], tuple[Effect, ...]]:
+    """Number the classes, and check them against those of before."""
+    labels = [*zip(*found.labels.values(), strict=True)]
+    numbers: dict[tuple[str, ...], int] = {}
+    classes = {
+        row: numbers.setdefault(label, len(numbers))
+        for row, label in zip(
+            found.rows, labels or [()] * len(found.rows), strict=True
+        )
+    }
+    past = past or Past()
+    now = [classes.get(row) for row in range(len(next(iter(table.values()))))]
+    effects = tuple(
+        crossing_effect(
+            Pair(
+                sizes=sizes,
+                before=[
+                    None if number == ABSENT else number
+                    for number in past.classes[at]
+                ],
+                now=now,
+                had=past.values[at] if past.values else {},
+                has={name: table[name] for name in guarded_columns(spec)},
+                release=past.releases[at] if past.releases else "",
+            ),
+            spec.k,
+            spec.l,
+        )
+        for at, sizes in enumerate(past.sizes)
+    )
+    if any(effect.small or effect.uniform for effect in effects):
+        raise SuccessionRefused(withheld=len(found.rows), allowed=0)
+    return classes, effects
+
+
+def guarded_columns(spec: ExtractSpec) -> tuple[str, ...]:
+    """Return the columns whose values are diverse between releases, too.
+
+    Args:
+        spec: the terms of the release.
+    """
+    return spec.of_role(Role.SENSITIVE) if spec.l > 1 else ()
+
+
+def plan_of(spec: ExtractSpec) -> Plan:
+    """Return how classes are to be formed.
+
+    Args:
+        spec: the terms of the release.
+    """
+    return Plan(
+        models=spec.models,
+        fast=spec.fast,
+        weights=spec.weights,
+        sets=spec.sets,
+        of_people=spec.of_people,
+        population=spec.population,
+    )
+
+
+def terms_of(
+    spec: ExtractSpec, count: int, reference: Mapping[str, Mapping[str, int]]
+) -> Terms:
+    """Return what the independent check is to hold an extract to.
+
+    Args:
+        spec: the terms of the release.
+        count: rows handed in.
+        reference: rows of each value of the columns that are compared.
+    """
+    return Terms(
+        quasi=spec.of_role(Role.QUASI),
+        sensitive=spec.of_role(Role.SENSITIVE),
+        k=spec.k,
+        l=spec.l,
+        rows_in=count,
+        allowed=spec.criteria.allowed(count),
+        delimiter=spec.delimiter,
+        models=tuple(model.describe() for model in spec.models),
+        reference=reference,
+        sets=spec.sets,
+        people=tuple(model.describe() for model in spec.of_people),
+        population=(
+            None if spec.population is None else spec.population.people
+        ),
     )
 
 
@@ -208,16 +379,10 @@ def _order(
     return sorted(range(count), key=keys.__getitem__)
 
 
-def _check(spec: ExtractSpec, data: bytes, count: int) -> Checked:
-    terms = Terms(
-        quasi=spec.of_role(Role.QUASI),
-        sensitive=spec.of_role(Role.SENSITIVE),
-        k=spec.k,
-        l=spec.l,
-        rows_in=count,
-        allowed=spec.criteria.allowed(count),
-        delimiter=spec.delimiter,
-    )
+def _check(
+    spec: ExtractSpec, table: Table, data: bytes, count: int
+) -> Checked:
+    terms = terms_of(spec, count, reference_counts(spec, table))
     return check_bytes(
         data,
         terms,
@@ -225,14 +390,53 @@ def _check(spec: ExtractSpec, data: bytes, count: int) -> Checked:
     )
 
 
-def _report(
-    spec: ExtractSpec,
-    checked: Checked,
-    count: int,
-    published: tuple[tuple[str, ...], tuple[tuple[str, ...], ...]],
+def reference_counts(
+    spec: ExtractSpec, table: Table
+) -> dict[str, dict[str, int]]:
+    """Count the values of the columns whose models have a reference.
+
+    Args:
+        spec: the terms.
+        table: the rows that were handed in.
+    """
+    return {name: dict(Counter(table[name])) for name in compared(spec)}
+
+
+def compared(spec: ExtractSpec) -> list[str]:
+    """List the columns whose models have a reference.
+
+    Args:
+        spec: the terms.
+    """
+    concerned = {
+        model.column
+        for model in spec.models
+        if isinstance(model, Closeness | Likeness)
+    }
+    return sorted(concerned)
+
+
+def make_report(
+    spec: ExtractSpec, checked: Checked, count: int, alone: int
 ) -> ReleaseReport:
+    """Make the report of an extract.
+
+    Args:
+        spec: the terms of the release.
+        checked: what the independent check found.
+        count: rows handed in.
+        alone: rows that equal no other, pseudonyms and text apart.
+    """
     columns = [
-        ColumnReport(name=name, role=role.value, treatment=_TREATMENT[role])
+        ColumnReport(
+            name=name,
+            role=role.value,
+            treatment=(
+                "generalized to the values of its class"
+                if spec.sets and role is Role.QUASI
+                else _TREATMENT[role]
+            ),
+        )
         for name, role in spec.columns.items()
     ]
     if spec.person is not None:
@@ -250,9 +454,17 @@ def _report(
         l_reached=checked.l,
         class_sizes=checked.class_sizes,
         ncp=checked.ncp or 0.0,
-        alone=_alone(spec, *published),
+        alone=alone,
         mentions={},
-        risks=measure_risks(checked.class_sizes),
+        risks=measure_risks(checked.class_sizes, population=checked.people),
+        models=tuple(
+            (
+                f"{each.model} of {each.column or 'people'}",
+                f"{each.reached:.6f}",
+                "none" if each.otherwise is None else f"{each.otherwise:.6f}",
+            )
+            for each in checked.models
+        ),
     )
 
 
@@ -263,6 +475,19 @@ def _person_report(spec: ExtractSpec, person: str) -> ColumnReport:
         role=Role.DIRECT.value,
         treatment=f"replaced by {PSEUDONYM}" if named else "left out",
     )
+
+
+def _losses(
+    spec: ExtractSpec, cells: Mapping[str, Sequence[str]]
+) -> dict[str, float]:
+    """Return the NCP of the published cells of each quasi-identifier."""
+    losses = {}
+    for name, each in spec.hierarchies.items():
+        reader = PublishedLabels(name, each.describe(), sets=spec.sets)
+        labels = Counter(cells[name])
+        lost = sum(many * reader.penalty(one) for one, many in labels.items())
+        losses[name] = lost / max(labels.total(), 1)
+    return losses
 
 
 def _alone(

@@ -12,11 +12,12 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from anonymize.checker import Checked, Description, check_folder
+from anonymize.checker import Checked, check_folder
 from anonymize.csvfile import read_csv
 from anonymize.errors import InvalidRows, InvalidSpec, OutputExists
 from anonymize.extract import Extract, build_extract
 from anonymize.notes import Progress
+from anonymize.published import Description
 from anonymize.spec import ExtractSpec
 from anonymize.specfile import read_spec
 

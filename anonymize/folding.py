@@ -11,14 +11,19 @@ Each character is folded by itself, so each folded character knows the one
 that it came from.
 """
 
+import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import compress
+from itertools import accumulate, compress
 
 _SEPARATORS = frozenset(" \t\n\r\x0b\x0c-_.,/+()[]·•'’\"")
 _STARS = frozenset("*×●")
 _CACHE = 8192
+_COMPACT = re.compile(r"[0-9a-z\u4e00-\u9fff]*")
+_GONE = "\U0010fffe"  # no character: stands for one that folds to nothing
+_MORE = "\U0010ffff"  # no character either: for one that folds to several
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class Folded:
     """
 
     text: str
-    places: tuple[int, ...] | None
+    places: Sequence[int] | None
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """Return the span of the original for a span of the folded text.
@@ -50,15 +55,63 @@ def plain(text: str) -> Folded:
     """Fold a text for patterns."""
     if text.isascii():
         return Folded(text, None)
-    return _folded([*map(_plain, text)])
+    return _folded(text, _table(_plain))
 
 
 def compact(text: str) -> Folded:
     """Fold a text for known values."""
+    if _COMPACT.fullmatch(text):
+        return Folded(text, None)
+    folded = _folded(text, _table(_compact))
+    if "**" not in folded.text:
+        return folded
     pieces = [*map(_compact, text)]
-    if "*" in pieces:
-        _one_star(pieces)
-    return _folded(pieces)
+    _one_star(pieces)
+    return _of_pieces(pieces)
+
+
+class _Table(dict[int, str]):
+    """What `str.translate` asks: one character for each, or a stand-in."""
+
+    __slots__ = ("fold",)
+
+    def __init__(self, fold: Callable[[str], str]) -> None:
+        self.fold = fold
+
+    def __missing__(self, code: int) -> str:
+        folded = self.fold(chr(code))
+        if len(folded) != 1:
+            folded = _MORE if folded else _GONE
+        elif folded in {_GONE, _MORE}:
+            folded = _MORE
+        self[code] = folded
+        return folded
+
+
+@lru_cache(2)
+def _table(fold: Callable[[str], str]) -> _Table:
+    """Give each way to fold its one table."""
+    return _Table(fold)
+
+
+def _folded(text: str, table: _Table) -> Folded:
+    """Fold in one pass where no character becomes several."""
+    folded = text.translate(table)
+    if _MORE in folded:
+        return _of_pieces([*map(table.fold, text)])
+    if _GONE not in folded:
+        return Folded(folded, None)
+    kept = folded.replace(_GONE, "")
+    # The place of each kept piece, piece by piece: pieces are few.
+    runs = folded.split(_GONE)
+    places: list[int] = []
+    for run, start in zip(
+        runs,
+        accumulate((len(run) + 1 for run in runs), initial=0),
+        strict=False,
+    ):
+        places.extend(range(start, start + len(run)))
+    return Folded(kept, places)
 
 
 def _one_star(pieces: list[str]) -> None:
@@ -70,7 +123,7 @@ def _one_star(pieces: list[str]) -> None:
         last = piece or last
 
 
-def _folded(pieces: list[str]) -> Folded:
+def _of_pieces(pieces: list[str]) -> Folded:
     folded = "".join(pieces)
     longest = max(map(len, pieces), default=0)
     if longest <= 1 and len(folded) == len(pieces):

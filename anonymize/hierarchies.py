@@ -20,7 +20,7 @@ A missing value, the empty text, is its own label at every level below
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,11 +29,28 @@ from typing import Protocol, Self
 from anonymize.canonical import canonical_json, digest
 from anonymize.errors import InvalidHierarchy
 
+MAX_DEPTH = 64
+"""Most levels of a taxonomy."""
 TOP = "*"
 """The label that says nothing."""
 
 Description = Mapping[str, object]
 """A hierarchy as data, for the manifest and the independent check."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """The scale that the values of a hierarchy stand on.
+
+    Attributes:
+        low: place of the first value of the domain.
+        high: place of the last one.
+        place: place of a value that the hierarchy covers.
+    """
+
+    low: int
+    high: int
+    place: Callable[[str], int]
 
 
 class Hierarchy(Protocol):
@@ -42,6 +59,14 @@ class Hierarchy(Protocol):
     @property
     def levels(self) -> int:
         """Number of levels, the value and ``*`` included."""
+
+    @property
+    def leaves(self) -> int:
+        """Number of values that it covers."""
+
+    @property
+    def scale(self) -> Scale | None:
+        """The scale of numbers or days; None for categories."""
 
     def path(self, value: str) -> tuple[str, ...] | None:
         """Return the labels of a value from itself up to ``*``.
@@ -167,6 +192,18 @@ class TableHierarchy:
         """Number of levels, the leaf and ``*`` included."""
         return len(next(iter(self.paths.values())))
 
+    @property
+    def leaves(self) -> int:
+        """Number of leaves."""
+        return len(self.paths)
+
+    @property
+    def scale(self) -> Scale | None:
+        """The domain of a numeric hierarchy."""
+        if self.domain is None:
+            return None
+        return Scale(low=self.domain[0], high=self.domain[1], place=int)
+
     def path(self, value: str) -> tuple[str, ...] | None:
         """Return the labels of a value; see `Hierarchy.path`."""
         found = self.paths.get(value)
@@ -200,6 +237,52 @@ def flat(values: Iterable[str], *, where: str) -> TableHierarchy:
     """
     rows = ((value, TOP) for value in values)
     return TableHierarchy.from_rows(rows, where=where)
+
+
+def taxonomy(tree: object, *, where: str) -> TableHierarchy:
+    """Return the hierarchy of a tree of names.
+
+    Branches need not be of one depth: a leaf of a short branch is its own
+    label for longer.
+
+    Args:
+        tree: under each name its branches, or a list of its leaves.
+        where: name of the column, for error messages.
+
+    Raises:
+        InvalidHierarchy: it is no tree, or a name stands in it twice.
+    """
+    chains = list(_chains(tree, (TOP,), where))
+    height = max(map(len, chains), default=0)
+    rows = ((c[0],) * (height - len(c)) + c for c in chains)
+    return TableHierarchy.from_rows(rows, where=where)
+
+
+def _chains(
+    tree: object, above: tuple[str, ...], where: str
+) -> Iterator[tuple[str, ...]]:
+    """List the leaves of a tree, each with the names above it."""
+    if len(above) > MAX_DEPTH:
+        raise _no_tree(where, f"the tree is deeper than {MAX_DEPTH}")
+    if isinstance(tree, Mapping) and tree:
+        for name, below in tree.items():
+            yield from _chains(below, (str(name), *above), where)
+    elif isinstance(tree, list) and tree:
+        for leaf in tree:
+            if not isinstance(leaf, str):
+                raise _no_tree(where, "a leaf is not a text")
+            yield (leaf, *above)
+    else:
+        raise _no_tree(where, "a branch has no leaves")
+
+
+def _no_tree(where: str, what: str) -> InvalidHierarchy:
+    return InvalidHierarchy(
+        where=where,
+        line=None,
+        what=what,
+        remedy="under each name give its branches, or a list of its leaves",
+    )
 
 
 def missing_path(levels: int) -> tuple[str, ...]:

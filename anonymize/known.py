@@ -124,22 +124,23 @@ class KnownValues:
         self._of = [*forms.values()]
         self._finder = AhoCorasick([*forms]) if forms else None
 
-    def find(self, text: str) -> list[Match]:
+    def find(self, text: str, folded: Folded | None = None) -> list[Match]:
         """Return every occurrence, overlapping ones too.
 
         Args:
             text: the text as it stands.
+            folded: its compact form, where the caller has it already.
         """
         if self._finder is None:
             return []
-        folded = compact(text)
+        folded = folded or compact(text)
         found = self._finder.find_matches_as_indexes(
             folded.text, overlapping=True
         )
         return [
             self._match(folded, number, start, end)
             for number, start, end in found
-            if _bounded(text, folded, start, end)
+            if bounded(text, folded, start, end)
         ]
 
     def _match(
@@ -150,7 +151,7 @@ class KnownValues:
         return Match(entity=entity, key=key, start=first, end=last)
 
 
-def _bounded(text: str, folded: Folded, start: int, end: int) -> bool:
+def bounded(text: str, folded: Folded, start: int, end: int) -> bool:
     """Tell whether an occurrence is not the inside of something longer."""
     first, last = folded.original(start, end)
     found = folded.text[start:end]

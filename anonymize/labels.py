@@ -1,12 +1,48 @@
-"""Numbered labels in place of what was found: ``<PERSON_3>``.
+"""Numbered labels in place of what was found.
 
-A number stands for one value in one release, and no two values share one.
-Numbers are given in the order of publication, when the order of the rows is
-no longer that of the vault.
+Two styles: ``<PERSON_3>`` for machines, which extracts have, and
+``Person 3`` for people. A number stands for one value in one release, and
+no two values share one. Numbers are given in the order of publication, when
+the order of the rows is no longer that of the vault.
+
+A text that reads like a label already would collide with one of ours, so it
+is found (`LITERAL`) and gets a label of its own.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
+
+QUOTED = "QUOTED"
+"""Kind of a text that reads like a label."""
+_WORDS = {
+    "CN_ID": "Identity number",
+    "IP_ADDRESS": "Network address",
+    "US_SSN": "Social security number",
+    "ZIP_CODE": "Postcode",
+    "LOCATION": "Place",
+    "PLATE": "Licence plate",
+    "QUOTED": "Quotation",
+    "EMAIL": "Mail address",
+    "IBAN": "Bank account",
+}
+LITERAL = re.compile(
+    r"<[A-Z][A-Z_]{0,40}_[0-9]{1,9}>"
+    r"|(?<![A-Za-z])(?:Person|Phone|Date|Address|Organization|Age|Card"
+    r"|Account|Passport|Permit|Identifier|Attribute|House"
+    rf"|{'|'.join(_WORDS.values())}) [0-9]{{1,7}}(?![ .-]?[0-9])"
+)
+"""What reads like a label in either style."""
+LITERAL_HINT = re.compile(r"<[A-Z]|[A-Za-z] [0-9]")
+"""What every such text has: quicker to look for."""
+
+
+class Style(StrEnum):
+    """How labels are written."""
+
+    TAGS = "tags"
+    WORDS = "words"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +83,8 @@ class ScrubbedText:
 class LabelBook:
     """Gives out the numbers of one release."""
 
-    def __init__(self) -> None:
+    def __init__(self, style: Style = Style.TAGS) -> None:
+        self._style = style
         self._numbers: dict[Mention, int] = {}
         self._counts: dict[str, int] = {}
 
@@ -62,10 +99,25 @@ class LabelBook:
             for piece in text.pieces
         )
 
+    def values(self) -> dict[str, int]:
+        """Return how many different values got a label, by kind."""
+        return dict(sorted(self._counts.items()))
+
     def _label(self, mention: Mention) -> str:
         number = self._numbers.get(mention)
         if number is None:
             number = self._counts.get(mention.entity, 0) + 1
             self._counts[mention.entity] = number
             self._numbers[mention] = number
-        return f"<{mention.entity}_{number}>"
+        if self._style is Style.TAGS:
+            return f"<{mention.entity}_{number}>"
+        return f"{word_of(mention.entity)} {number}"
+
+
+def word_of(entity: str) -> str:
+    """Return the word for a kind: ``Person`` for PERSON.
+
+    Args:
+        entity: label of a kind.
+    """
+    return _WORDS.get(entity, entity.replace("_", " ").capitalize())

@@ -15,7 +15,7 @@ from anonymize.roles import Role
 from anonymize.spec import PSEUDONYM, ExtractSpec
 
 SCHEMA = "curtilage/extract-manifest/1"
-ENGINE = "lattice-walk+class-merge/1"
+ENGINE = "portfolio/1"
 """Name and version of the engine."""
 
 
@@ -24,6 +24,7 @@ def make_manifest(
     report: ReleaseReport,
     checked: Checked,
     files: Mapping[str, bytes],
+    reference: Mapping[str, Mapping[str, int]],
 ) -> bytes:
     """Build the manifest of an extract.
 
@@ -32,6 +33,8 @@ def make_manifest(
         report: its report.
         checked: what the independent check of the data found.
         files: content of each file of the extract but the manifest.
+        reference: rows of each value handed in, of the columns whose models
+            compare with them.
 
     Returns:
         The bytes of ``manifest.json``.
@@ -54,7 +57,7 @@ def make_manifest(
             "purpose": spec.purpose,
             "engine": ENGINE,
             "checker": CHECKER,
-            "labels": "H",
+            "labels": "S" if spec.sets else "H",
             "delimiter": spec.delimiter,
             "formula_guard": "apostrophe",
             "files": {name: digest(data) for name, data in files.items()},
@@ -68,7 +71,17 @@ def make_manifest(
                 "k": spec.k,
                 "l": spec.l,
                 "suppression_limit": decimal(spec.suppression_limit),
+                "k_alone": spec.k_alone,
+                "models": [model.describe() for model in spec.models],
+                "of_people": [model.describe() for model in spec.of_people],
+                "population": (
+                    None if spec.population is None else spec.population.digest
+                ),
+                "reference": {
+                    name: {**counts} for name, counts in reference.items()
+                },
             },
+            "basis": "published" if report.published_only else "input",
             "rows": {
                 "in": report.rows_in,
                 "out": report.rows_out,
@@ -82,6 +95,11 @@ def make_manifest(
                 "suppressed": checked.suppressed,
                 "classes": len(checked.class_sizes),
                 "ncp": decimal(report.ncp),
+                "models": [
+                    f"{each.reached:.6f}"
+                    for each in checked.models
+                    if each.column
+                ],
             },
         }
     )

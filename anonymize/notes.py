@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from anonymize.dates import DateShift
 from anonymize.known import KnownValue
 from anonymize.labels import ScrubbedText
 from anonymize.roles import Role
@@ -18,6 +19,7 @@ from anonymize.tables import Table
 
 if TYPE_CHECKING:
     from anonymize.text import Scrubber
+    from anonymize.value_index import ValueIndex
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, how much is done, and how much there is."""
@@ -36,6 +38,7 @@ def scrub_texts(
     known: Mapping[str, Sequence[KnownValue]],
     scrubber: "Scrubber | None",
     progress: Progress,
+    everybody: "ValueIndex | None" = None,
 ) -> dict[str, list[ScrubbedText]]:
     """Scrub the columns of free text.
 
@@ -46,6 +49,7 @@ def scrub_texts(
         known: by the person's key, further values of the person.
         scrubber: the scrubber; None builds one if there is any text.
         progress: told of how far the work is.
+        everybody: values to find in every text, whosever it is.
 
     Returns:
         For each text column, the scrubbed text of each published row.
@@ -62,13 +66,27 @@ def scrub_texts(
         if number % _STEP == 0:
             progress("text", number, len(rows))
         values = [*_values_of(spec, table, row, known)]
+        shift = _shift_of(spec, table, row)
         for name in columns:
             text = scrubber.scrub(
-                table[name][row], language=spec.language, known=values
+                table[name][row],
+                language=spec.language,
+                known=values,
+                everybody=everybody,
+                shift=shift,
             )
             done[name].append(text)
     progress("text", len(rows), len(rows))
     return done
+
+
+def _shift_of(spec: ExtractSpec, table: Table, row: int) -> DateShift | None:
+    """Return what moves the dates of a row's person, where they move."""
+    if not spec.shift_dates or not spec.pseudonym_key or not spec.person:
+        return None
+    return DateShift(
+        spec.pseudonym_key, table[spec.person][row], within=spec.shift_dates
+    )
 
 
 def _new_scrubber() -> "Scrubber":

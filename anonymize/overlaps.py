@@ -19,6 +19,24 @@ class Rank(IntEnum):
     CHECKED = 1
     PATTERN = 2
     REPEATED = 3
+    NAME = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """What a layer found in a folded text.
+
+    Attributes:
+        entity: label of its kind, such as PHONE.
+        start: first character.
+        end: one after the last.
+        score: how sure it is, from 0 to 1.
+    """
+
+    entity: str
+    start: int
+    end: int
+    score: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,24 +1,61 @@
 """From a table's columns to the published labels of its rows.
 
-Walk, then repair, then what cannot be published is left out: classes that
-still fail, and those whose labels say nothing.
+Several ways to form classes are tried, the portfolio; each is repaired
+until it holds the rules, and what cannot be published is left out: classes
+that still fail, and those whose labels say nothing. The best by NCP is
+published; of equal ones the one that was tried first.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from anonymize.classes import Classes, make_classes, meet_criteria
+from anonymize.classes import Classes, make_classes
 from anonymize.criteria import Criteria
 from anonymize.cube import Cube, Truth, Whole, make_cube
 from anonymize.errors import CriteriaNotMet, MissingExtra
 from anonymize.hierarchies import Hierarchy
 from anonymize.lattice import OPEN, walk
+from anonymize.members import members
+from anonymize.models import Closeness, Likeness, OfPeople, OfValues, Reference
+from anonymize.mondrian import mondrian
+from anonymize.population import Population
 from anonymize.repair import repair
+from anonymize.rules import Rules
+from anonymize.sets import set_costs, set_labels
+from anonymize.sweep import sweep
 
 try:
     import numpy as np
 except ImportError as missing:
     raise MissingExtra(library="numpy") from missing
+
+_SMALL = 2_000
+_CUT = 60_000
+_ROUNDING = 1e-9
+_CHEAP = 0.11
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How classes are to be formed, beside the criteria.
+
+    Attributes:
+        models: further models of sensitive values.
+        fast: try only the way that is best for its time.
+        weights: weight of each quasi-identifier's labels, 1 where it has
+            none.
+        sets: whether labels are sets of values rather than nodes of the
+            hierarchies.
+        of_people: models of the people that a label matches.
+        population: whom the people of the table are among.
+    """
+
+    models: tuple[OfValues, ...] = ()
+    fast: bool = False
+    weights: Mapping[str, float] = field(default_factory=dict)
+    sets: bool = False
+    of_people: tuple[OfPeople, ...] = ()
+    population: Population | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +65,29 @@ class Published:
     Attributes:
         rows: numbers of the rows that are published, rising.
         labels: for each quasi-identifier the label of each of those rows.
+        way: name of the way that formed the classes.
     """
 
     rows: tuple[int, ...]
     labels: Mapping[str, tuple[str, ...]]
+    way: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Found:
+    """A partition that one of the ways found.
+
+    Attributes:
+        way: its name.
+        classes: the classes.
+        kept: which of them are published.
+        loss: NCP summed over the rows.
+    """
+
+    way: str
+    classes: Classes
+    kept: Truth = field(repr=False)
+    loss: float
 
 
 def published_labels(
@@ -39,6 +95,7 @@ def published_labels(
     sensitive: Mapping[str, Sequence[str]],
     criteria: Criteria,
     count: int,
+    plan: Plan | None = None,
 ) -> Published:
     """Generalize the quasi-identifiers of a table.
 
@@ -47,63 +104,253 @@ def published_labels(
         sensitive: for each sensitive column its cells.
         criteria: k, l and the suppression limit.
         count: number of rows, 1 or more.
+        plan: further terms; None has none.
 
     Raises:
         ValueNotCovered: a value has no place in its hierarchy.
         CriteriaNotMet: more rows than allowed would be left out, or all.
         InvalidSpec: the lattice is too large.
     """
-    cube = make_cube(quasi, sensitive, count)
+    plan = plan or Plan()
+    counted = {
+        name: column
+        for name, column in sensitive.items()
+        if counts(name, criteria, plan)
+    }
+    cube = make_cube(quasi, counted, count, plan.population)
     if not quasi:
         return Published(rows=tuple(range(count)), labels={})
-    classes = _classes(cube, criteria)
-    kept = _publishable(cube, classes, criteria)
-    left_out = int(classes.weights[~kept].sum())
-    if left_out > criteria.allowed(count) or left_out == count:
-        raise CriteriaNotMet(
-            k_asked=criteria.k,
-            k_reached=int(classes.weights[kept].min(initial=count))
-            if kept.any()
-            else 0,
-            l_asked=criteria.l,
-            suppressed=left_out,
-            allowed=criteria.allowed(count),
-        )
-    member = classes.member[cube.tuples]
-    rows = np.flatnonzero(kept[member])
+    best = choose(cube, criteria, plan)
+    member = best.classes.member[cube.tuples]
+    rows = np.flatnonzero(best.kept[member])
+    numbers = member[rows].tolist()
     labels = {
-        axis.name: _texts(cube, classes, at, member[rows])
+        name: tuple(map(texts.__getitem__, numbers))
+        for name, texts in class_labels(cube, best.classes, plan).items()
+    }
+    return Published(rows=tuple(rows.tolist()), labels=labels, way=best.way)
+
+
+def counts(name: str, criteria: Criteria, plan: Plan) -> bool:
+    """Tell whether the values of a sensitive column must be counted.
+
+    Args:
+        name: the column.
+        criteria: k and l.
+        plan: further terms.
+    """
+    return criteria.l > 1 or any(m.column == name for m in plan.models)
+
+
+def choose(cube: Cube, criteria: Criteria, plan: Plan) -> Found:
+    """Form classes in the ways there are, and take the best.
+
+    Args:
+        cube: the counted tuples; at least one axis.
+        criteria: k, l and the suppression limit.
+        plan: further terms.
+
+    Raises:
+        CriteriaNotMet: more rows than allowed would be left out, or all.
+        InvalidSpec: the lattice is too large.
+    """
+    count = cube.rows
+    cube = _weighted(cube, plan.weights)
+    good, tried = _try(cube, criteria, plan)
+    if not good and plan.fast:
+        good, tried = _try(cube, criteria, replace(plan, fast=False))
+    if not good:
+        raise _refusal(tried, criteria, count)
+    return min(good, key=lambda each: round(each.loss, 6))
+
+
+def class_labels(
+    cube: Cube, classes: Classes, plan: Plan
+) -> dict[str, list[str]]:
+    """Return the label of each class on each axis.
+
+    Args:
+        cube: the counted tuples.
+        classes: their partition.
+        plan: tells the form of the labels.
+    """
+    if plan.sets:
+        return set_labels(cube, classes.member)
+    return {
+        axis.name: [
+            axis.labels[level][axis.groups[level, leaf]]
+            for level, leaf in zip(
+                classes.levels[:, at].tolist(),
+                classes.leaves[:, at].tolist(),
+                strict=True,
+            )
+        ]
         for at, axis in enumerate(cube.axes)
     }
-    return Published(rows=tuple(rows.tolist()), labels=labels)
 
 
-def _classes(cube: Cube, criteria: Criteria) -> Classes:
-    """Walk, and repair where the walk does not suffice."""
-    member = walk(cube, criteria.k)
+def _try(
+    cube: Cube, criteria: Criteria, plan: Plan
+) -> tuple[list[Found], list[Found]]:
+    """Return the partitions that can be published, and all."""
+    count = cube.rows
+    rules = Rules(cube, criteria, (*plan.models, *plan.of_people))
+    allowed = criteria.allowed(count)
+    tried = list(_ways(cube, rules, allowed, plan))
+    if allowed and _compares(plan):
+        tried += _ways(cube, rules, 0, plan)
+        tried = [each for each in tried if _holds(cube, each, criteria, plan)]
+    good = [each for each in tried if _left_out(each) <= allowed]
+    good = [each for each in good if _left_out(each) < count]
+    if any(isinstance(m, Closeness | Likeness) for m in plan.models):
+        # The reference is published: fewer rows than a class could be read
+        # off it by subtraction.
+        apart = range(1, criteria.k)
+        good = [each for each in good if _left_out(each) not in apart]
+    return good, tried
+
+
+def _weighted(cube: Cube, weights: Mapping[str, float]) -> Cube:
+    """Weigh the costs of labels; the costliest label costs as before."""
+    given = [weights.get(axis.name, 1.0) for axis in cube.axes]
+    if len({*given}) == 1:
+        return cube
+    scale = len(given) / sum(given)
+    axes = (
+        replace(
+            axis, costs=axis.costs * (weight * scale), weight=weight * scale
+        )
+        for axis, weight in zip(cube.axes, given, strict=True)
+    )
+    return replace(cube, axes=tuple(axes))
+
+
+def _compares(plan: Plan) -> bool:
+    """Tell whether a model compares with the rows that are published."""
+    return any(
+        isinstance(model, Closeness | Likeness)
+        and model.reference is Reference.PUBLISHED
+        for model in plan.models
+    )
+
+
+def _holds(cube: Cube, found: Found, criteria: Criteria, plan: Plan) -> bool:
+    """Tell whether what is published holds its models by its own rows."""
+    counts = found.classes.counts[found.kept]
+    models = [
+        model
+        for model in plan.models
+        if isinstance(model, Closeness | Likeness)
+        and model.reference is Reference.PUBLISHED
+    ]
+    total = counts.sum(axis=0)
+    if not total.any():
+        return False
+    rules = Rules(cube, criteria, models, total)
+    weights = found.classes.weights[found.kept]
+    return bool(rules.passes(weights, counts.T).all())
+
+
+def _refusal(
+    tried: Sequence[Found], criteria: Criteria, count: int
+) -> CriteriaNotMet:
+    if not tried:
+        return CriteriaNotMet(
+            k_asked=criteria.k,
+            k_reached=0,
+            l_asked=criteria.l,
+            suppressed=count,
+            allowed=criteria.allowed(count),
+        )
+    best = min(tried, key=_left_out)
+    kept = best.classes.weights[best.kept]
+    kept = kept[kept > 0]  # classes of people who are not in the table
+    return CriteriaNotMet(
+        k_asked=criteria.k,
+        k_reached=int(kept.min(initial=count)) if len(kept) else 0,
+        l_asked=criteria.l,
+        suppressed=_left_out(best),
+        allowed=criteria.allowed(count),
+    )
+
+
+def _left_out(found: Found) -> int:
+    return int(found.classes.weights[~found.kept].sum())
+
+
+def _ways(
+    cube: Cube, rules: Rules, allowed: int, plan: Plan
+) -> Iterator[Found]:
+    """Try the ways to form classes."""
+    count = len(cube.weights)
+    give = not (plan.fast and rules.only_distinct)
+
+    def repaired(way: str, member: Whole) -> Found:
+        join = not plan.sets
+        classes = make_classes(cube, _with_open(member), join=join)
+        classes = repair(cube, classes, rules, allowed, give=give, join=join)
+        return _found(f"{way}+repair", cube, classes, rules, plan)
+
+    if plan.sets and rules.plain:
+        yield repaired(
+            "mondrian+members", members(cube, rules, fast=plan.fast)
+        )
+        if plan.fast:
+            return
+    if rules.plain or rules.only_distinct or not plan.fast:
+        swept = sweep(cube, rules.k)
+        if rules.plain:
+            open_too = _with_open(swept.copy())
+            classes = make_classes(cube, open_too, join=not plan.sets)
+            yield _found("sweep", cube, classes, rules, plan)
+        yield repaired("sweep", swept)
+    if not rules.only_distinct:
+        yield repaired("early+sweep", _early(cube, rules))
+    if plan.fast:
+        return
+    if count <= _SMALL:
+        yield repaired("walk", walk(cube, rules.k))
+    if count <= _CUT:
+        yield repaired("mondrian", mondrian(cube, rules))
+
+
+def _early(cube: Cube, rules: Rules) -> Whole:
+    """Close what holds all rules while that is cheap, the rest by k alone.
+
+    Later the rules are met by repair at less cost: groups that meet them
+    by themselves would use up the rare values.
+    """
+    until = _CHEAP * len(cube.axes)
+    member = sweep(cube, rules.k, rules=rules, until=until)
+    rest = np.flatnonzero(member == OPEN)
+    again = sweep(cube, rules.k, still=rest)[rest]
+    again[again != OPEN] += member.max(initial=OPEN) + 1
+    member[rest] = again
+    return member
+
+
+def _with_open(member: Whole) -> Whole:
+    """Make each tuple that is open a class of its own."""
     alone = np.flatnonzero(member == OPEN)
     member[alone] = np.arange(len(alone)) + member.max(initial=OPEN) + 1
-    classes = make_classes(cube, member)
-    kept = _publishable(cube, classes, criteria)
-    left_out = int(classes.weights[~kept].sum())
-    few = left_out <= criteria.allowed(cube.rows)
-    if few and criteria.l == 1:
-        return classes
-    return repair(cube, classes, criteria)
+    return member
 
 
-def _publishable(cube: Cube, classes: Classes, criteria: Criteria) -> Truth:
-    meets = meet_criteria(classes, criteria, cube.spans)
-    return meets & ~classes.blank(cube.axes)
-
-
-def _texts(
-    cube: Cube, classes: Classes, at: int, member: Whole
-) -> tuple[str, ...]:
-    axis = cube.axes[at]
-    levels, leaves = classes.levels[:, at], classes.leaves[:, at]
-    texts = [
-        axis.labels[level][axis.groups[level, leaf]]
-        for level, leaf in zip(levels.tolist(), leaves.tolist(), strict=True)
-    ]
-    return tuple(texts[each] for each in member.tolist())
+def _found(
+    way: str, cube: Cube, classes: Classes, rules: Rules, plan: Plan
+) -> Found:
+    kept = rules.passes(classes.weights, classes.counts.T)
+    if plan.sets:
+        costs = set_costs(cube, classes.member)
+        full = sum(axis.weight for axis in cube.axes)
+        kept &= costs < full - _ROUNDING  # or they say nothing
+    else:
+        costs = classes.costs
+        kept &= ~classes.blank(cube.axes)
+    costs = np.where(kept, costs, float(len(cube.axes)))
+    return Found(
+        way=way,
+        classes=classes,
+        kept=kept,
+        loss=float(classes.weights @ costs),
+    )

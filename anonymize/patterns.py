@@ -8,14 +8,19 @@ digits, on either side. None can backtrack over more than its own bounded
 length.
 
 What cannot be told from a pattern is not here: names and places of people
-who are not known, and dates that are a year alone.
+who are not known (`chinese_names`, `chinese_addresses`, `english_names`).
+
+Each match holds a digit, an ``@``, or a word for passport, so long stretches
+without any of them are passed over.
 """
 
 import datetime as dt
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+from anonymize.overlaps import Hit
 
 _DIGIT = r"(?<![0-9])"
 _END = r"(?![0-9])"
@@ -30,6 +35,8 @@ _MONTH = (
 )
 _TIME = r"(?:[ T][0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?Z?)?"
 _NUMERAL = "[〇零一二三四五六七八九十]"
+_STRETCH = 80  # longer than what a match has before its first digit
+_IDLE = re.compile(rf"[^0-9:@年照tT]{{{2 * _STRETCH + 1},}}")
 _LATIN = "A-Za-z0-9\u00c0-\u024f"
 
 Check = Callable[[str], int]
@@ -55,9 +62,65 @@ class Rule:
     checked: float = 1.0
 
 
+class Patterns:
+    """Finds what has a pattern. Holds its rules and nothing of any text."""
+
+    def __init__(self) -> None:
+        rules = make_rules()
+        self._mail = [rule for rule in rules if rule.entity == "EMAIL"]
+        self._rest = [rule for rule in rules if rule.entity != "EMAIL"]
+
+    def find(self, text: str) -> list[Hit]:
+        """Return what is found in a text in folded form (`folding.plain`).
+
+        Args:
+            text: the text.
+        """
+        hits: list[Hit] = []
+        if "@" in text:
+            for rule in self._mail:
+                hits += _hits(rule, text, 0, len(text))
+        for start, end in _busy(text):
+            for rule in self._rest:
+                hits += _hits(rule, text, start, end)
+        return hits
+
+
+def _busy(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the pieces of a text in which something can match."""
+    start = 0
+    for idle in _IDLE.finditer(text):
+        first, last = idle.span()
+        if first or start:
+            yield start, min(len(text), first + _STRETCH)
+        start = last - _STRETCH
+    if start + _STRETCH < len(text) or not start:
+        yield start, len(text)
+
+
+def _hits(rule: Rule, text: str, start: int, end: int) -> Iterator[Hit]:
+    group = "value" if "value" in rule.regex.groupindex else 0
+    for match in rule.regex.finditer(text, start, end):
+        first, last = match.span(group)
+        score = rule.score
+        if rule.check is not None:
+            length = rule.check(match[group])
+            if not length:
+                continue
+            last, score = first + length, rule.checked
+        yield Hit(entity=rule.entity, start=first, end=last, score=score)
+
+
 def make_rules() -> tuple[Rule, ...]:
     """Return the rules for English and Chinese."""
-    return (*_identity(), *_phones(), *_accounts(), *_network(), *_dates())
+    return (
+        *_identity(),
+        *_phones(),
+        *_accounts(),
+        *_plates(),
+        *_network(),
+        *_dates(),
+    )
 
 
 def _rule(
@@ -89,6 +152,13 @@ def _identity() -> tuple[Rule, ...]:
         ),
         _rule("PASSPORT", rf"{_WORD}(?:{passport}){_WORD_END}", 0.4),
         _rule("PASSPORT", rf"{context}(?P<value>[A-Z0-9]{{6,12}})", 0.7),
+        _rule(
+            "PERMIT",
+            rf"(?:通行证|居住证|军官证|驾驶证|社保卡|医保卡|病历|学号|工号)"
+            rf"(?:号码|编号|号)?[^0-9A-Za-z\u4e00-\u9fff]{{0,4}}"
+            rf"(?P<value>[A-Z0-9]{{6,20}}){_WORD_END}",
+            0.6,
+        ),
         _rule(
             "US_SSN", rf"{_DIGIT}[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}{_END}", 0.6
         ),
@@ -160,6 +230,12 @@ def _accounts() -> tuple[Rule, ...]:
             1.0,
             _iban_length,
         ),
+        _rule(
+            "ACCOUNT",
+            r"(?:卡号|账号|帐号|账户|帐户|银行卡)[^0-9]{0,6}"
+            rf"(?P<value>[0-9](?:[ -]?[0-9]){{8,20}}){_END}",
+            0.6,
+        ),
         Rule(
             entity="CARD",
             regex=re.compile(
@@ -168,6 +244,23 @@ def _accounts() -> tuple[Rule, ...]:
             score=1.0,
             check=_card_length,
             checked=0.95,
+        ),
+    )
+
+
+def _plates() -> tuple[Rule, ...]:
+    """Chinese licence plates, those of new-energy vehicles too (GA 36)."""
+    place = "[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼]"
+    letter, sign = "[A-HJ-NP-Z]", "[A-HJ-NP-Z0-9]"
+    energy = rf"[A-HJK]{sign}[0-9]{{4}}|[0-9]{{5}}[A-HJK]"
+    usual = rf"(?=[A-Z0-9]{{0,4}}[0-9]){sign}{{4}}(?:{sign}|[挂学警港澳领])"
+    embassy = r"使[0-9]{6}|[0-9]{6}使"
+    return (
+        _rule(
+            "PLATE",
+            rf"(?:{place}{letter}[·• -]?(?:{energy}|{usual})|{embassy})"
+            r"(?![A-Za-z0-9])",
+            0.8,
         ),
     )
 

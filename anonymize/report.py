@@ -8,13 +8,19 @@ not anonymity. Neither form holds a value of a row.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
+from anonymize.attacks import Rate
 from anonymize.canonical import canonical_json
 from anonymize.risk import Risk, Risks, histogram
 
-SCHEMA = "curtilage/extract-report/1"
+if TYPE_CHECKING:
+    from anonymize.crossing import Effect
+    from anonymize.trials import Trials
+
+SCHEMA = "curtilage/extract-report/2"
 _PLACES = 6
 
 RESIDUAL = (
@@ -23,9 +29,9 @@ RESIDUAL = (
     "cannot tell from them which row is the person's. The criteria do not "
     "protect against what the members of a class have in common, against "
     "unlikely sensitive values being ruled out by other knowledge, against "
-    "subtracting this extract from another one, against refining minimal "
-    "labels (downcoding), nor against what free text or columns of the role "
-    "other give away."
+    "subtracting this extract from others than those named here, against "
+    "refining minimal labels (downcoding), nor against what free text or "
+    "columns of the role other give away."
 )
 SINGLING_OUT = (
     "by the quasi-identifiers no row can be singled out; over all published "
@@ -34,8 +40,8 @@ SINGLING_OUT = (
 )
 LINKABILITY = (
     "pseudonyms, where there are any, are made for this recipient, data set "
-    "and release and match no other; other extracts of the same people were "
-    "not taken into account"
+    "and release and match no other; which other extracts of the same people "
+    "were taken into account is stated above"
 )
 INFERENCE = (
     "within a class a sensitive value can be inferred as far as its share "
@@ -59,6 +65,22 @@ class ColumnReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What a release rests on, as whoever asks for it says.
+
+    Attributes:
+        stated: by name what every reader is told, such as the version of a
+            declaration, or as of when consents were looked at.
+        counted: by name how many people were found, and left out for what
+            reason. For the officer alone: from one release to the next they
+            would tell withdrawals.
+    """
+
+    stated: Mapping[str, str] = field(default_factory=dict)
+    counted: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseReport:
     """All that a compliance officer is told of a release.
 
@@ -78,8 +100,17 @@ class ReleaseReport:
         ncp: mean penalty, from 0 to 1.
         alone: published rows that equal no other over all columns but
             pseudonyms and text.
+        models: what each further model asks, reaches, and reaches by the
+            other reference, as text.
         mentions: labels put into free text, by kind.
+        published_only: whether it counts published rows alone, and says
+            nothing of rows handed in or suppressed.
         risks: risk of a match; None where nothing is published.
+        trials: what attacks on it came to; None where none were run.
+        crossings: what it and each earlier release tell together; None
+            where earlier ones were not asked for.
+        basis: what it rests on.
+        losses: for quasi-identifiers the NCP of the published cells.
     """
 
     purpose: str
@@ -97,6 +128,12 @@ class ReleaseReport:
     alone: int
     mentions: Mapping[str, int]
     risks: Risks
+    models: tuple[tuple[str, str, str], ...] = ()
+    published_only: bool = False
+    trials: "Trials | None" = None
+    crossings: "tuple[Effect, ...] | None" = None
+    basis: Basis = field(default_factory=Basis)
+    losses: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def suppressed(self) -> int:
@@ -123,6 +160,10 @@ class ReleaseReport:
                 "status": "de-identified",
                 "purpose": self.purpose,
                 "recipient": self.recipient,
+                "basis": {
+                    "stated": dict(self.basis.stated),
+                    "counted": dict(self.basis.counted),
+                },
                 "columns": [
                     {
                         "name": each.name,
@@ -131,9 +172,16 @@ class ReleaseReport:
                     }
                     for each in self.columns
                 ],
-                "asked": {"k": self.k, "l": self.l, "allowed": self.allowed},
+                "asked": {"k": self.k, "l": self.l}
+                | ({} if self.published_only else {"allowed": self.allowed}),
                 "reached": {"k": self.k_reached, "l": self.l_reached},
-                "rows": {
+                "models": [
+                    {"model": model, "reached": reached, "otherwise": other}
+                    for model, reached, other in self.models
+                ],
+                "rows": {"out": self.rows_out}
+                if self.published_only
+                else {
                     "in": self.rows_in,
                     "out": self.rows_out,
                     "suppressed": self.suppressed,
@@ -143,6 +191,10 @@ class ReleaseReport:
                     "classes": len(self.class_sizes),
                     "mean_class": decimal(self.mean_class),
                     "discernibility": self.discernibility,
+                    "columns": [
+                        {"name": name, "ncp": decimal(loss)}
+                        for name, loss in self.losses.items()
+                    ],
                 },
                 "class_sizes": [
                     {"size": size, "classes": classes, "rows": rows}
@@ -155,6 +207,8 @@ class ReleaseReport:
                     "journalist": _risk(risks.journalist),
                     "marketer": {"average": decimal(risks.marketer)},
                 },
+                "attacks": self._attacks(),
+                "earlier_releases": self._earlier(),
                 "rows_alone_over_all_columns": self.alone,
                 "labels_in_text": dict(self.mentions),
                 "answers": {
@@ -165,6 +219,59 @@ class ReleaseReport:
                 "residual_risk": RESIDUAL,
             }
         )
+
+    def _attacks(self) -> dict[str, object] | None:
+        trials = self.trials
+        if trials is None:
+            return None
+        exact = not self.published_only
+        return {
+            "seed": trials.seed,
+            "passed": trials.passed,
+            "singling_out": {
+                "quasi_identifiers": trials.alone,
+                "all_columns": trials.alone_over_all,
+            },
+            "linkage": {
+                "members": rate(trials.linkage, exact=exact),
+                "bound": decimal(trials.bound),
+            },
+            "membership": _contest(
+                trials.members, trials.control, exact=exact
+            ),
+            "inference": [
+                {"column": one.column, "naive": rate(one.naive, exact=exact)}
+                | _contest(one.members, one.control, exact=exact)
+                for one in trials.guesses
+            ],
+        }
+
+    def _earlier(self) -> dict[str, object] | None:
+        """Return what releases tell together; recipients get no figure.
+
+        The difference of two releases tells how many people left.
+        """
+        if self.crossings is None:
+            return None
+        small = sum(each.small + each.uniform for each in self.crossings)
+        if self.published_only:
+            return {"considered": bool(self.crossings), "small": small}
+        return {
+            "considered": bool(self.crossings),
+            "small": small,
+            "effects": [
+                {
+                    "release": effect.release,
+                    "common": effect.common,
+                    "smallest_common": effect.smallest_common,
+                    "differing": effect.differing,
+                    "smallest_difference": effect.smallest_difference,
+                    "small": effect.small,
+                    "uniform": effect.uniform,
+                }
+                for effect in self.crossings
+            ],
+        }
 
     def to_markdown(self) -> str:
         """Return the report for people to read."""
@@ -187,6 +294,10 @@ class ReleaseReport:
                 ),
                 "## Risk of a match",
                 self._risks(),
+                "## Attacks",
+                self._attacked(),
+                "## Beside earlier releases",
+                self._beside(),
                 "## What is left",
                 RESIDUAL,
                 "\n".join(
@@ -211,16 +322,43 @@ class ReleaseReport:
                 ("recipient", self.recipient),
                 ("k asked, reached", f"{self.k}, {self.k_reached}"),
                 ("l asked, reached", f"{self.l}, {reached}"),
-                ("rows handed in", str(self.rows_in)),
+                *(
+                    (f"{model}: reached, by the other reference", f"{a}, {b}")
+                    for model, a, b in self.models
+                ),
                 ("rows published", str(self.rows_out)),
-                ("rows suppressed", f"{self.suppressed} ({share:.2%})"),
-                ("rows that might be suppressed", str(self.allowed)),
+                *(
+                    ()
+                    if self.published_only
+                    else (
+                        ("rows handed in", str(self.rows_in)),
+                        (
+                            "rows suppressed",
+                            f"{self.suppressed} ({share:.2%})",
+                        ),
+                        ("rows that might be suppressed", str(self.allowed)),
+                    )
+                ),
                 ("classes", str(len(self.class_sizes))),
                 ("mean class size", f"{self.mean_class:.2f}"),
                 ("NCP (0 exact, 1 nothing left)", f"{self.ncp:.4f}"),
                 ("rows alone over all columns", str(self.alone)),
                 ("labels in text", labels or "none"),
             ],
+        )
+
+    def _attacked(self) -> str:
+        if self.trials is None:
+            return "None were run."
+        rows = attack_rows(self._attacks() or {})
+        return _table(ATTACK_HEADS, rows)
+
+    def _beside(self) -> str:
+        return "\n\n".join(
+            (
+                earlier_words(self._earlier()),
+                *(f"- {line}" for line in effect_lines(self._earlier() or {})),
+            )
         )
 
     def _risks(self) -> str:
@@ -253,6 +391,169 @@ class ReleaseReport:
             f"rows above {risks.threshold:g}",
         )
         return f"{_table(heads, rows)}\n\n{source}"
+
+
+ATTACK_HEADS = (
+    "attack",
+    "on members",
+    "control",
+    "without the release",
+    "bound or gain",
+)
+"""Heads of the table of attacks."""
+
+
+def attack_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Write the attacks of a report as the rows of a table.
+
+    Args:
+        found: the member ``attacks`` of the report.
+    """
+    alone = found["singling_out"]
+    linkage = found["linkage"]
+    joined = found["membership"]
+    return [
+        (
+            "singling out, by quasi-identifiers",
+            f"{alone['quasi_identifiers']} predicates",
+            "-",
+            "-",
+            "0",
+        ),
+        (
+            "singling out, by all columns",
+            f"{alone['all_columns']} predicates",
+            "-",
+            "-",
+            "stated only",
+        ),
+        (
+            "linkage",
+            _share(linkage["members"]),
+            "0 by definition",
+            "-",
+            f"at most {float(linkage['bound']):.1%}",
+        ),
+        (
+            "membership",
+            _share(joined["members"]),
+            _share(joined["control"]),
+            "-",
+            _gain(joined),
+        ),
+        *(
+            (
+                f"inference of {one['column']}",
+                _share(one["members"]),
+                _share(one["control"]),
+                _share(one["naive"]),
+                _gain(one),
+            )
+            for one in found["inference"]
+        ),
+    ]
+
+
+def earlier_words(found: Mapping[str, Any] | None) -> str:
+    """Say what earlier releases were taken into account.
+
+    Args:
+        found: the member ``earlier_releases`` of the report.
+    """
+    if found is None:
+        return "Earlier extracts were not taken into account."
+    if not found["considered"]:
+        return (
+            "No earlier extract of these data stands with this recipient, or "
+            "with one who may share with it."
+        )
+    return (
+        "Any class of this extract and any class of an earlier one of the "
+        "same data to this recipient, or to one who may share with it, have "
+        "nobody or at least k people in common. Connected classes differ by "
+        "nobody or by at least k, who can have had l values. Sets that do "
+        f"not: {found['small']}."
+    )
+
+
+def effect_lines(found: Mapping[str, Any]) -> list[str]:
+    """Write what this and each earlier release tell together.
+
+    Args:
+        found: the member ``earlier_releases`` of the report.
+    """
+    return [
+        f"{one['release'] or 'earlier release'}: {one['common']} pairs of "
+        f"classes have people in common, {_least(one['smallest_common'])}; "
+        f"{one['differing']} sets differ, "
+        f"{_least(one['smallest_difference'])}."
+        for one in found.get("effects", ())
+    ]
+
+
+def rate(found: Rate, *, exact: bool) -> dict[str, object]:
+    """Write how often an attack succeeded.
+
+    Args:
+        found: the rate.
+        exact: whether with counts and interval; else in hundredths, so that
+            it tells nothing of one person.
+    """
+    if not exact:
+        return {"share": decimal(round(found.share, 2))}
+    low, high = found.interval
+    return {
+        "successes": decimal(found.successes),
+        "attempts": found.attempts,
+        "share": decimal(found.share),
+        "low": decimal(low),
+        "high": decimal(high),
+    }
+
+
+def _contest(
+    members: Rate, control: Rate | None, *, exact: bool
+) -> dict[str, object]:
+    """Write an attack on members beside the same on the control."""
+    if control is None:
+        return {
+            "members": rate(members, exact=exact),
+            "control": None,
+            "gain": None,
+            "beyond_control": None,
+        }
+    gain = members.gain_over(control)
+    return {
+        "members": rate(members, exact=exact),
+        "control": rate(control, exact=exact),
+        "gain": _signed(gain if exact else round(gain, 2)),
+        "beyond_control": members.beyond(control),
+    }
+
+
+def _signed(share: float) -> str:
+    return ("-" if share < 0 else "") + decimal(abs(share))
+
+
+def _share(found: Mapping[str, str] | None) -> str:
+    if found is None:
+        return "too few rows"
+    share = f"{float(found['share']):.1%}"
+    if "low" not in found:
+        return share
+    low, high = float(found["low"]), float(found["high"])
+    return f"{share} ({100 * low:.1f} to {high:.1%})"
+
+
+def _gain(found: Mapping[str, Any]) -> str:
+    if found["gain"] is None:
+        return "no control"
+    beyond = "beyond" if found["beyond_control"] else "within"
+    return f"{float(found['gain']):.1%}, {beyond} the control's interval"
+
+
+def _least(many: int | None) -> str:
+    return "none" if many is None else f"the smallest of {many}"
 
 
 def decimal(share: float) -> str:

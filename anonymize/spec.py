@@ -5,13 +5,17 @@ command line. A column that it does not name is refused, not left out: who
 adds a column to a table must decide what it is.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from anonymize.criteria import Criteria
 from anonymize.csvfile import DELIMITERS, guarded
+from anonymize.dates import MOST_DAYS
 from anonymize.errors import InvalidSpec
 from anonymize.hierarchies import Hierarchy
+from anonymize.models import OfPeople, OfValues
+from anonymize.population import Population
 from anonymize.roles import Role
 
 PSEUDONYM = "pseudonym"
@@ -31,6 +35,18 @@ class ExtractSpec:
         k: smallest class, in rows.
         l: fewest distinct values of each sensitive column in a class.
         suppression_limit: share of the rows that may be left out.
+        models: privacy models beside k and distinct l.
+        of_people: models of the people that a label matches, which need the
+            population.
+        population: the people that those of the table are among.
+        k_alone: why nothing but k is asked of a table that has sensitive
+            columns.
+        fast: form the classes in the way that is best for its time, rather
+            than in several, of which the best is taken.
+        weights: how much the labels of a quasi-identifier matter beside
+            those of others, 1 where none is given; above 0.
+        sets: publish intervals and sets of the values that occur in a
+            class, rather than labels of the hierarchies.
         recipient: label of who receives the extract.
         purpose: label of what it is for.
         person: the column that holds an opaque key of the person, one row
@@ -41,6 +57,8 @@ class ExtractSpec:
             where it occurs in free text, such as PERSON. Direct identifiers
             without one have IDENTIFIER.
         language: language of free text, ``en`` or ``zh``.
+        shift_dates: dates in free text move by up to so many days, each
+            person's by a number of their own (`dates`); 0 labels them.
         delimiter: what stands between the cells of files.
     """
 
@@ -49,12 +67,20 @@ class ExtractSpec:
     k: int
     l: int = 1  # noqa: E741 - the literature's own name for it
     suppression_limit: float = 0.0
+    models: tuple[OfValues, ...] = ()
+    of_people: tuple[OfPeople, ...] = ()
+    population: Population | None = field(default=None, repr=False)
+    k_alone: str = ""
+    fast: bool = False
+    weights: Mapping[str, float] = field(default_factory=dict)
+    sets: bool = False
     recipient: str
     purpose: str = ""
     person: str | None = None
     pseudonym_key: bytes | None = field(default=None, repr=False)
     entities: Mapping[str, str] = field(default_factory=dict)
     language: str = "en"
+    shift_dates: int = 0
     delimiter: str = ","
 
     def __post_init__(self) -> None:
@@ -90,6 +116,22 @@ class ExtractSpec:
             faults.append("no column would be published")
         if self.l > 1 and not self.of_role(Role.SENSITIVE):
             faults.append("l is asked for, but no column is sensitive")
+        if {model.column for model in self.models} - {
+            *self.of_role(Role.SENSITIVE)
+        }:
+            faults.append(
+                "a privacy model is of a column that is not sensitive"
+            )
+        if self.of_people and self.population is None:
+            faults.append("a model of people needs the population")
+        if self.population is not None and self.population.columns != (
+            self.of_role(Role.QUASI)
+        ):
+            faults.append("the population has the quasi-identifiers, in order")
+        if {*self.weights} - quasi or not all(
+            0 < each < math.inf for each in self.weights.values()
+        ):
+            faults.append("a weight is above 0 and of a quasi-identifier")
         if {*self.entities} - {*self.columns}:
             faults.append("an entity is given to a column that is not there")
         return faults
@@ -100,6 +142,10 @@ class ExtractSpec:
             faults.append("the delimiter is one of , ; | and tab")
         if self.language not in LANGUAGES:
             faults.append("the language is en or zh")
+        if not 0 <= self.shift_dates <= MOST_DAYS:
+            faults.append(f"dates move by at most {MOST_DAYS} days")
+        if self.shift_dates and self.pseudonym_key is None:
+            faults.append("dates move under a pseudonym key: there is none")
         if not self.recipient:
             faults.append("a release has a recipient")
         if self.person == "" or not all(

@@ -5,16 +5,31 @@ commit queue and, at SIGTERM, drains it: every request that was accepted is
 answered, or its entry never became durable.
 """
 
+import hmac
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from api.authzen import (
+    Denials,
+    Limit,
+    Metadata,
+    Pages,
+    RequestDoor,
+    ServiceEvaluator,
+    authzen_router,
+    requests_router,
+)
+from api.cadence import publishing
+from api.callers import service_caller
 from api.pages.desk import install_pages
 from api.platform import Platform
+from api.policy_watch import watching
 from api.problems import (
     Problem,
     install_problems,
@@ -27,10 +42,19 @@ from api.routes.extracts import extracts_router
 from api.routes.health import health_router
 from api.routes.ledger import ledger_router
 from api.routes.oauth import oauth_router
+from api.routes.opa import opa_router
+from api.routes.p3p import p3p_router
+from api.routes.preferences import preferences_router
 from api.routes.profiles import profile_router
+from api.routes.tiles import tiles_router
+from api.routes.webhooks import webhooks_router
+from api.shortcut import Shortcut
+from api.spans import echoing
+from api.webhook_delivery import telling
 
 LARGEST_BODY = 1 << 20
 _LONGEST_LENGTH = 18
+_LONGEST_REQUEST_ID = 128
 _TOO_LARGE = Problem(
     status=413,
     slug="too-large",
@@ -49,7 +73,14 @@ def create_app(platform: Platform) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with platform.running():
+        # Ends before the queue does, which it signs through.
+        async with (
+            platform.running(),
+            publishing(platform),
+            echoing(platform),
+            watching(platform),
+            telling(platform),
+        ):
             yield
 
     app = FastAPI(
@@ -67,7 +98,12 @@ def create_app(platform: Platform) -> FastAPI:
         catalogue_router(platform),
         extracts_router(platform),
         ledger_router(platform),
+        tiles_router(platform),
+        webhooks_router(platform),
         health_router(platform),
+        p3p_router(platform),
+        opa_router(platform),
+        _authzen(platform),
     ):
         app.include_router(router)
     # Until identity lands, nobody can sign in outside demo mode, so the
@@ -75,8 +111,49 @@ def create_app(platform: Platform) -> FastAPI:
     sessions = install_pages(app, platform)
     if sessions is not None:
         app.include_router(consents_router(platform, sessions))
+        app.include_router(preferences_router(platform, sessions))
+    app.add_middleware(Shortcut, platform=platform)
     app.add_middleware(Envelope, random=platform.random)
     return app
+
+
+def _authzen(platform: Platform) -> APIRouter:
+    settings = platform.settings
+    metadata = (
+        Metadata(identifier=settings.public_url, asks=True)
+        if settings.public_url
+        else None
+    )
+    caller = service_caller(platform)
+    limit = Limit(settings.evaluations_per_minute, time.monotonic)
+    # A service asks at an https address, or cannot have anybody asked.
+    denials = None if metadata is None else _denials(platform, metadata)
+    router = authzen_router(
+        ServiceEvaluator(platform, denials),
+        authenticate=caller,
+        metadata=metadata,
+        pages=Pages(_derived(platform, b"curtilage/authzen/1")),
+        limit=limit,
+    )
+    if metadata is not None and denials is not None:
+        door = RequestDoor(
+            platform, denials=denials, metadata=metadata, limit=limit
+        )
+        router.include_router(requests_router(door, authenticate=caller))
+    return router
+
+
+def _denials(platform: Platform, metadata: Metadata) -> Denials:
+    return Denials(
+        key=_derived(platform, b"curtilage/authzen/denials/1"),
+        issuer=metadata.identifier,
+        endpoint=metadata.requests,
+        clock=platform.clock,
+    )
+
+
+def _derived(platform: Platform, label: bytes) -> bytes:
+    return hmac.digest(platform.secrets.session, label, "sha256")
 
 
 class Envelope:
@@ -102,7 +179,7 @@ class Envelope:
             return
         request_id = self._random(8).hex()
         scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, request_id)
+        answer = _Answer(send, _echoed(scope) or request_id)
         if _declares_too_much(scope):
             await _too_large(request_id)(scope, receive, answer.send)
         else:
@@ -167,6 +244,18 @@ class _Limited:
             self.cut = True
             return {"type": "http.disconnect"}
         return message
+
+
+def _echoed(scope: Message) -> str | None:
+    """The caller's own request id, if it is one that can be given back.
+
+    It goes out as it came in, and into no log: it is the caller's text.
+    """
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and 0 < len(value) <= _LONGEST_REQUEST_ID:
+            text = value.decode("latin-1")
+            return text if text.isascii() and text.isprintable() else None
+    return None
 
 
 def _too_large(request_id: str) -> JSONResponse:

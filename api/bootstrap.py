@@ -8,49 +8,123 @@ the expected bundle.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sqlalchemy import Engine
+import structlog
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
 
-from api.databases import open_database
-from api.migrations import Chain, upgrade
+from api.agreement import (
+    demand_erasures,
+    demand_ledger,
+    demand_origin,
+    open_journal,
+    past_names,
+    refuse_unfinished,
+)
+from api.anchors import Anchors
+from api.clock import SteadyClock, refuse_clock_behind
+from api.custody import key_provider
+from api.opening import open_databases
 from api.platform import Platform
-from api.secrets import Costs, Secrets, create_secrets, load_secrets
+from api.secrets import (
+    Costs,
+    Secrets,
+    add_ledger_mldsa,
+    create_secrets,
+    load_secrets,
+)
 from api.settings import EngineChoice, Settings
 from api.tokens import Tokens
-from consent import ConsentStore, GroupCommit, Ledger, LedgerSigner
+from consent import (
+    ConsentEvent,
+    ConsentStore,
+    CosignatureSigner,
+    GroupCommit,
+    Ledger,
+    LedgerSigner,
+    TrustPolicy,
+    TrustPolicyInvalid,
+    read_trust_policy,
+)
 from policy import (
+    AskDesk,
+    AssistDesk,
+    BatchGate,
+    BundleStore,
+    ConsentDesk,
+    ConsentHistory,
+    ConsentRequests,
+    ConsentWriter,
+    DecisionDesk,
     DecisionStore,
+    DeclarationDesk,
+    Deliveries,
     EmbeddedPdp,
+    Endpoints,
+    Eraser,
     FactSource,
+    FailoverPdp,
     Gate,
+    GlassDesk,
+    GlassStore,
+    Guard,
+    Guide,
+    HoldDesk,
+    ImpactDesk,
+    ImpactStudy,
+    Judge,
+    KeyDesk,
+    LivePdp,
+    MonthTables,
+    NumberDesk,
     OpaPdp,
+    Outbox,
     PersonDoor,
     PolicyDecisionPoint,
+    PolicyDesk,
     Reader,
+    RecordDesk,
     RegistrarDoor,
     Registry,
     ReleaseDesk,
+    ReleasedStore,
     Replay,
     RestraintStore,
+    Retention,
+    Rounds,
+    ScanFile,
+    Scanner,
+    Telling,
+    VisibilityDesk,
+    VisibilityRules,
+    WebhookDesk,
+    WhatIf,
+    WithPredicates,
+    body_zone,
     load_bundle,
     load_reasons,
     reasons_file,
     standard_classification,
 )
 from vault import (
-    Argon2Cost,
-    FileKeyProvider,
+    ErasureJournal,
+    Holds,
+    JobLock,
     KeyStore,
+    NoteBox,
+    Position,
+    RetentionDays,
+    Transactions,
     Vault,
     standard_catalogue,
 )
 
 Clock = Callable[[], int]
 Random = Callable[[int], bytes]
+Heard = Callable[[Connection, ConsentEvent, Sequence[ConsentEvent]], None]
 
 
 def wall_clock() -> int:
@@ -90,8 +164,16 @@ def initialise(
         random=random,
         costs=costs or Costs(),
     )
-    data, keys = _open_databases(settings)
-    _vault(settings, data, keys, passphrase, clock, random, costs).initialise()
+    data, keys = open_databases(settings, new=True)
+    vault = _vault(settings, data, keys, passphrase, clock, random, costs)
+    vault.initialise()
+    open_journal(
+        settings,
+        load_secrets(settings.secrets_path, passphrase),
+        vault.custody,
+        clock=clock,
+        random=random,
+    )
     data.dispose()
     keys.dispose()
 
@@ -99,39 +181,114 @@ def initialise(
 def bootstrap(
     settings: Settings,
     *,
-    clock: Clock = wall_clock,
+    clock: Clock | None = None,
     random: Random = os.urandom,
     pdp: PolicyDecisionPoint | None = None,
     costs: Costs | None = None,
+    direct: bool = True,
+    first: Callable[[Platform], None] = lambda _: None,
+    clock_was_ahead: bool = False,
 ) -> Platform:
     """Build the platform of an initialised instance.
 
     Args:
         settings: read once, by the caller.
-        clock: POSIX seconds; every instant in the platform is its.
+        clock: POSIX seconds; every instant in the platform is its. By
+            default the machine's, which never goes back.
         random: like ``os.urandom``; every id, nonce and salt is its.
         pdp: what decides, instead of what the settings name.
         costs: of the passphrase, where tests want cheap ones.
+        direct: whether entries have their index at once; not so in one of
+            several workers.
+        first: what an officer settles once journal and ledger agree, and
+            before the states of the keys are looked at.
+        clock_was_ahead: start though the ledger bears a later time than the
+            clock; for who says so to the ledger, and for nobody else.
 
     Raises:
         SecretsUnreadableError: no instance here, or another passphrase.
         UnsafeDatabaseError: a commit could be lost.
+        WrongDatabaseError, DatabaseFaultError: as `open_databases`.
+        ClockBehindError: the clock was set back.
+
+    """
+    refuse_unfinished(settings.home)
+    steady = clock or SteadyClock()
+    platform = assemble(
+        settings,
+        clock=steady,
+        random=random,
+        pdp=pdp,
+        costs=costs,
+        direct=direct,
+        clock_was_ahead=clock_was_ahead,
+    )
+    try:
+        demand_origin(platform.journal, settings)
+        demand_erasures(platform.journal, platform.vault.custody)
+        anchors = Anchors(platform.journal, steady)
+        demand_ledger(anchors, platform.ledger)
+        first(platform)
+        platform.keys_desk.recover()
+        platform.eraser.recover()
+        anchors.settle(settings.origin)
+        platform.vault.custody.mark(platform.journal.position)
+    except BaseException:
+        platform.close()
+        raise
+    return platform
+
+
+def assemble(
+    settings: Settings,
+    *,
+    clock: Clock = wall_clock,
+    random: Random = os.urandom,
+    pdp: PolicyDecisionPoint | None = None,
+    costs: Costs | None = None,
+    direct: bool = True,
+    clock_was_ahead: bool = False,
+) -> Platform:
+    """Build the platform, and demand nothing yet of what is stored.
+
+    For a restore, which brings databases up to the journal; everybody else
+    calls `bootstrap`.
+
+    Raises:
+        SecretsUnreadableError: no instance here, or another passphrase.
+        UnsafeDatabaseError: a commit could be lost.
+        WrongDatabaseError, DatabaseFaultError: as `open_databases`.
+        ClockBehindError: the clock was set back.
+        JournalUnavailable, JournalDamaged: the erasure journal is missing,
+            or is not the one that was written.
 
     """
     passphrase = settings.opened_passphrase()
-    secrets = load_secrets(settings.secrets_path, passphrase)
-    data, keys = _open_databases(settings)
-    vault = _vault(settings, data, keys, passphrase, clock, random, costs)
-    vault.recover()
+    secrets = _secrets(settings, passphrase, random)
+    past = past_names(settings, secrets, clock)
+    data, keys = open_databases(settings, past)
+    try:
+        if not clock_was_ahead:
+            refuse_clock_behind(data, origin=settings.origin, now=clock())
+        vault = _vault(settings, data, keys, passphrase, clock, random, costs)
+        journal = open_journal(
+            settings, secrets, vault.custody, clock=clock, random=random
+        )
+    except BaseException:
+        data.dispose()
+        keys.dispose()
+        raise
     return _assemble(
         settings=settings,
         secrets=secrets,
         data=data,
         keys=keys,
         vault=vault,
-        pdp=pdp or _pdp(settings),
+        journal=journal,
+        pdp=pdp or _pdp(settings, data),
         clock=clock,
         random=random,
+        direct=direct,
     )
 
 
@@ -142,34 +299,90 @@ def _assemble(
     data: Engine,
     keys: Engine,
     vault: Vault,
+    journal: ErasureJournal,
     pdp: PolicyDecisionPoint,
     clock: Clock,
     random: Random,
+    direct: bool,
 ) -> Platform:
     tenant = settings.tenant
     signer = LedgerSigner(name=settings.origin, key=secrets.ledger)
-    ledger = Ledger(
-        engine=data,
-        origin=settings.origin,
-        signer=signer,
-        audit_key=secrets.audit,
-        mark_key=secrets.mark,
+    cosigners = _second_signers(settings.origin, secrets, clock)
+    ledger, *past = _ledgers(settings, secrets, data, journal, clock, random)
+    outbox = Outbox(tenant=tenant, random=random)
+    requests = ConsentRequests(tenant=tenant, engine=data)
+    consents = ConsentStore(
+        data,
+        tenant,
+        heard=_both(outbox.consent_recorded, requests.answered),
+    )
+    commits = GroupCommit(ledger, direct=direct)
+    reader = Reader(data)
+    classification = standard_classification()
+    askable = WithPredicates(classification)
+    restraints = RestraintStore(
+        tenant=tenant, engine=data, random=random, heard=outbox.restrained
+    )
+    decisions = DecisionStore(tenant=tenant, engine=data)
+    glass = GlassStore(tenant=tenant, random=random)
+    transactions = Transactions(data, random=random)
+    visibility = VisibilityRules(tenant=tenant, engine=data, consents=consents)
+    box = NoteBox(secrets.webhook_key(), random=random)
+    deliveries = Deliveries(
+        tenant=tenant,
+        box=box,
+        random=random,
+        seconds=settings.webhook_hours * 3600,
+    )
+    telling = Telling(
+        transactions=transactions,
+        reader=reader,
+        vault=vault,
+        consents=consents,
+        decisions=decisions,
+        visibility=visibility,
+        outbox=outbox,
+        deliveries=deliveries,
         clock=clock,
         random=random,
     )
-    consents = ConsentStore(data, tenant)
-    commits = GroupCommit(ledger)
-    reader = Reader(data)
-    classification = standard_classification()
-    restraints = RestraintStore(tenant=tenant, engine=data, random=random)
-    decisions = DecisionStore(tenant=tenant, engine=data)
+    released = ReleasedStore(
+        tenant=tenant,
+        engine=data,
+        key=secrets.pseudonym,
+        groups=settings.colluding_groups(),
+    )
+    counted = ScanFile(
+        settings.home / "impact.scan",
+        secrets.impact_key(),
+        lambda: _newest_erasure(journal),
+    )
+    eraser = Eraser(
+        transactions=transactions,
+        vault=vault,
+        journal=journal,
+        consents=consents,
+        restraints=restraints,
+        decisions=decisions,
+        glass=glass,
+        released=released,
+        requests=requests,
+        ledger=ledger,
+        past=past,
+        telling=telling,
+        counted=counted,
+        clock=clock,
+        random=random,
+    )
+    guard = Guard(secrets.impact_key())
     reasons = load_reasons(reasons_file())
     facts = FactSource(
         vault=vault,
         consents=consents,
         restraints=restraints,
-        classification=classification,
+        classification=askable,
     )
+    guide = Guide(pdp=pdp, classification=askable)
     gate = Gate(
         tenant=tenant,
         vault=vault,
@@ -178,25 +391,147 @@ def _assemble(
         pdp=pdp,
         commits=commits,
         decisions=decisions,
-        classification=classification,
+        classification=askable,
         reasons=reasons,
         reader=reader,
         clock=clock,
         random=random,
+        visibility=visibility,
+        zone=body_zone(settings.time_zone),
+        guide=guide,
     )
-    registry = Registry(tenant=tenant, engine=data, clock=clock, random=random)
+    writer = ConsentWriter(
+        gate=gate,
+        vault=vault,
+        consents=consents,
+        commits=commits,
+        clock=clock,
+    )
+    consent_desk = ConsentDesk(consents=consents, writer=writer, pdp=pdp)
+    holds = HoldDesk(
+        transactions=transactions,
+        gate=gate,
+        vault=vault,
+        holds=Holds(engine=keys, tenant=tenant, clock=clock, random=random),
+        eraser=eraser,
+        consents=consents,
+        restraints=restraints,
+        ledger=ledger,
+        pdp=pdp,
+        clock=clock,
+        random=random,
+    )
+    retention = Retention(
+        transactions=transactions,
+        vault=vault,
+        days=RetentionDays(engine=data, tenant=tenant),
+        consents=consents,
+        ledger=ledger,
+        classification=classification,
+        clock=clock,
+        random=random,
+    )
+    registry = Registry(
+        tenant=tenant, engine=data, reader=reader, clock=clock, random=random
+    )
+    policies = PolicyDesk(
+        transactions=transactions,
+        store=BundleStore(tenant=tenant, engine=data),
+        ours=load_bundle(),
+        ledger=ledger,
+        pdp=pdp,
+        clock=clock,
+        random=random,
+    )
+    registrar = RegistrarDoor(
+        transactions=transactions,
+        gate=gate,
+        vault=vault,
+        consents=consents,
+        eraser=eraser,
+        holds=holds,
+        retention=retention,
+        ledger=ledger,
+        pdp=pdp,
+        reader=reader,
+        clock=clock,
+    )
+    replay = Replay(
+        gate=gate,
+        vault=vault,
+        consents=consents,
+        facts=facts,
+        decisions=decisions,
+        reader=reader,
+    )
+    batch = BatchGate(
+        gate=gate,
+        facts=facts,
+        consents=consents,
+        commits=commits,
+        decisions=decisions,
+        reader=reader,
+        clock=clock,
+    )
     return Platform(
         version=installed_version(),
         settings=settings,
         data=data,
         keys=keys,
+        transactions=transactions,
         vault=vault,
         consents=consents,
         ledger=ledger,
         ledger_vkey=str(signer.verifier),
+        ledger_vkeys=tuple(
+            str(each)
+            for each in (
+                signer.verifier,
+                *(one.verifier for one in cosigners),
+            )
+        ),
         commits=commits,
         pdp=pdp,
         gate=gate,
+        batch=batch,
+        rounds=Rounds(
+            gate=gate,
+            batch=batch,
+            under_way=2 if settings.engine is EngineChoice.EMBEDDED else 64,
+        ),
+        policies=policies,
+        bundles=BundleStore(tenant=tenant, engine=data),
+        judge=Judge(
+            gate=gate,
+            facts=facts,
+            vault=vault,
+            decisions=decisions,
+            reader=reader,
+            clock=clock,
+            random=random,
+        ),
+        asking=AskDesk(
+            requests=requests,
+            gate=gate,
+            facts=facts,
+            vault=vault,
+            consents=consents,
+            reader=reader,
+            days=settings.consent_request_days,
+            quiet_days=settings.consent_quiet_days,
+            clock=clock,
+        ),
+        what_if=WhatIf(
+            tenant=tenant,
+            gate=gate,
+            vault=vault,
+            consents=consents,
+            facts=facts,
+            pdp=pdp,
+            reader=reader,
+            classification=askable,
+            clock=clock,
+        ),
         person=PersonDoor(
             gate=gate,
             vault=vault,
@@ -207,23 +542,111 @@ def _assemble(
             pdp=pdp,
             reader=reader,
             clock=clock,
+            desk=consent_desk,
         ),
-        registrar=RegistrarDoor(
+        consent_desk=consent_desk,
+        assist=AssistDesk(consents=consents, writer=writer, pdp=pdp),
+        history=ConsentHistory(
+            consents=consents, writer=writer, pdp=pdp, clock=clock
+        ),
+        registrar=registrar,
+        eraser=eraser,
+        holds=holds,
+        retention=retention,
+        journal=journal,
+        past_ledgers=tuple(past),
+        declarations=DeclarationDesk(
+            tenant=tenant,
+            guide=guide,
             engine=data,
+            transactions=transactions,
+            consents=consents,
+            ledger=ledger,
+            pdp=pdp,
+            clock=clock,
+            random=random,
+        ),
+        visibility=VisibilityDesk(
+            transactions=transactions,
+            rules=visibility,
+            consents=consents,
+            ledger=ledger,
+            pdp=pdp,
+            clock=clock,
+            random=random,
+        ),
+        glass=GlassDesk(
+            origin=settings.origin,
             gate=gate,
             vault=vault,
             consents=consents,
             restraints=restraints,
-            decisions=decisions,
-            ledger=ledger,
+            store=glass,
+            commits=commits,
             pdp=pdp,
+            classification=classification,
             reader=reader,
             clock=clock,
             random=random,
         ),
+        keys_desk=KeyDesk(
+            engine=data,
+            vault=vault,
+            jobs=JobLock(
+                engine=keys, path=settings.home / "keys.lock", tenant=tenant
+            ),
+            consents=consents,
+            decisions=decisions,
+            glass=glass,
+            telling=telling,
+            ledger=ledger,
+            past=tuple(past),
+            clock=clock,
+            random=random,
+        ),
+        webhooks=WebhookDesk(
+            transactions=transactions,
+            reader=reader,
+            vault=vault,
+            consents=consents,
+            visibility=visibility,
+            ledger=ledger,
+            telling=telling,
+            deliveries=deliveries,
+            endpoints=Endpoints(
+                tenant=tenant, box=box, random=random, clock=clock
+            ),
+            pdp=pdp,
+            clock=clock,
+            random=random,
+        ),
+        records=RecordDesk(
+            transactions=transactions,
+            gate=gate,
+            vault=vault,
+            consents=consents,
+            ledger=ledger,
+            pdp=pdp,
+            clock=clock,
+        ),
+        numbers=NumberDesk(
+            tenant=tenant,
+            engine=data,
+            transactions=transactions,
+            vault=vault,
+            consents=consents,
+            facts=facts,
+            ledger=ledger,
+            pdp=pdp,
+            classification=classification,
+            clock=clock,
+            random=random,
+            groups=settings.colluding_groups(),
+        ),
         releases=ReleaseDesk(
             tenant=tenant,
             engine=data,
+            transactions=transactions,
             vault=vault,
             consents=consents,
             facts=facts,
@@ -231,15 +654,47 @@ def _assemble(
             pdp=pdp,
             classification=classification,
             pseudonym_root=secrets.pseudonym,
+            released=released,
             clock=clock,
             random=random,
         ),
-        replay=Replay(
+        replay=replay,
+        impact=ImpactDesk(
+            transactions=transactions,
+            study=ImpactStudy(
+                scanner=Scanner(
+                    vault=vault,
+                    consents=consents,
+                    decisions=decisions,
+                    reader=reader,
+                    mark=guard.mark,
+                ),
+                guard=guard,
+                file=counted,
+                tables=MonthTables(
+                    settings.home / "impact", secrets.impact_key()
+                ),
+                gate=gate,
+                facts=facts,
+                consents=consents,
+            ),
+            ledger=ledger,
+            pdp=pdp,
+            clock=clock,
+            random=random,
+        ),
+        decision_desk=DecisionDesk(
+            transactions=transactions,
+            ledger=ledger,
             vault=vault,
-            consents=consents,
+            gate=gate,
             facts=facts,
-            decisions=decisions,
-            reader=reader,
+            replay=replay,
+            policies=policies,
+            registrar=registrar,
+            pdp=pdp,
+            clock=clock,
+            random=random,
         ),
         registry=registry,
         tokens=Tokens(
@@ -252,26 +707,119 @@ def _assemble(
         ),
         reader=reader,
         reasons=reasons,
-        classification=classification,
+        classification=askable,
         secrets=secrets,
         clock=clock,
         random=random,
     )
 
 
-def _pdp(settings: Settings) -> PolicyDecisionPoint:
-    bundle = load_bundle()
-    if settings.engine is EngineChoice.OPA:
-        return OpaPdp(url=settings.opa_url, revision=bundle.revision)
-    return EmbeddedPdp(bundle)
+def _newest_erasure(journal: ErasureJournal) -> Position:
+    journal.refresh()
+    return journal.newest_erasure
 
 
-def _open_databases(settings: Settings) -> tuple[Engine, Engine]:
-    data = open_database(settings.data)
-    keys = open_database(settings.keys)
-    upgrade(data, Chain.DATA)
-    upgrade(keys, Chain.KEYS)
-    return data, keys
+def _both(first: Heard, second: Heard) -> Heard:
+    """Let two hear of each event, in this order."""
+
+    def heard(
+        conn: Connection, event: ConsentEvent, earlier: Sequence[ConsentEvent]
+    ) -> None:
+        first(conn, event, earlier)
+        second(conn, event, earlier)
+
+    return heard
+
+
+def _ledgers(  # noqa: PLR0917 - what `_assemble` has
+    settings: Settings,
+    secrets: Secrets,
+    data: Engine,
+    journal: ErasureJournal,
+    clock: Clock,
+    random: Random,
+) -> list[Ledger]:
+    """The ledger, then those of the names that it had before a restore."""
+    anchors = Anchors(journal, clock)
+    made = []
+    past = [one for one in journal.origins if one != settings.origin]
+    for origin in (settings.origin, *past):
+        signer = LedgerSigner(name=origin, key=secrets.ledger)
+        now = origin == settings.origin
+        made.append(
+            Ledger(
+                engine=data,
+                origin=origin,
+                signer=signer,
+                audit_key=secrets.audit,
+                mark_key=secrets.mark,
+                clock=clock,
+                random=random,
+                cosigners=_second_signers(origin, secrets, clock),
+                trust=_trust(settings, signer) if now else None,
+                announce=anchors.announced,
+            )
+        )
+    return made
+
+
+def _secrets(settings: Settings, passphrase: bytes, random: Random) -> Secrets:
+    secrets = load_secrets(settings.secrets_path, passphrase)
+    if secrets.ledger_mldsa is not None:
+        return secrets
+    try:
+        return add_ledger_mldsa(
+            settings.secrets_path, passphrase, random=random
+        )
+    except OSError as error:
+        # A secrets folder that cannot be written serves on with what it has.
+        structlog.get_logger().warning(
+            "no second key of the ledger", error=type(error).__name__
+        )
+        return secrets
+
+
+def _second_signers(
+    origin: str, secrets: Secrets, clock: Clock
+) -> tuple[CosignatureSigner, ...]:
+    if secrets.ledger_mldsa is None:
+        return ()
+    return (CosignatureSigner(origin, secrets.ledger_mldsa, clock),)
+
+
+def _trust(settings: Settings, signer: LedgerSigner) -> TrustPolicy | None:
+    """Read the policy that names the ledger's witnesses, if there is one.
+
+    Raises:
+        TrustPolicyInvalid: It is none, or is about this ledger with
+            another key.
+
+    """
+    path = settings.witness_policy
+    if path is None:
+        return None
+    policy = read_trust_policy(path.read_bytes(), where=str(path))
+    keys = policy.keys_of(settings.origin)
+    if keys and signer.verifier not in keys:
+        what = f"{settings.origin} has another key here than this ledger"
+        raise TrustPolicyInvalid(where=str(path), line=1, what=what)
+    return policy
+
+
+def _pdp(settings: Settings, data: Engine) -> PolicyDecisionPoint:
+    ours = load_bundle()
+    engine: EmbeddedPdp | FailoverPdp = (
+        FailoverPdp(
+            [
+                OpaPdp(url=url.strip(), revision=ours.revision)
+                for url in settings.opa_url.split(",")
+            ]
+        )
+        if settings.engine is EngineChoice.OPA
+        else EmbeddedPdp(ours)
+    )
+    store = BundleStore(tenant=settings.tenant, engine=data)
+    return LivePdp(engine, store=store, ours=ours)
 
 
 def _vault(  # noqa: PLR0917 - what `initialise` and `bootstrap` share
@@ -283,11 +831,8 @@ def _vault(  # noqa: PLR0917 - what `initialise` and `bootstrap` share
     random: Random,
     costs: Costs | None,
 ) -> Vault:
-    provider = FileKeyProvider(
-        settings.kek_path,
-        passphrase,
-        cost=None if costs is None else _cost(costs),
-        random=random,
+    provider = key_provider(
+        settings, keys, passphrase, random=random, costs=costs
     )
     store = KeyStore(
         engine=keys,
@@ -295,6 +840,7 @@ def _vault(  # noqa: PLR0917 - what `initialise` and `bootstrap` share
         tenant=settings.tenant,
         clock=clock,
         random=random,
+        open_suspended=settings.open_suspended,
     )
     return Vault(
         tenant=settings.tenant,
@@ -303,14 +849,6 @@ def _vault(  # noqa: PLR0917 - what `initialise` and `bootstrap` share
         catalogue=standard_catalogue(),
         clock=clock,
         random=random,
-    )
-
-
-def _cost(costs: Costs) -> Argon2Cost:
-    return Argon2Cost(
-        iterations=costs.iterations,
-        lanes=costs.lanes,
-        memory_kib=costs.memory_kib,
     )
 
 

@@ -22,9 +22,19 @@ def service_caller(
 
     async def credential(request: Request) -> Credential:
         header = request.headers.get("authorization", "")
-        if not header.lower().startswith(_SCHEME):
-            msg = "no bearer token"
-            raise CredentialRefused(msg)
-        return platform.tokens.credential(header[len(_SCHEME) :].strip())
+        return platform.tokens.credential(bearer(header))
 
     return credential
+
+
+def bearer(header: str) -> str:
+    """Read the token of an `Authorization` header.
+
+    Raises:
+        CredentialRefused: it has none.
+
+    """
+    if not header.lower().startswith(_SCHEME):
+        msg = "no bearer token"
+        raise CredentialRefused(msg)
+    return header[len(_SCHEME) :].strip()

@@ -3,19 +3,34 @@
 SQLite runs with a write-ahead log and ``synchronous=FULL``: a commit has
 returned only when its log frames are on disk (`PRAGMA synchronous` in
 SQLite's documentation). ``secure_delete`` overwrites what is deleted, so a
-destroyed key leaves no copy on the free list. A PostgreSQL with ``fsync``
-or ``synchronous_commit`` off is refused.
+destroyed key leaves no copy on the free list. Each connection keeps up to
+64 MiB of pages in memory, where SQLite's default is 2, so that the upper
+levels of a large table's index are not read from the file at every look-up. A
+PostgreSQL with ``fsync`` or ``synchronous_commit`` off is refused.
 
 Transactions are begun by hand (``BEGIN IMMEDIATE`` on SQLite) so that a
 writer never finds at its commit that it was only a reader. What is bound to
 a statement stays out of the text of its errors.
+
+On PostgreSQL every connection says at its start whose rows it may touch
+(`Rows`), in settings that the policies of row-level security compare with
+each row. They are start-up options of the connection: nothing that resets a
+session takes them away, and a pooler between that drops them leaves a
+connection that sees nothing. A superuser is refused, because no policy
+binds one.
 """
 
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import URL, Engine, ExceptionContext, event
 from sqlalchemy.engine import make_url
 from sqlmodel import create_engine
+
+from api.faults import note_database
+from api.turns import turn
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -23,19 +38,68 @@ _PRAGMAS = (
     "PRAGMA secure_delete=ON",
     "PRAGMA foreign_keys=ON",
     "PRAGMA busy_timeout=10000",
+    # In KiB, as it is below zero.
+    "PRAGMA cache_size=-65536",
 )
+# As long as SQLite waits for a lock, and for a server that does not answer.
+_LOCK_MS = 10_000
+_CONNECT_SECONDS = 10
+# A connection is not used longer than this: servers and the networks
+# between forget idle ones, and a role's rights are read when it connects.
+_RECYCLE_SECONDS = 1_800
 
 
 class UnsafeDatabaseError(Exception):
-    """The database is set up so that a commit could be lost."""
+    """The database is set up so that a promise could not be kept."""
 
 
-def open_database(url: str) -> Engine:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Whose rows a connection may see and write.
+
+    Attributes:
+        tenant: the public body.
+        ledger: the number of its ledger (`consent.ledger_number`).
+        past: numbers of the ledgers that it had before a restore.
+    """
+
+    tenant: str
+    ledger: int
+    past: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """How many connections a process keeps to one PostgreSQL database.
+
+    Attributes:
+        size: kept open.
+        overflow: opened beyond that under load, and closed again.
+    """
+
+    size: int = 8
+    overflow: int = 8
+
+
+def open_database(
+    url: str,
+    *,
+    rows: Rows | None = None,
+    pool: Pool | None = None,
+    name: str = "",
+    turns: bool = False,
+) -> Engine:
     """Open a database for durable writes.
 
     Args:
         url: an SQLAlchemy address, ``sqlite:///path`` or
             ``postgresql+psycopg://...``.
+        rows: whose rows every connection may touch; None touches none of
+            the tables that belong to somebody. PostgreSQL only.
+        pool: how many connections; PostgreSQL only.
+        name: what errors call this database.
+        turns: whether who waits to write is let in before who wrote last
+            (`api.turns`), for which a thread is held. SQLite only.
 
     Returns:
         An engine. On SQLite every transaction begins with
@@ -44,19 +108,64 @@ def open_database(url: str) -> Engine:
 
     Raises:
         UnsafeDatabaseError: PostgreSQL runs with ``fsync`` or
-            ``synchronous_commit`` off.
+            ``synchronous_commit`` off, or `rows` is given and the role
+            stands above row-level security.
 
     """
-    if make_url(url).get_backend_name() == "sqlite":
-        return _open_sqlite(url)
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = _open_sqlite(url, turns=turns)
+        _name_errors(engine, name)
+        return engine
+    sized = pool or Pool()
     engine = create_engine(
-        url, pool_size=8, max_overflow=8, hide_parameters=True
+        url,
+        connect_args={
+            "options": _options(parsed, rows),
+            "connect_timeout": _CONNECT_SECONDS,
+        },
+        pool_size=sized.size,
+        max_overflow=sized.overflow,
+        pool_pre_ping=True,
+        pool_recycle=_RECYCLE_SECONDS,
+        hide_parameters=True,
     )
+    _name_errors(engine, name)
     _refuse_unsafe(engine)
+    if rows is not None:
+        _refuse_unbound(engine)
     return engine
 
 
-def _open_sqlite(url: str) -> Engine:
+def _options(url: URL, rows: Rows | None) -> str:
+    """The start-up options: the address's own, and after them ours."""
+    given = url.query.get("options", "")
+    own = [given] if isinstance(given, str) else list(given)
+    # Writers queue at the row that they lock first. At a stricter level the
+    # next in the queue would be ended and run again, time after time.
+    settings = {
+        "lock_timeout": str(_LOCK_MS),
+        "default_transaction_isolation": "read committed",
+    }
+    if rows is not None:
+        settings["curtilage.tenant"] = rows.tenant
+        settings["curtilage.ledger"] = ",".join(
+            str(one) for one in (rows.ledger, *rows.past)
+        )
+    return " ".join(
+        [one for one in own if one]
+        + [f"-c{name}={_quoted(value)}" for name, value in settings.items()]
+    )
+
+
+def _quoted(value: str) -> str:
+    """Quote a value for ``options`` (PostgreSQL 15, section 34.1.2)."""
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+
+
+def _open_sqlite(url: str, *, turns: bool) -> Engine:
+    file = make_url(url).database
+    folder = Path(file).absolute().parent if turns and file else None
     engine = create_engine(
         url,
         connect_args={"check_same_thread": False, "timeout": 10},
@@ -74,10 +183,24 @@ def _open_sqlite(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's event type
-        read_only = connection.get_execution_options().get("read_only")
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        if connection.get_execution_options().get("read_only"):
+            connection.exec_driver_sql("BEGIN")
+            return
+        with nullcontext() if folder is None else turn(folder):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _name_errors(engine: Engine, name: str) -> None:
+    """Write on each error which database it came from."""
+    if not name:
+        return
+
+    @event.listens_for(engine, "handle_error")
+    def _note(context: ExceptionContext) -> None:
+        if context.sqlalchemy_exception is not None:
+            note_database(context.sqlalchemy_exception, name)
 
 
 def _refuse_unsafe(engine: Engine) -> None:
@@ -92,5 +215,22 @@ def _refuse_unsafe(engine: Engine) -> None:
         msg = (
             f"PostgreSQL runs with {off[0]}=off: a commit could be lost "
             "after its answer left. Switch it on and restart."
+        )
+        raise UnsafeDatabaseError(msg)
+
+
+def _refuse_unbound(engine: Engine) -> None:
+    """Refuse a role that row-level security does not bind."""
+    with engine.connect() as connection:
+        role = connection.exec_driver_sql(
+            "SELECT rolname FROM pg_roles WHERE rolname = current_user"
+            " AND (rolsuper OR rolbypassrls)"
+        ).scalar()
+    if role is not None:
+        engine.dispose()
+        msg = (
+            f"the PostgreSQL role {role} is a superuser or has BYPASSRLS: "
+            "rows of several tenants would not be kept apart. Connect as "
+            "an ordinary role that owns the database."
         )
         raise UnsafeDatabaseError(msg)

@@ -19,18 +19,40 @@ from api.settings import Settings
 from api.tokens import Tokens
 from consent import ConsentStore, GroupCommit, Ledger
 from policy import (
+    AskDesk,
+    AssistDesk,
+    BatchGate,
+    BundleStore,
     Classification,
+    ConsentDesk,
+    ConsentHistory,
+    DecisionDesk,
+    DeclarationDesk,
+    Eraser,
     Gate,
+    GlassDesk,
+    HoldDesk,
+    ImpactDesk,
+    Judge,
+    KeyDesk,
+    NumberDesk,
     PersonDoor,
     PolicyDecisionPoint,
+    PolicyDesk,
     Reader,
     ReasonTable,
+    RecordDesk,
     RegistrarDoor,
     Registry,
     ReleaseDesk,
     Replay,
+    Retention,
+    Rounds,
+    VisibilityDesk,
+    WebhookDesk,
+    WhatIf,
 )
-from vault import Vault
+from vault import ErasureJournal, Transactions, Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +63,43 @@ class Platform:
     settings: Settings
     data: Engine
     keys: Engine
+    transactions: Transactions
     vault: Vault
     consents: ConsentStore
     ledger: Ledger
     ledger_vkey: str
+    ledger_vkeys: tuple[str, ...]
     commits: GroupCommit
     pdp: PolicyDecisionPoint
     gate: Gate
+    batch: BatchGate
+    rounds: Rounds
+    judge: Judge
+    asking: AskDesk
+    policies: PolicyDesk
+    bundles: BundleStore
     person: PersonDoor
+    consent_desk: ConsentDesk
+    assist: AssistDesk
+    history: ConsentHistory
+    what_if: WhatIf
     registrar: RegistrarDoor
+    declarations: DeclarationDesk
+    visibility: VisibilityDesk
+    glass: GlassDesk
+    webhooks: WebhookDesk
+    records: RecordDesk
     releases: ReleaseDesk
+    numbers: NumberDesk
+    keys_desk: KeyDesk
     replay: Replay
+    decision_desk: DecisionDesk
+    impact: ImpactDesk
+    eraser: Eraser
+    holds: HoldDesk
+    retention: Retention
+    journal: ErasureJournal
+    past_ledgers: tuple[Ledger, ...]
     registry: Registry
     tokens: Tokens
     reader: Reader
@@ -66,11 +114,15 @@ class Platform:
         """Keep the commit queue and the engine open; drain on the way out."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.commits.drain)
+            self.commits.start()
             if isinstance(self.pdp, AbstractAsyncContextManager):
                 await stack.enter_async_context(self.pdp)
             yield
 
     def close(self) -> None:
         """Let the databases go; call once nothing runs any more."""
+        self.commits.close()
+        self.vault.close()
+        self.reader.close()
         self.data.dispose()
         self.keys.dispose()

@@ -22,6 +22,7 @@ import consent
 import policy
 import services
 import vault
+from api.faults import fault_of
 from api.logs import place_of
 from api.pages import errors as pages
 
@@ -56,6 +57,13 @@ _UNAVAILABLE = Problem(
     slug="no-decision",
     title="No decision could be made",
     remedy="Try again after the time in Retry-After.",
+)
+_STORAGE = Problem(
+    status=503,
+    slug="storage-unavailable",
+    title="The storage of the platform cannot go on",
+    remedy="Try again later; nothing was disclosed. The operator's log says "
+    "what is wrong.",
 )
 _INVALID = Problem(
     status=422,
@@ -136,6 +144,24 @@ _CONFLICT = Problem(
     title="This contradicts what is recorded",
     remedy="Read it again, then decide.",
 )
+_APART = Problem(
+    status=409,
+    slug="separate-consent-needed",
+    title="This takes a consent of its own",
+    remedy="show the notice of this statement alone, then answer it alone",
+)
+_NOT_SERVED = Problem(
+    status=409,
+    slug="notice-not-served",
+    title="The notice was not served",
+    remedy="have the notice served to this person, and name its hash",
+)
+_NO_MANDATE = Problem(
+    status=403,
+    slug="mandate-invalid",
+    title="There is no mandate for this",
+    remedy="have an officer record a mandate that is in force and covers it",
+)
 _NOT_ASKED = Problem(
     status=422,
     slug="consent-not-asked",
@@ -184,10 +210,21 @@ def _of_the_vault() -> Mapping[type[Exception], Problem]:
             remedy="Correct the person who has it, or the new one.",
         ),
         vault.UnknownSubject: _UNKNOWN,
+        vault.UnknownDispute: _UNKNOWN,
+        vault.MergedSubject: _CONFLICT,
+        vault.IndexRefused: _CONFLICT,
         vault.GrantRefused: _STORED,
         vault.CryptoFailure: _STORED,
         vault.KeyUnavailable: _KEYS,
         vault.NotInitialised: _OPERATOR,
+        vault.StatesAltered: _STORED,
+        vault.StatesUnsealed: _OPERATOR,
+        vault.AdoptionRefused: _CONFLICT,
+        vault.KeyJobRuns: _CONFLICT,
+        vault.SubjectHeld: _CONFLICT,
+        vault.HoldRefused: _CONFLICT,
+        vault.JournalUnavailable: _OPERATOR,
+        vault.JournalDamaged: _OPERATOR,
         vault.MappingInvalid: _FILE,
         vault.ImportRefused: _FILE,
     }
@@ -201,6 +238,9 @@ def _of_consent() -> Mapping[type[Exception], Problem]:
         consent.PreferencesInvalid: _INVALID,
         consent.RecordInvalid: _CONFLICT,
         consent.ConsentNotAsked: _NOT_ASKED,
+        consent.SeparateConsentNeeded: _APART,
+        consent.NoticeNotServed: _NOT_SERVED,
+        consent.MandateInvalid: _NO_MANDATE,
         consent.NoticeUnavailable: _UNKNOWN,
         consent.UnknownNotice: _UNKNOWN,
         consent.ReceiptInvalid: _UNVERIFIED,
@@ -210,6 +250,7 @@ def _of_consent() -> Mapping[type[Exception], Problem]:
 def _of_the_ledger() -> Mapping[type[Exception], Problem]:
     return {
         consent.DraftInvalid: _OPERATOR,
+        consent.LogKeyMoved: _KEYS,
         consent.LedgerUnavailable: Problem(
             status=503,
             slug="ledger-unavailable",
@@ -218,6 +259,7 @@ def _of_the_ledger() -> Mapping[type[Exception], Problem]:
         ),
         consent.UnknownEntry: _UNKNOWN,
         consent.EntryUnreadable: _UNKNOWN,
+        consent.TrustPolicyInvalid: _FILE,
         consent.LedgerError: _STORED,
     }
 
@@ -230,11 +272,26 @@ def _of_extracts() -> Mapping[type[Exception], Problem]:
         anonymize.InvalidRows: _FILE,
         anonymize.ValueNotCovered: _FILE,
         anonymize.TextTooLong: _FILE,
+        anonymize.DocumentUnreadable: _FILE,
+        anonymize.InvalidQuery: _FILE,
+        anonymize.BudgetExhausted: Problem(
+            status=409,
+            slug="privacy-budget-exhausted",
+            title="The privacy budget does not allow an answer now",
+            remedy="Wait until it refreshes, or ask for a smaller epsilon.",
+        ),
         anonymize.CriteriaNotMet: Problem(
             status=409,
             slug="model-unsatisfied",
             title="The extract misses its criteria, so there is none",
             remedy="Ask for fewer columns, coarser ones, or a smaller k.",
+        ),
+        anonymize.SuccessionRefused: Problem(
+            status=409,
+            slug="too-like-earlier-release",
+            title="Beside the earlier releases it would tell of few people",
+            remedy="Wait until more people have joined or left, or allow "
+            "more suppression.",
         ),
         anonymize.ExtractTampered: _STORED,
         anonymize.OutputExists: _CONFLICT,
@@ -247,9 +304,46 @@ def _of_the_gate() -> Mapping[type[Exception], Problem]:
         policy.UnknownAttributes: _UNKNOWN_ATTRIBUTE,
         policy.NotPermitted: _NOT_PERMITTED,
         policy.PersonUnknown: _UNKNOWN,
+        policy.ErasureWaits: _CONFLICT,
         policy.RecordUnknown: _UNKNOWN,
         policy.FactsChanged: _STALE,
         policy.CredentialRefused: _UNAUTHENTICATED,
+        policy.NotRequestable: Problem(
+            status=400,
+            slug="not-requestable",
+            title="Nobody can be asked for this",
+            remedy="Ask only where a denial carries `access_request`.",
+        ),
+        policy.DuplicateRequest: Problem(
+            status=409,
+            slug="duplicate-request",
+            title="The key or the denial was used for another submission",
+            remedy="Send a new Idempotency-Key, and a new denial.",
+        ),
+        policy.AskedTooOften: Problem(
+            status=429,
+            slug="person-asked-often",
+            title="The service had this person asked often enough",
+            remedy="Ask again after the time in Retry-After.",
+        ),
+        policy.TaskUnknown: Problem(
+            status=404,
+            slug="unknown-task",
+            title="The service has no task of this handle",
+            remedy="Use the handle that the submission was answered with.",
+        ),
+        policy.TaskExpired: Problem(
+            status=410,
+            slug="task-expired",
+            title="The time of the task is over",
+            remedy="Evaluate again; a denial may be requestable anew.",
+        ),
+        policy.TaskSettled: Problem(
+            status=409,
+            slug="invalid-task-state",
+            title="The task is not open any more",
+            remedy="None: it is approved, or cancelled already.",
+        ),
         policy.ReplayImpossible: Problem(
             status=410,
             slug="erased",
@@ -284,7 +378,10 @@ def _of_the_pages() -> Mapping[type[Exception], Problem]:
 
 def problem_of(error: BaseException) -> Problem:
     """The row of an error, or the last resort's."""
-    return row_of(type(error)) or _INTERNAL
+    known = row_of(type(error))
+    if known is not None:
+        return known
+    return _INTERNAL if fault_of(error) is None else _STORAGE
 
 
 def row_of(kind: type[BaseException]) -> Problem | None:
@@ -297,6 +394,35 @@ def row_of(kind: type[BaseException]) -> Problem | None:
     return None
 
 
+def problem_body(problem: Problem) -> dict[str, Any]:
+    """What every problem says of itself."""
+    return {
+        "type": f"{TYPE_BASE}{problem.slug}",
+        "title": problem.title,
+        "status": problem.status,
+        "remedy": problem.remedy,
+    }
+
+
+def told_of(error: Exception, request_id: str) -> dict[str, Any]:
+    """The body of an error's problem where it is one among answers."""
+    return problem_body(noted(error, request_id)) | _more(error)
+
+
+def noted(error: Exception, request_id: str) -> Problem:
+    """Log an error by its class and place; return its problem."""
+    problem = problem_of(error)
+    structlog.get_logger().warning(
+        "problem",
+        error=type(error).__name__,
+        place=place_of(error),
+        cause=str(getattr(error, "cause", fault_of(error) or "")),
+        request=request_id,
+        status=problem.status,
+    )
+    return problem
+
+
 def problem_response(
     problem: Problem,
     *,
@@ -305,12 +431,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """An `application/problem+json` answer."""
-    body: dict[str, Any] = {
-        "type": f"{TYPE_BASE}{problem.slug}",
-        "title": problem.title,
-        "status": problem.status,
-        "remedy": problem.remedy,
-    }
+    body = problem_body(problem)
     if request is not None:
         body["request"] = request.state.request_id
     sent = {"Cache-Control": "no-store", **(headers or {})}
@@ -328,15 +449,7 @@ def problem_response(
 
 async def on_error(request: Request, error: Exception) -> JSONResponse:
     """Turn any error of ours, or an unforeseen one, into a problem."""
-    problem = problem_of(error)
-    structlog.get_logger().warning(
-        "problem",
-        error=type(error).__name__,
-        place=place_of(error),
-        cause=str(getattr(error, "cause", "")),
-        request=request.state.request_id,
-        status=problem.status,
-    )
+    problem = noted(error, request.state.request_id)
     return problem_response(problem, request=request, extra=_more(error))
 
 
@@ -349,6 +462,7 @@ _MORE: Mapping[type[Exception], tuple[str, ...]] = MappingProxyType(
         vault.InvalidValue: ("attribute", "reason"),
         vault.NotIndexed: ("attribute",),
         vault.DuplicateIdentifier: ("attribute",),
+        anonymize.SuccessionRefused: ("allowed",),
         anonymize.CriteriaNotMet: (
             "k_asked",
             "k_reached",

@@ -3,13 +3,17 @@
 One JSON file, mode 0600: a salt, Argon2id's costs, and one AES-256-GCM box
 under the key that Argon2id (RFC 9106) makes of the passphrase. None of
 these keys opens a person's data: those hang under the KEKs (`vault`). The
-file is written once, by `curtilage init`.
+file is written once, by `curtilage init`; a key that came with a later
+version is added to an older file on first need, and what stands in it stays.
 """
 
 import base64
+import fcntl
+import hmac
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
+)
+from cryptography.hazmat.primitives.asymmetric.mldsa import (
+    MLDSA44PrivateKey,
 )
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -28,6 +35,12 @@ _AAD = b"curtilage/secrets/1"
 _MOST_ITERATIONS, _MOST_LANES, _MOST_MEMORY_KIB = 64, 64, 1 << 20
 _NAMES = ("audit", "mark", "pseudonym", "session", "token")
 _SIGNERS = ("ledger", "receipt", "release")
+# The 32 bytes that FIPS 204 makes the ledger's second key of.
+_SEED = "ledger_mldsa"
+# Of which keys are made that are no secrets of their own.
+_JOURNAL, _BACKUP = b"curtilage/journal/1", b"curtilage/backup/1"
+_WEBHOOK = b"curtilage/webhook/1"
+_IMPACT = b"curtilage/impact/1"
 
 
 class SecretsUnreadableError(Exception):
@@ -45,7 +58,10 @@ class Costs:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Secrets:
-    """Keys in use. They have no `repr` and compare by identity."""
+    """Keys in use. They have no `repr` and compare by identity.
+
+    `ledger_mldsa` is ``None`` in a file of before there was such a key.
+    """
 
     audit: bytes
     mark: bytes
@@ -55,6 +71,7 @@ class Secrets:
     ledger: Ed25519PrivateKey
     receipt: Ed25519PrivateKey
     release: Ed25519PrivateKey
+    ledger_mldsa: MLDSA44PrivateKey | None
 
     def receipt_public_key(self) -> str:
         """The key that verifies consent receipts, in PEM."""
@@ -66,6 +83,22 @@ class Secrets:
             )
             .decode("ascii")
         )
+
+    def journal_key(self) -> bytes:
+        """The key that chains the erasure journal, 32 bytes."""
+        return hmac.digest(self.audit, _JOURNAL, "sha256")
+
+    def backup_key(self) -> bytes:
+        """The key that vouches for the manifests of backups, 32 bytes."""
+        return hmac.digest(self.audit, _BACKUP, "sha256")
+
+    def webhook_key(self) -> bytes:
+        """The key that seals signing secrets and deliveries, 32 bytes."""
+        return hmac.digest(self.audit, _WEBHOOK, "sha256")
+
+    def impact_key(self) -> bytes:
+        """The key that rounds and seals counts of past decisions, 32 bytes."""
+        return hmac.digest(self.audit, _IMPACT, "sha256")
 
     def __reduce__(self) -> str:
         """Refuse to be pickled."""
@@ -87,9 +120,8 @@ def create_secrets(
 
     """
     salt, nonce = random(16), random(12)
-    body = json.dumps(
-        {name: _text(random(32)) for name in (*_NAMES, *_SIGNERS)}
-    ).encode()
+    names = (*_NAMES, *_SIGNERS, _SEED)
+    body = {name: _text(random(32)) for name in names}
     key = _derive(passphrase, salt, costs)
     document = {
         "v": _VERSION,
@@ -98,15 +130,70 @@ def create_secrets(
         "lanes": costs.lanes,
         "memory_kib": costs.memory_kib,
         "salt": _text(salt),
-        "nonce": _text(nonce),
-        "box": _text(AESGCM(key).encrypt(nonce, body, _AAD)),
     }
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _write(path, document | _boxed(key, nonce, body))
+
+
+def add_ledger_mldsa(
+    path: Path, passphrase: bytes, *, random: Callable[[int], bytes]
+) -> Secrets:
+    """Add the ledger's ML-DSA-44 key to a file of before there was one.
+
+    Processes that start together agree on one key; a crash leaves the file
+    as it was, or with the key.
+
+    Args:
+        path: The secrets file.
+        passphrase: That opens it.
+        random: Like ``os.urandom``.
+
+    Returns:
+        The secrets, the new key among them.
+
+    Raises:
+        SecretsUnreadableError: The file does not open.
+        OSError: The file cannot be replaced; it is as it was.
+
+    """
+    with (path.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        secrets = load_secrets(path, passphrase)
+        if secrets.ledger_mldsa is not None:
+            return secrets
+        document = json.loads(path.read_text("ascii"))
+        key, body = _unboxed(document, passphrase)
+        body[_SEED] = _text(random(32))
+        fresh = path.with_suffix(".new")
+        with suppress(FileNotFoundError):
+            fresh.unlink()
+        _write(fresh, document | _boxed(key, random(12), body))
+        fresh.replace(path)
+        _sync_folder(path.parent)
+        return _secrets(body)
+
+
+def _boxed(
+    key: bytes, nonce: bytes, body: Mapping[str, str]
+) -> dict[str, str]:
+    box = AESGCM(key).encrypt(nonce, json.dumps(body).encode(), _AAD)
+    return {"nonce": _text(nonce), "box": _text(box)}
+
+
+def _write(path: Path, document: Mapping[str, object]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         json.dump(document, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def load_secrets(path: Path, passphrase: bytes) -> Secrets:
@@ -118,7 +205,8 @@ def load_secrets(path: Path, passphrase: bytes) -> Secrets:
 
     """
     try:
-        return _opened(json.loads(path.read_text("ascii")), passphrase)
+        document = json.loads(path.read_text("ascii"))
+        return _secrets(_unboxed(document, passphrase)[1])
     except (OSError, ValueError, KeyError, TypeError, InvalidTag):
         msg = (
             f"{path}: cannot be opened. Check the passphrase; if the "
@@ -127,7 +215,10 @@ def load_secrets(path: Path, passphrase: bytes) -> Secrets:
         raise SecretsUnreadableError(msg) from None
 
 
-def _opened(document: Mapping[str, Any], passphrase: bytes) -> Secrets:
+def _unboxed(
+    document: Mapping[str, Any], passphrase: bytes
+) -> tuple[bytes, dict[str, str]]:
+    """Open the box; return its key too."""
     if (document["v"], document["kdf"]) != (_VERSION, _KDF):
         msg = "not a secrets file of this version"
         raise ValueError(msg)
@@ -140,11 +231,14 @@ def _opened(document: Mapping[str, Any], passphrase: bytes) -> Secrets:
             memory_kib=_bounded(document["memory_kib"], _MOST_MEMORY_KIB),
         ),
     )
-    body = json.loads(
-        AESGCM(key).decrypt(
-            _bytes(document["nonce"]), _bytes(document["box"]), _AAD
-        )
+    opened = AESGCM(key).decrypt(
+        _bytes(document["nonce"]), _bytes(document["box"]), _AAD
     )
+    return key, dict(json.loads(opened))
+
+
+def _secrets(body: Mapping[str, str]) -> Secrets:
+    seed = body.get(_SEED)
     return Secrets(
         audit=_bytes(body["audit"]),
         mark=_bytes(body["mark"]),
@@ -154,6 +248,9 @@ def _opened(document: Mapping[str, Any], passphrase: bytes) -> Secrets:
         ledger=_signer(body["ledger"]),
         receipt=_signer(body["receipt"]),
         release=_signer(body["release"]),
+        ledger_mldsa=None
+        if seed is None
+        else MLDSA44PrivateKey.from_seed_bytes(_bytes(seed)),
     )
 
 

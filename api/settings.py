@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -23,6 +29,9 @@ from pydantic_settings import (
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from api.webhook_addresses import parse_hosts, parse_networks
+from policy import body_zone
 
 _TOO_OBVIOUS = frozenset(
     {"", "changeme", "change-me", "default", "passphrase", "password"}
@@ -38,6 +47,15 @@ class EngineChoice(StrEnum):
 
     EMBEDDED = "embedded"
     OPA = "opa"
+
+
+class KeyProviderChoice(StrEnum):
+    """Who holds the key-encryption keys."""
+
+    FILE = "file"
+    PKCS11 = "pkcs11"
+    TRANSIT = "transit"
+    AWS_KMS = "aws-kms"
 
 
 class Settings(BaseSettings):
@@ -75,9 +93,39 @@ class Settings(BaseSettings):
         repr=False,
         description="keys database; empty: SQLite in home/keys",
     )
+    pool_size: int = Field(
+        default=8,
+        ge=1,
+        le=1000,
+        description="connections kept to each PostgreSQL database",
+    )
+    pool_overflow: int = Field(
+        default=8,
+        ge=0,
+        le=1000,
+        description="further ones under load, closed again",
+    )
     kek_folder: Path | None = Field(
         default=None,
         description="folder of the KEK files; empty: home/kek",
+    )
+    journal: Path | None = Field(
+        default=None,
+        description="erasure journal, which restores demand; empty: "
+        "home/journal/erasures",
+    )
+    colluding: str = Field(
+        default="",
+        description="recipients who may pass extracts on to each other: "
+        "names joined by +, groups by a comma; groups with a name in "
+        "common are one",
+    )
+    backup_days: int = Field(
+        default=14,
+        ge=0,
+        le=3650,
+        description="days that backups of the keys are kept, which erasure "
+        "certificates state",
     )
     passphrase: SecretStr | None = Field(
         default=None, description="opens the KEK files and the secrets"
@@ -85,13 +133,93 @@ class Settings(BaseSettings):
     passphrase_file: Path | None = Field(
         default=None, description="file that holds the passphrase"
     )
+    key_provider: KeyProviderChoice = Field(
+        default=KeyProviderChoice.FILE,
+        description="who holds the KEKs: file, pkcs11, transit or aws-kms",
+    )
+    open_suspended: bool = Field(
+        default=False,
+        description="let a suspended KEK open what it wrapped",
+    )
+    pkcs11_module: Path | None = Field(
+        default=None, description="library of the hardware module"
+    )
+    pkcs11_token: str = Field(
+        default="", description="label of the token in the module"
+    )
+    pkcs11_pin_file: Path | None = Field(
+        default=None, description="file that holds the token's user PIN"
+    )
+    transit_url: str = Field(
+        default="", description="address of the transit engine's server"
+    )
+    transit_mount: str = Field(
+        default="transit", description="path of the transit engine"
+    )
+    transit_namespace: str = Field(
+        default="", description="namespace of the server, if it has any"
+    )
+    transit_token_file: Path | None = Field(
+        default=None, description="file that holds the server's token"
+    )
+    transit_ca_file: Path | None = Field(
+        default=None, description="authority of the server's certificate"
+    )
+    kms_region: str = Field(default="", description="region of AWS KMS")
+    kms_endpoint: str = Field(
+        default="", description="address of AWS KMS; empty: the region's"
+    )
+    witness_policy: Path | None = Field(
+        default=None,
+        description="trust policy (c2sp.org/tlog-policy) that names the "
+        "ledger's witnesses and their quorum",
+    )
     engine: EngineChoice = Field(
         default=EngineChoice.EMBEDDED,
         description="embedded, or opa for an OPA server",
     )
     opa_url: str = Field(
         default="http://127.0.0.1:8181",
-        description="address of the OPA server",
+        description="address of the OPA server; of several, with commas",
+    )
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https://[^\s?#]+)?$",
+        description="https address under which others reach the server; "
+        "empty: no AuthZEN metadata",
+    )
+    evaluations_per_minute: int = Field(
+        default=6000,
+        ge=1,
+        le=10_000_000,
+        description="authorization questions that one service may ask a "
+        "minute, in each worker",
+    )
+    consent_request_days: int = Field(
+        default=30,
+        ge=1,
+        le=365,
+        description="days after which a service's question to a person "
+        "expires unanswered",
+    )
+    consent_quiet_days: int = Field(
+        default=180,
+        ge=1,
+        le=3650,
+        description="days for which a person who answered a statement is "
+        "not asked about it again",
+    )
+    spans_url: str = Field(
+        default="",
+        pattern=r"^(https://[^\s?#]+"
+        r"|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/[^\s?#]*)?$",
+        description="collector that gets the processing log over OTLP/HTTP, "
+        "its traces address; empty: none",
+    )
+    time_zone: str = Field(
+        default="UTC",
+        description="the body's time zone, by whose calendar day people "
+        "complete a year, as in Europe/Copenhagen",
     )
     host: str = Field(
         default="127.0.0.1", description="address that the server binds"
@@ -109,6 +237,22 @@ class Settings(BaseSettings):
     )
     token_seconds: int = Field(
         default=300, ge=30, le=3600, description="life of an access token"
+    )
+    webhook_hosts: str = Field(
+        default="",
+        description="hosts that webhooks may go to, as host or host:port, "
+        "separated by commas; empty: nobody is sent any",
+    )
+    webhook_networks: str = Field(
+        default="",
+        description="private networks that these hosts may be in, such as "
+        "10.1.0.0/16; plain http goes to loopback ones alone",
+    )
+    webhook_hours: int = Field(
+        default=72,
+        ge=1,
+        le=8760,
+        description="hours that a service has to say what it did",
     )
     log_level: str = Field(
         default="info",
@@ -129,6 +273,23 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return value
 
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        body_zone(value)
+        return value
+
+    @field_validator("webhook_hosts", "webhook_networks")
+    @classmethod
+    def _readable_addresses(cls, value: str, info: ValidationInfo) -> str:
+        read = (
+            parse_networks
+            if "networks" in str(info.field_name)
+            else (parse_hosts)
+        )
+        read(value)
+        return value
+
     @model_validator(mode="after")
     def _keys_stand_apart(self) -> Self:
         folder = self.kek_path.resolve()
@@ -146,6 +307,30 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _journal_stands_apart(self) -> Self:
+        folder = self.journal_path.resolve().parent
+        kek = self.kek_path.resolve()
+        if folder == kek or folder.is_relative_to(kek):
+            msg = (
+                "journal stands in the folder of the KEK files, of which "
+                "there are no copies: keep the journal where copies of it "
+                "are made. Move it."
+            )
+            raise ValueError(msg)
+        for name, url in (("data", self.data), ("keys", self.keys)):
+            parsed = make_url(url)
+            if parsed.get_backend_name() != "sqlite" or not parsed.database:
+                continue
+            beside = Path(parsed.database).resolve().parent
+            if folder == beside or folder.is_relative_to(beside):
+                msg = (
+                    f"journal stands beside the {name} database: it would "
+                    "be rolled back with it. Move it."
+                )
+                raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _two_files(self) -> Self:
         data, keys = make_url(self.data), make_url(self.keys)
         if (
@@ -156,6 +341,45 @@ class Settings(BaseSettings):
             msg = "data_url and keys_url name the same file: keys stand apart"
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _custodian_is_named(self) -> Self:
+        needed = {
+            KeyProviderChoice.FILE: (),
+            KeyProviderChoice.PKCS11: (
+                "pkcs11_module",
+                "pkcs11_token",
+                "pkcs11_pin_file",
+            ),
+            KeyProviderChoice.TRANSIT: ("transit_url", "transit_token_file"),
+            KeyProviderChoice.AWS_KMS: ("kms_region",),
+        }[self.key_provider]
+        missing = [name for name in needed if not getattr(self, name)]
+        if missing:
+            msg = (
+                f"key_provider {self.key_provider} needs "
+                f"{' and '.join(missing)}"
+            )
+            raise ValueError(msg)
+        return self
+
+    def colluding_groups(self) -> tuple[frozenset[str], ...]:
+        """Recipients who may pass extracts on to each other.
+
+        Groups that name the same recipient are one: what the first has,
+        that one can pass on to the last.
+        """
+        groups: list[frozenset[str]] = []
+        for listed in self.colluding.split(","):
+            found = frozenset(
+                name.strip() for name in listed.split("+") if name.strip()
+            )
+            if not found:
+                continue
+            touching = [one for one in groups if one & found]
+            groups = [one for one in groups if not one & found]
+            groups.append(found.union(*touching))
+        return tuple(groups)
 
     @property
     def data(self) -> str:
@@ -173,6 +397,11 @@ class Settings(BaseSettings):
         return self.kek_folder or self.home / "kek"
 
     @property
+    def journal_path(self) -> Path:
+        """The erasure journal."""
+        return self.journal or self.home / "journal" / "erasures"
+
+    @property
     def secrets_path(self) -> Path:
         """File of the instance's other secrets, sealed by the passphrase."""
         return self.home / "secrets" / "secrets.json"
@@ -187,7 +416,7 @@ class Settings(BaseSettings):
         if self.passphrase is not None:
             text = self.passphrase.get_secret_value()
         elif self.passphrase_file is not None:
-            text = _text_of(self.passphrase_file)
+            text = text_of(self.passphrase_file)
         else:
             msg = (
                 "no passphrase: set CURTILAGE_PASSPHRASE_FILE (or "
@@ -213,12 +442,18 @@ def _is_obvious(text: str) -> bool:
     )
 
 
-def _text_of(file: Path) -> str:
+def text_of(file: Path) -> str:
+    """Read a secret out of its file.
+
+    Raises:
+        ValueError: it is no text in UTF-8.
+
+    """
     try:
         return file.read_text("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
         # Its message would quote bytes of the passphrase.
-        msg = f"{file}: a passphrase file holds UTF-8 text"
+        msg = f"{file}: a file of a secret holds UTF-8 text"
         raise ValueError(msg) from None
 
 

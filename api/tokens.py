@@ -7,6 +7,7 @@ at once. `private_key_jwt` (RFC 7523) will stand beside the secret in
 `ClientProof`; nothing else changes for it.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from policy import Credential, CredentialRefused, Registry
 
 _ALGORITHMS = ["HS256"]
 _TYPE = "at+jwt"
+_MOST_KEPT = 1_000
+_REFUSED = "the access token was refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -46,6 +49,9 @@ class Tokens:
         self._registry = registry
         self._clock = clock
         self._random = random
+        # Digest of a token whose signature held: its end, and the client.
+        # Both are signed, so neither changes; all else is asked each time.
+        self._verified: dict[bytes, tuple[int, str]] = {}
         self.life = life
 
     def issue(self, proof: ClientProof) -> str:
@@ -80,6 +86,20 @@ class Tokens:
                 the credential was revoked.
 
         """
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._verified.get(digest)
+        if known is None:
+            known = self._verify(token)
+            if len(self._verified) >= _MOST_KEPT:
+                self._verified.clear()
+            self._verified[digest] = known
+        end, client_id = known
+        if end <= self._clock():
+            raise CredentialRefused(_REFUSED)
+        return self._registry.credential(client_id)
+
+    def _verify(self, token: str) -> tuple[int, str]:
+        """Check signature, type, issuer and audience; give end and client."""
         try:
             found = jwt.decode(token, self._key, algorithms=_ALGORITHMS)
             claims, header = found.claims, found.header
@@ -87,12 +107,10 @@ class Tokens:
                 header.get("typ") == _TYPE
                 and claims["iss"] == self._issuer
                 and claims["aud"] == self._issuer
-                and int(claims["exp"]) > self._clock()
             )
-            client_id = str(claims["client_id"])
+            end, client_id = int(claims["exp"]), str(claims["client_id"])
         except (JoseError, ValueError, KeyError, TypeError):
-            good, client_id = False, ""
+            raise CredentialRefused(_REFUSED) from None
         if not good:
-            msg = "the access token was refused"
-            raise CredentialRefused(msg)
-        return self._registry.credential(client_id)
+            raise CredentialRefused(_REFUSED)
+        return end, client_id

@@ -19,8 +19,8 @@ from consent.errors import NoteMalformed
 from consent.merkle import HASH_BYTES
 from consent.signed_notes import (
     NoteSigner,
+    NoteVerifier,
     SignedNote,
-    VerifierKey,
     check_key_name,
     decode_base64,
     encode_base64,
@@ -64,9 +64,32 @@ class Checkpoint:
             NoteMalformed: It is not in the one exact form.
 
         """
-        lines = text.split("\n")
-        if len(lines) != 4 or lines[3]:
+        if text.count("\n") != 3:
             msg = "a checkpoint reads origin, size, root and no more"
+            raise NoteMalformed(msg)
+        return cls.parse_extended(text)
+
+    @classmethod
+    def parse_extended(cls, text: str) -> Self:
+        """Read a note text as a checkpoint that may say more.
+
+        Other makers' logs may add extension lines. A witness takes them,
+        since it vouches for the first three lines only; nobody else here
+        does.
+
+        Args:
+            text: Three lines or more, none empty.
+
+        Returns:
+            What the first three say.
+
+        Raises:
+            NoteMalformed: It is not in the one exact form.
+
+        """
+        lines = text.split("\n")
+        if len(lines) < 4 or lines[-1] or not all(lines[:-1]):
+            msg = "a checkpoint reads origin, size, root"
             raise NoteMalformed(msg)
         check_key_name(lines[0])
         root = decode_base64(lines[2])
@@ -143,7 +166,7 @@ def sign_checkpoint(
 
 
 def open_checkpoint(
-    data: bytes, keys: Sequence[VerifierKey], *, origin: str
+    data: bytes, keys: Sequence[NoteVerifier], *, origin: str
 ) -> Checkpoint:
     """Read a checkpoint and trust it by the keys of its ledger.
 

@@ -22,7 +22,7 @@ from consent.errors import (
 from consent.ledger_keys import LedgerKeys
 from consent.ledger_statements import LedgerStatements
 from consent.merkle import EMPTY_ROOT, consistency_proof, verify_consistency
-from consent.signed_notes import NoteSigner, VerifierKey
+from consent.signed_notes import NoteSigner, NoteVerifier
 from consent.tree import StoredTree
 
 
@@ -62,7 +62,7 @@ class CheckpointStore:
         keys: LedgerKeys,
         sql: LedgerStatements,
         signers: Sequence[NoteSigner],
-        trusted: Sequence[VerifierKey],
+        trusted: Sequence[NoteVerifier],
         clock: Callable[[], int],
     ) -> None:
         self._origin = origin
@@ -89,7 +89,7 @@ class CheckpointStore:
         """
         last, root = self.last(conn), edge.root()
         if last is not None:
-            self._demand_continuation(conn, last, edge.size, root)
+            self.demand_continuation(conn, last, edge)
             if last.size == edge.size:
                 return last.note
         checkpoint = Checkpoint(origin=self._origin, size=edge.size, root=root)
@@ -97,6 +97,9 @@ class CheckpointStore:
             str(sign_checkpoint(checkpoint, self._signers)),
             self._clock(),
         )
+        # What a faulty key or machine made is noticed before it is kept.
+        if self.open(note) != checkpoint:
+            raise LedgerInconsistent(index=None, what="signed another tree")
         seal = self._keys.seal_checkpoint(
             size=edge.size, root=root, note=note, at=at
         )
@@ -181,9 +184,24 @@ class CheckpointStore:
             raise LedgerInconsistent(index=None, what=what)
         return stored
 
-    def _demand_continuation(
-        self, conn: Connection, last: StoredCheckpoint, size: int, root: bytes
+    def demand_continuation(
+        self,
+        conn: Connection,
+        last: StoredCheckpoint | Checkpoint,
+        edge: CompactRange,
     ) -> None:
+        """Refuse a tree that does not continue a checkpoint.
+
+        Args:
+            conn: Where the tree is read.
+            last: The checkpoint, which is trusted.
+            edge: The tree's right edge.
+
+        Raises:
+            LedgerInconsistent: It does not.
+
+        """
+        size, root = edge.size, edge.root()
         if last.size > size:
             raise LedgerInconsistent(
                 index=size,

@@ -37,6 +37,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from consent.entries import Appended, Draft
 from consent.errors import LedgerBusy, LedgerUnavailable
+from consent.integrator import Integrator
 from consent.ledger import Ledger
 from consent.sequencer import Batch
 
@@ -85,12 +86,22 @@ class GroupCommit:
         ledger: Where entries are appended.
         capacity: How many may wait; one more is refused at once.
         largest_batch: How many one transaction takes.
+        direct: Whether entries have their index when `submit` returns.
+            Else, as one of several workers, they are pending then, and a
+            thread from `start` on gives all workers' entries their index.
     """
 
     def __init__(
-        self, ledger: Ledger, *, capacity: int = 4096, largest_batch: int = 256
+        self,
+        ledger: Ledger,
+        *,
+        capacity: int = 4096,
+        largest_batch: int = 256,
+        direct: bool = True,
     ) -> None:
         self._ledger = ledger
+        self._direct = direct
+        self._integrator = None if direct else Integrator(ledger)
         self._capacity = capacity
         self._largest_batch = largest_batch
         self._waiting: deque[_Waiting] = deque()
@@ -109,6 +120,13 @@ class GroupCommit:
     def draining(self) -> bool:
         """Whether nothing more is taken."""
         return self._closed
+
+    def start(self) -> None:
+        """Number what was pending at the end, and go on doing so."""
+        if self._integrator is None:
+            self._ledger.settle()
+        else:
+            self._integrator.start()
 
     async def submit(self, commit: Commit) -> list[Appended]:
         """Commit, and return only when the commit has returned.
@@ -142,6 +160,10 @@ class GroupCommit:
             self._worker = asyncio.create_task(self._work())
         return await answer
 
+    def promise(self, entry: Appended) -> str | None:
+        """Promise an entry's index where it is pending, as `Ledger` does."""
+        return self._ledger.promise(entry)
+
     async def checkpoint(self) -> str:
         """Sign the ledger as it stands, between two batches.
 
@@ -162,6 +184,25 @@ class GroupCommit:
                 raise LedgerUnavailable(_CLOSING)
             return await self._aside(self._ledger.checkpoint)
 
+    async def ready(self, log_key: bytes) -> None:
+        """Write down what is due before a person looks, off the loop.
+
+        Args:
+            log_key: The person's.
+
+        Raises:
+            LedgerUnavailable: The ledger is closing.
+
+        """
+        due = self._ledger.has_due(log_key)
+        if not due and not self._ledger.has_pending():
+            return
+        async with self._turn:
+            if self._closed:
+                raise LedgerUnavailable(_CLOSING)
+            await self._aside(self._ledger.settle)
+            await self._aside(self._ledger.note_due, log_key)
+
     async def drain(self) -> None:
         """Refuse new commits, wait for those submitted, end the thread.
 
@@ -171,6 +212,8 @@ class GroupCommit:
         if self._worker is not None:
             await asyncio.shield(self._worker)
         loop = asyncio.get_running_loop()
+        if self._integrator is not None:
+            await loop.run_in_executor(None, self._integrator.stop)
         await loop.run_in_executor(None, self._release)
 
     async def _work(self) -> None:
@@ -272,6 +315,16 @@ class GroupCommit:
                 batch.append(waiting)
         return batch
 
+    def close(self) -> None:
+        """End the thread and its connection where no loop is left to drain.
+
+        Nothing may be waiting. Safe to call again, and after `drain`.
+        """
+        self._closed = True
+        if self._integrator is not None:
+            self._integrator.stop()
+        self._release()
+
     def _release(self) -> None:
         self._thread.shutdown(wait=True)
         if self._conn is not None:
@@ -325,11 +378,12 @@ class GroupCommit:
     def _steps_of(
         self, conn: Connection, commits: Sequence[Commit], *, guarded: bool
     ) -> list[Outcome]:
-        with self._ledger.batch(conn) as batch:
+        with self._ledger.batch(conn, pending=not self._direct) as batch:
             batch.expect(
                 draft for commit in commits for draft in commit.drafts
             )
             if guarded:
+                batch.lock_rows()
                 return [_guarded(conn, batch, each) for each in commits]
             return [_plain(conn, batch, each) for each in commits]
 

@@ -19,6 +19,7 @@ from consent.vocabulary import (
     RecipientClass,
     Required,
     Retention,
+    SeparateGround,
 )
 
 
@@ -111,6 +112,8 @@ def _statement(document: Mapping[str, Any]) -> Statement:
         retention_days=document["retention_days"],
         consequence=document["consequence"],
         non_identifiable=document["non_identifiable"],
+        terms=tuple(document.get("terms", ())),
+        separate=tuple(map(SeparateGround, document.get("separate", ()))),
         data=tuple(
             DataItem(
                 attribute=item["attribute"],

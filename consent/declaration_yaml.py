@@ -27,14 +27,18 @@
         retention_days: 90        # optional
         consequence: {en: Without it ..., zh-Hans: ...}   # optional
         non_identifiable: false   # optional
+        terms: [dpv-ps:PublicServiceProvision]   # optional: DPV, PIPL
+        separate: [abroad]        # optional: asked for apart, and why
         data:
           - user.name.given
           - {attribute: user.bdate, optional: true}
           - {attribute: dynamic.miscdata, categories: [content]}
     release:                      # optional: terms of extracts
       {recipient: statistics, k: 5, l: 2, suppression_limit: 0.05,
-       sensitive: [user.income.annual]}
+       sensitive: [user.income.annual], epsilon_thousandths: 500}
 
+Terms say what a statement is in the Data Privacy Vocabulary, in its sector
+extension for public services, or in ours for the PIPL (`consent.terms`).
 Texts are in every language that people are addressed in. Categories are
 given exactly where the data schema leaves them open.
 """
@@ -47,6 +51,7 @@ import yaml
 from consent.declarations import Controller, Declaration, ReleaseTerms
 from consent.elements import categories_of, schema
 from consent.statements import DataItem, Statement, StatementPurpose
+from consent.terms import BASIS_TERMS, is_term, known_terms
 from consent.vocabulary import (
     Category,
     Language,
@@ -55,6 +60,7 @@ from consent.vocabulary import (
     RecipientClass,
     Required,
     Retention,
+    SeparateGround,
 )
 from consent.yaml_reader import YamlReader, closest
 
@@ -181,7 +187,13 @@ class _DeclarationReader(YamlReader):
         keys = self.mapping(
             node,
             ("id", "basis", "purposes", "recipients", "retention", "data"),
-            ("retention_days", "consequence", "non_identifiable"),
+            (
+                "retention_days",
+                "consequence",
+                "non_identifiable",
+                "terms",
+                "separate",
+            ),
         )
         recipients = self.items(
             keys["recipients"], self.recipient, key=lambda item: item[0]
@@ -209,6 +221,14 @@ class _DeclarationReader(YamlReader):
             else {},
             non_identifiable="non_identifiable" in keys
             and self.truth(keys["non_identifiable"]),
+            terms=self.items(keys["terms"], self.term)
+            if "terms" in keys
+            else (),
+            separate=self.items(
+                keys["separate"], lambda one: self.word(one, SeparateGround)
+            )
+            if "separate" in keys
+            else (),
             data=self.items(
                 keys["data"], self.item, key=lambda item: item.attribute
             ),
@@ -216,6 +236,16 @@ class _DeclarationReader(YamlReader):
         for key, what in _contradictions(statement):
             self.fail(keys[key], what, "change one of the two")
         return statement
+
+    def term(self, node: yaml.Node) -> str:
+        term = self.text(node)
+        if not is_term(term):
+            self.fail(
+                node,
+                f"{term[:64]!r} is no term that is known",
+                closest(iter(sorted(known_terms())), term),
+            )
+        return term
 
     def purpose(self, node: yaml.Node) -> StatementPurpose:
         if isinstance(node, yaml.ScalarNode):
@@ -288,7 +318,7 @@ class _DeclarationReader(YamlReader):
         keys = self.mapping(
             node,
             ("recipient", "k", "l", "suppression_limit"),
-            ("sensitive",),
+            ("sensitive", "epsilon_thousandths"),
         )
         return ReleaseTerms(
             recipient=self.name(keys["recipient"]),
@@ -298,10 +328,21 @@ class _DeclarationReader(YamlReader):
             sensitive=self.items(keys["sensitive"], self.attribute)
             if "sensitive" in keys
             else (),
+            epsilon_thousandths=self.integer(
+                keys["epsilon_thousandths"], 1, 100_000
+            )
+            if "epsilon_thousandths" in keys
+            else None,
         )
 
 
 def _contradictions(statement: Statement) -> Iterator[tuple[str, str]]:
+    for term in statement.terms:
+        of = [basis for basis, terms in BASIS_TERMS.items() if term in terms]
+        if of and statement.basis not in of:
+            yield "terms", f"{term} is not the basis {statement.basis}"
+    if statement.separate and statement.basis is not LegalBasis.CONSENT:
+        yield "separate", f"nobody is asked where {statement.basis} is the law"
     days = statement.retention_days
     if days is not None and statement.retention in _UNBOUNDED:
         yield "retention_days", f"{statement.retention} has no bound in days"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from consent.canonical import Json, digest
 from consent.errors import DeclarationInvalid
+from consent.predicates import too_many
 from consent.statements import Statement, Tuple, within
 
 
@@ -47,6 +48,8 @@ class ReleaseTerms:
         l: the least number of sensitive values in a class.
         suppression_limit: the largest share of rows left out, 0 to 1.
         sensitive: the attributes that count as sensitive.
+        epsilon_thousandths: what a recipient may spend on noisy numbers, in
+            thousandths of epsilon; None leaves it to the policies.
     """
 
     recipient: str
@@ -54,6 +57,7 @@ class ReleaseTerms:
     l: int  # noqa: E741 - the name that the literature gives it
     suppression_limit: float
     sensitive: tuple[str, ...] = ()
+    epsilon_thousandths: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +81,10 @@ class Declaration:
         facts: what decisions read of it. Shared, so never change it.
 
     Raises:
-        DeclarationInvalid: there is no statement, two have one id, or one
-            names an attribute twice or has no purpose or no recipient.
+        DeclarationInvalid: there is no statement, two have one id, one
+            names an attribute twice or has no purpose or no recipient, or
+            more predicates are named about an attribute than
+            `consent.predicates.MOST`.
     """
 
     service: str
@@ -165,18 +171,24 @@ def _contradictions(declaration: Declaration) -> Iterator[str]:
             yield f"statement {statement.id} names an attribute twice"
         if not (statement.purposes and statement.recipients):
             yield f"statement {statement.id} has no purpose or no recipient"
+    named = [n for one in declaration.statements for n in one.attributes]
+    for source in too_many(named):
+        yield f"so many questions about {source} together tell its value"
 
 
 def _release(terms: ReleaseTerms | None) -> dict[str, Json] | None:
     if terms is None:
         return None
-    return {
+    said: dict[str, Json] = {
         "recipient": terms.recipient,
         "k": terms.k,
         "l": terms.l,
         "suppression_limit": terms.suppression_limit,
         "sensitive": sorted(terms.sensitive),
     }
+    if terms.epsilon_thousandths is not None:
+        said["epsilon_thousandths"] = terms.epsilon_thousandths
+    return said
 
 
 def _facts(declaration: Declaration) -> dict[str, Json]:

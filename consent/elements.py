@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
+from consent.predicates import predicate_of
 from consent.vocabulary import Category
 
 _Categories = frozenset[Category]
@@ -123,6 +124,9 @@ _OURS: _Members = {
         _FIN,
     ),
     **_leaves("property.address", _FIN | _PHY),
+    **_leaves("identifier.phone", _PHY | _UNI),
+    **_leaves("identifier.email", _ONL | _UNI),
+    **_leaves("identifier.account identifier.card", _UNI),
     **_leaves("case.status", _INT),
     **_leaves("case.note", _of(Category.CONTENT)),
     **_leaves("health.note", _of(Category.HEALTH, Category.CONTENT)),
@@ -240,6 +244,47 @@ def leaves(ref: str) -> tuple[str, ...]:
     return found or (ref,)
 
 
+def in_base_schema(ref: str) -> bool:
+    """Say whether a name is of P3P's base data schema, and not ours."""
+    return ref in _base_names()
+
+
+@cache
+def _base_names() -> frozenset[str]:
+    return frozenset(
+        ref
+        for ref in schema()
+        if not any(
+            covers(f"user.{name}", ref)
+            or (covers(ref, f"user.{name}") and ref != "user")
+            for name in _OURS
+        )
+    )
+
+
+def structure_categories(
+    structure: str, path: str
+) -> frozenset[Category] | None:
+    """Return the categories of a part of a structure of the base schema.
+
+    Args:
+        structure: its name, such as ``postal``.
+        path: what lies below it, or nothing for all of it.
+
+    Returns:
+        The categories; the empty set where they are variable; None where
+        there is no such structure or part.
+    """
+    members = _STRUCTURES.get(structure)
+    if members is None:
+        return None
+    names = dict(_declared(structure, members))
+    steps = {step: _VARIABLE for name in names for step in _parents(name)}
+    names = {**steps, **names}
+    whole = f"{structure}.{path}" if path else structure
+    return _resolve(whole, names) if whole in names else None
+
+
 def covers(ref: str, name: str) -> bool:
     """Say whether a reference includes a name: a node means its subtree.
 
@@ -262,7 +307,25 @@ def categories_of(ref: str) -> frozenset[Category] | None:
     Returns:
         The categories; the empty set where the element is of variable
         category and whoever refers to it must say; None where the schema
-        does not know the name.
+        does not know the name. A predicate has those of its source.
     """
     element = schema().get(ref)
-    return None if element is None else element.categories
+    if element is not None:
+        return element.categories
+    asked = predicate_of(ref)
+    return None if asked is None else schema()[asked.source].categories
+
+
+def base_categories_of(ref: str) -> frozenset[Category] | None:
+    """Return the categories of an element by P3P's own schema.
+
+    Who wrote a P3P file and refers to ``user`` means P3P's ten elements of
+    it, the same as those of ``thirdparty``, and none of ours.
+
+    Args:
+        ref: an element name, without ``#``.
+
+    Returns:
+        As `categories_of`, and the same but for ``user``.
+    """
+    return categories_of("thirdparty" if ref == "user" else ref)

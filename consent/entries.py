@@ -10,27 +10,30 @@ This module writes and reads bodies; it neither seals nor stores.
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple, Self
 from uuid import UUID
 
 from consent.canonical import Json, canonical
-from consent.errors import DraftInvalid
+from consent.errors import DraftInvalid, LedgerUnavailable
+from consent.visibility import LATEST, Withheld
 
 VERSION = 1
 SALT_BYTES = 16
 LARGEST_BODY = 1 << 16
-LATEST = 253_402_300_799
 LEAF_DOMAIN = b"curtilage/ledger/1/leaf\x00"
 SUBJECT_DOMAIN = b"curtilage/ledger/1/subject\x00"
 AUDIT_DOMAIN = b"curtilage/ledger/1/audit\x00"
+PLACE_DOMAIN = b"curtilage/ledger/1/place\x00"
 # Of a draft that concerns nobody: it says that there is no subject part.
 NOBODY_BODY = b'{"v":1}'
-_text = json.JSONEncoder(ensure_ascii=False).encode
-_plain_json = json.JSONEncoder(
-    ensure_ascii=False, sort_keys=True, separators=(",", ":")
-).encode
+_TRACE = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}")
+# The encoder's own function for one text: `JSONEncoder.encode` calls it
+# after a walk that costs more than it does.
+_text = json.encoder.encode_basestring
 
 
 class EntryKind(StrEnum):
@@ -52,6 +55,16 @@ class EntryKind(StrEnum):
     BUNDLE = "bundle"
     KEY = "key"
     RECOVERY = "recovery"
+    VISIBILITY = "visibility"
+    LINK = "link"
+    MERGE = "merge"
+    DISPUTE = "dispute"
+    LOOKUP = "look-up"
+    EVALUATION = "evaluation"
+    NOTIFICATION = "notification"
+    NO_DECISION = "no-decision"
+    CONSENT_REQUEST = "consent-request"
+    GLASS = "break-glass"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +84,11 @@ class Draft:
         decision: The decision or act that this records.
         detail: For the person alone, such as reasons by attribute; where
             nobody is concerned, for the officer, such as a manifest's hash.
+        withheld: Why the person does not learn of it at once; ``None``
+            where they do.
+        trace: The caller's own trace and span (W3C Trace Context), as
+            32 and 16 hexadecimal digits with a hyphen between; ``None``
+            where none came.
     """
 
     kind: EntryKind
@@ -83,8 +101,16 @@ class Draft:
     at: int
     decision: UUID
     detail: Mapping[str, Json] = field(default_factory=dict)
+    withheld: Withheld | None = None
+    trace: str | None = None
 
     def __post_init__(self) -> None:
+        if self.trace is not None and not _TRACE.fullmatch(self.trace):
+            msg = "a trace is 32 and 16 hexadecimal digits"
+            raise DraftInvalid(msg)
+        if self.withheld is not None and self.subject is None:
+            msg = "what is about nobody is withheld from nobody"
+            raise DraftInvalid(msg)
         if (self.subject is None) != (self.log_key is None):
             msg = "a draft has both a subject and a log key, or neither"
             raise DraftInvalid(msg)
@@ -101,32 +127,83 @@ class Appended:
     """Where an entry stands. Durable only when its commit has returned.
 
     Attributes:
-        index: Position in the ledger, from 0, without gaps.
+        index: Position in the ledger, from 0, without gaps; ``None`` while
+            it is pending.
         leaf: The 32 bytes of leaf data.
-        counter: The how many-th entry about this person, from 1; 0 where
-            nobody is concerned.
+        counter: The how many-th entry of its chain about this person, from
+            1; 0 where nobody is concerned.
     """
 
-    index: int
+    index: int | None
     leaf: bytes
     counter: int
 
+    def numbered(self) -> int:
+        """Return the index of an entry that was appended directly.
+
+        Raises:
+            LedgerUnavailable: It is pending.
+
+        """
+        if self.index is None:
+            msg = "the entry is pending and has no index yet"
+            raise LedgerUnavailable(msg)
+        return self.index
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class Place:
+    """Where an entry stands in a person's second chain.
+
+    The body of such an entry only commits to it: an entry that is lifted
+    alone must not tell how many others are still withheld.
+
+    Attributes:
+        salt: 16 bytes.
+        counter: The how many-th entry of the chain, from 1.
+        previous: Leaf data of the one before; empty for the first.
+    """
+
+    salt: bytes
+    counter: int
+    previous: bytes
+
+    def commitment(self) -> bytes:
+        """Commit to counter and previous leaf."""
+        counter = self.counter.to_bytes(8, "big")
+        return commit(PLACE_DOMAIN, self.salt, counter + self.previous)
+
+    def __bytes__(self) -> bytes:
+        return self.salt + self.counter.to_bytes(8, "big") + self.previous
+
+    @classmethod
+    def read(cls, data: bytes) -> Self:
+        """Read what `bytes` wrote."""
+        return cls(
+            salt=data[:SALT_BYTES],
+            counter=int.from_bytes(data[SALT_BYTES : SALT_BYTES + 8], "big"),
+            previous=data[SALT_BYTES + 8 :],
+        )
+
+
+class Opened(NamedTuple):
     """Both bodies of an entry with their salts, as the person may see them.
+
+    A tuple, because one is made for every entry.
 
     Attributes:
         subject_salt: 16 bytes.
         subject_body: Canonical JSON.
         audit_salt: 16 bytes.
         audit_body: Canonical JSON.
+        place: In the second chain; ``None`` in the first.
     """
 
     subject_salt: bytes
     subject_body: bytes
     audit_salt: bytes
     audit_body: bytes
+    place: Place | None = None
 
     def leaf(self) -> bytes:
         """Compute the leaf data over both parts."""
@@ -147,7 +224,7 @@ def leaf_data(subject: bytes, audit: bytes) -> bytes:
 
 
 def subject_body(draft: Draft, *, counter: int, previous: bytes) -> bytes:
-    """Write the subject part.
+    """Write the subject part of an entry of the first chain.
 
     Args:
         draft: What happened.
@@ -173,13 +250,42 @@ def subject_body(draft: Draft, *, counter: int, previous: bytes) -> bytes:
     )
 
 
-def audit_body(draft: Draft, *, mark: str) -> bytes:
+def withheld_body(draft: Draft, place: Place) -> bytes:
+    """Write the subject part of an entry of the second chain.
+
+    Args:
+        draft: What happened.
+        place: Where it stands; the body commits to it and says no more.
+
+    Returns:
+        Canonical JSON (RFC 8785).
+
+    Raises:
+        DraftInvalid: The detail is no JSON, or the body is too long.
+
+    """
+    return _encoded(
+        f'{{"chain":"{place.commitment().hex()}",'
+        f'"decision":"{draft.decision}","detail":{_detail(draft)},'
+        f'"kind":"{draft.kind}","subject":"{draft.subject}",'
+        f'"v":{VERSION}}}'
+    )
+
+
+def names_text(attributes: Iterable[str]) -> str:
+    """Write names of attributes as the audit part lists them."""
+    return ",".join(map(_text, attributes))
+
+
+def audit_body(draft: Draft, *, mark: str, names: str | None = None) -> bytes:
     """Write the audit part, from which no name of the person follows.
 
     Args:
         draft: What happened.
         mark: Hexadecimal mark of the person for the month; empty for
             nobody.
+        names: What `names_text` gave for the draft's attributes, if that
+            is at hand.
 
     Returns:
         Canonical JSON (RFC 8785).
@@ -189,12 +295,16 @@ def audit_body(draft: Draft, *, mark: str) -> bytes:
 
     """
     detail = "" if draft.subject else f'"detail":{_detail(draft)},'
-    names = ",".join(map(_text, draft.attributes))
+    if names is None:
+        names = names_text(draft.attributes)
+    withheld = f',"withheld":"{draft.withheld}"' if draft.withheld else ""
+    trace = f'"trace":"{draft.trace}",' if draft.trace else ""
     return _encoded(
         f'{{"attributes":[{names}],"decision":"{draft.decision}",{detail}'
         f'"kind":"{draft.kind}","mark":"{mark}",'
         f'"outcome":{_text(draft.outcome)},"purpose":{_text(draft.purpose)},'
-        f'"service":{_text(draft.service)},"time":{draft.at},"v":{VERSION}}}'
+        f'"service":{_text(draft.service)},"time":{draft.at},{trace}'
+        f'"v":{VERSION}{withheld}}}'
     )
 
 
@@ -202,26 +312,12 @@ def _detail(draft: Draft) -> str:
     detail = draft.detail
     if not detail:
         return "{}"
-    # The usual detail (words, or lists of words, by ASCII name) has the same
-    # form from the C encoder, at a tenth of the cost.
-    if all(map(_is_word, detail)) and all(map(_is_words, detail.values())):
-        return _plain_json(detail)
     try:
         return canonical(detail).decode()
     except ValueError:
         # The cause could quote the value that has no JSON form.
         msg = "the detail of a draft is not JSON"
         raise DraftInvalid(msg) from None
-
-
-def _is_word(value: object) -> bool:
-    return type(value) is str and value.isascii()
-
-
-def _is_words(value: object) -> bool:
-    if isinstance(value, list | tuple):
-        return all(map(_is_word, value))
-    return _is_word(value)
 
 
 def _encoded(text: str) -> bytes:

@@ -10,7 +10,8 @@ from datetime import date
 from uuid import UUID
 
 from consent.canonical import Json
-from consent.entries import EntryKind, Opened
+from consent.entries import EntryKind, Opened, Place
+from consent.visibility import Visibility, Withheld
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,9 @@ class OwnEntry:
 
     Attributes:
         index: Position in the ledger.
-        counter: The how many-th entry about this person, from 1.
+        counter: The how many-th entry of its chain, from 1; 0 for one that
+            was withheld, as long as another before it still may be.
+        withheld: Why it was not shown at once; ``None`` if it was.
         leaf: The 32 bytes of leaf data.
         kind: What happened.
         service: Who asked or acted.
@@ -42,6 +45,7 @@ class OwnEntry:
     at: int
     decision: UUID
     detail: Mapping[str, Json]
+    withheld: Withheld | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,7 @@ class AuditEntry:
         purpose: For which purpose.
         day: The day, UTC.
         body: The rest; ``None`` once the entry's openings are erased.
+        visibility: Whether the person may see it, and if not, why.
     """
 
     index: int
@@ -63,6 +68,7 @@ class AuditEntry:
     purpose: str
     day: date
     body: "AuditBody | None"
+    visibility: Visibility = Visibility.IMMEDIATE
 
     @property
     def erased(self) -> bool:
@@ -85,6 +91,8 @@ class AuditBody:
         mark: Hexadecimal mark of the person for this month; empty where
             nobody is concerned.
         detail: Where nobody is concerned, what else was recorded.
+        withheld: Why the person was not told at once, if they were not.
+        trace: The caller's own trace and span, if they came.
     """
 
     kind: EntryKind
@@ -96,15 +104,31 @@ class AuditBody:
     decision: UUID
     mark: str
     detail: Mapping[str, Json]
+    withheld: Withheld | None = None
+    trace: str | None = None
 
 
-def read_own(index: int, leaf: bytes, opened: Opened) -> OwnEntry:
-    """Read the two bodies of an entry that is known to match its leaf."""
+def read_own(
+    index: int, leaf: bytes, opened: Opened, *, told: int = 0
+) -> OwnEntry:
+    """Read the two bodies of an entry that is known to match its leaf.
+
+    Args:
+        index: Position of the entry.
+        leaf: Its leaf data.
+        opened: Its bodies.
+        told: Up to which counter the second chain is disclosed.
+
+    Returns:
+        The entry.
+
+    """
     own = json.loads(opened.subject_body)
     audit = json.loads(opened.audit_body)
+    place = opened.place
     return OwnEntry(
         index=index,
-        counter=own["counter"],
+        counter=own["counter"] if place is None else _told(place, told),
         leaf=leaf,
         kind=EntryKind(audit["kind"]),
         service=audit["service"],
@@ -114,6 +138,7 @@ def read_own(index: int, leaf: bytes, opened: Opened) -> OwnEntry:
         at=audit["time"],
         decision=UUID(audit["decision"]),
         detail=own["detail"],
+        withheld=_withheld(audit),
     )
 
 
@@ -130,4 +155,15 @@ def read_audit(body: bytes) -> AuditBody:
         decision=UUID(audit["decision"]),
         mark=audit["mark"],
         detail=audit.get("detail", {}),
+        withheld=_withheld(audit),
+        trace=audit.get("trace"),
     )
+
+
+def _told(place: Place, told: int) -> int:
+    return place.counter if place.counter <= told else 0
+
+
+def _withheld(audit: Mapping[str, str]) -> Withheld | None:
+    text = audit.get("withheld")
+    return None if text is None else Withheld.parse(text)

@@ -9,7 +9,10 @@ ConsentError
 ├── PreferencesInvalid        a rule set that cannot be evaluated
 ├── RecordError
 │   ├── RecordInvalid         an event that contradicts its declaration
-│   └── ConsentNotAsked       the law is the basis, so nobody may be asked
+│   ├── ConsentNotAsked       the law is the basis, so nobody may be asked
+│   ├── SeparateConsentNeeded a yes that takes an act and a view of its own
+│   ├── NoticeNotServed       nothing shows that the notice was served
+│   └── MandateInvalid        somebody acts for another without a mandate
 ├── NoticeError
 │   ├── NoticeUnavailable     the declaration lacks that language
 │   └── UnknownNotice         no notice of that hash is stored
@@ -17,11 +20,15 @@ ConsentError
 └── LedgerError
     ├── DraftInvalid          what should be recorded has no entry format
     ├── LedgerUnavailable     not durable, so nothing may be answered
-    │   └── LedgerBusy        too many wait already
+    │   ├── LogKeyMoved       the person has another log key by now
+    │   ├── LedgerBusy        too many wait already
+    │   └── ClockBehind       the clock is far behind the last entry
     ├── LedgerInconsistent    what is stored is not what was appended
     ├── UnknownEntry          no such index or size
     ├── EntryUnreadable       an entry does not open, for whatever cause
     ├── ProofInvalid          a Merkle proof misses its root
+    ├── TrustPolicyInvalid    a file is no trust policy
+    ├── WitnessStateInvalid   a witness's state or keys cannot be used
     └── NoteError
         ├── NoteMalformed     not in the one exact form
         └── NoteUntrusted     no known key, or not each, vouches for it
@@ -49,16 +56,25 @@ class DeclarationInvalid(DeclarationError):
         column: Column of the fault, from 1; 0 where the whole line is meant.
         what: What is wrong.
         remedy: What to do about it.
+        code: What kind of fault it is, stable, such as ``no-purpose``.
     """
 
     def __init__(
-        self, *, where: str, line: int, column: int, what: str, remedy: str
+        self,
+        *,
+        where: str,
+        line: int,
+        column: int,
+        what: str,
+        remedy: str,
+        code: str = "invalid",
     ) -> None:
         self.where = where
         self.line = line
         self.column = column
         self.what = what
         self.remedy = remedy
+        self.code = code
         super().__init__(f"{where}:{line}:{column}: {what}; {remedy}")
 
 
@@ -84,6 +100,18 @@ class RecordInvalid(RecordError):
 
 class ConsentNotAsked(RecordError):
     """The statement rests on the law, so nobody may be asked for consent."""
+
+
+class SeparateConsentNeeded(RecordError):
+    """The yes takes an act, and a view of its notice, of its own."""
+
+
+class NoticeNotServed(RecordError):
+    """Nothing shows that this person was served this notice for this."""
+
+
+class MandateInvalid(RecordError):
+    """Who acts for another has no mandate in force that covers it."""
 
 
 class NoticeError(ConsentError):
@@ -118,6 +146,14 @@ class LedgerBusy(LedgerUnavailable):
     """More entries wait for the disk than the ledger lets wait."""
 
 
+class LogKeyMoved(LedgerUnavailable):
+    """The person has another log key by now: look them up again."""
+
+
+class ClockBehind(LedgerUnavailable):
+    """The clock went backwards, so an entry's time would be a lie."""
+
+
 class LedgerInconsistent(LedgerError):
     """The stored ledger is not what was appended.
 
@@ -144,6 +180,26 @@ class EntryUnreadable(LedgerError):
 
 class ProofInvalid(LedgerError):
     """A Merkle proof does not lead to the root that it was given."""
+
+
+class TrustPolicyInvalid(LedgerError):
+    """A file is no policy of https://c2sp.org/tlog-policy.
+
+    Attributes:
+        where: The file.
+        line: Line of the fault, from 1.
+        what: What is wrong.
+    """
+
+    def __init__(self, *, where: str, line: int, what: str) -> None:
+        self.where = where
+        self.line = line
+        self.what = what
+        super().__init__(f"{where}:{line}: {what}")
+
+
+class WitnessStateInvalid(LedgerError):
+    """A witness's state or keys cannot be used; nothing was cosigned."""
 
 
 class NoteError(LedgerError):

@@ -4,33 +4,51 @@ One person's answers to one service and purpose are one range of the primary
 key, so a read costs what it returns, however much else a person answered.
 """
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, bindparam, delete, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    bindparam,
+    delete,
+    insert,
+    select,
+)
 from sqlmodel import col
 
-from consent.prepared import PreparedSelect, as_uuid
+from consent.each import PreparedForEach
+from consent.prepared import PreparedSelect, among, as_uuid
 from consent.records import ConsentEvent
 from consent.tables import EventRow
 from consent.vocabulary import EventType
 
 _TABLE = EventRow.metadata.tables["consent_event"]
-# In the order in which `_event` takes them apart.
+# In the order in which `as_event` takes them apart; what decides comes first.
 _COLUMNS = (
-    "id",
-    "service",
-    "purpose",
     "statement",
     "declaration",
-    "notice",
-    "language",
     "type",
     "attributes",
     "at",
     "expires_at",
+    "id",
+    "service",
+    "purpose",
+    "notice",
+    "language",
     "actor",
     "channel",
+    "record",
+    "recorded_at",
+    "served",
+    "mandate",
+    "officer",
 )
 _ALL = (
     select(*(_TABLE.c[name] for name in _COLUMNS))
@@ -44,6 +62,40 @@ _OF_PURPOSE = _ALL.where(
     _TABLE.c.service == bindparam("service"),
     _TABLE.c.purpose == bindparam("purpose"),
     _TABLE.c.at <= bindparam("until"),
+)
+
+
+def _of_each(
+    subject: ColumnElement[Any],
+) -> Select[*tuple[Any, ...]]:
+    return (
+        select(*(_TABLE.c[name] for name in _COLUMNS))
+        .where(
+            _TABLE.c.tenant == bindparam("tenant"),
+            _TABLE.c.subject == subject,
+            _TABLE.c.service == bindparam("service"),
+            _TABLE.c.purpose == bindparam("purpose"),
+        )
+        .order_by(_TABLE.c.revision)
+    )
+
+
+_EVERYONE = (
+    select(_TABLE.c.subject, *(_TABLE.c[name] for name in _COLUMNS))
+    .where(
+        _TABLE.c.tenant == bindparam("tenant"),
+        _TABLE.c.service == bindparam("service"),
+        _TABLE.c.purpose == bindparam("purpose"),
+    )
+    .order_by(_TABLE.c.subject, _TABLE.c.revision)
+)
+_OF_PEOPLE = (
+    select(_TABLE.c.subject, *(_TABLE.c[name] for name in _COLUMNS))
+    .where(
+        _TABLE.c.tenant == bindparam("tenant"),
+        _TABLE.c.subject.in_(bindparam("subjects", expanding=True)),
+    )
+    .order_by(_TABLE.c.subject, _TABLE.c.revision)
 )
 _END_OF_TIME = 2**62
 _TYPES = {kind.value: kind for kind in EventType}
@@ -59,8 +111,21 @@ class EventLog:
 
     def __init__(self, engine: Engine, tenant: str) -> None:
         self._tenant = tenant
+        self._engine = engine
         self._of_purpose = PreparedSelect(engine, _OF_PURPOSE)
         self._all = PreparedSelect(engine, _ALL)
+        self._of_each = PreparedForEach(engine, _of_each)
+        self._of_many = PreparedSelect(
+            engine,
+            select(*(_TABLE.c[name] for name in _COLUMNS), _TABLE.c.subject)
+            .where(
+                _TABLE.c.tenant == bindparam("tenant"),
+                among(engine, _TABLE.c.subject, "subjects"),
+                _TABLE.c.service == bindparam("service"),
+                _TABLE.c.purpose == bindparam("purpose"),
+            )
+            .order_by(_TABLE.c.subject, _TABLE.c.revision),
+        )
 
     def append(
         self, conn: Connection, event: ConsentEvent, revision: int
@@ -74,6 +139,8 @@ class EventLog:
         """
         values = {name: getattr(event, name) for name in _COLUMNS}
         values["type"] = event.type.value
+        values["record"] = event.record or event.id
+        values["recorded_at"] = event.known_at
         values["attributes"] = " ".join(event.attributes)
         conn.execute(
             insert(EventRow).values(
@@ -104,12 +171,114 @@ class EventLog:
             },
             conn,
         )
-        return [_event(subject, row) for row in rows]
+        return [as_event(subject, row) for row in rows]
+
+    def of_many(
+        self,
+        conn: Connection,
+        subjects: Sequence[UUID],
+        service: str,
+        purpose: str,
+    ) -> dict[Any, list[tuple[Any, ...]]]:
+        """Return many people's logs in order, by one statement, as rows.
+
+        Args:
+            conn: the transaction to read in.
+            subjects: the people; some hundreds at a time.
+            service: the service.
+            purpose: its purpose.
+
+        Returns:
+            By person, as the driver has their id, the rows for `as_event`;
+            nobody who never answered is in it.
+        """
+        rows = self._of_many.rows(
+            {
+                "tenant": self._tenant,
+                "subjects": [*subjects],
+                "service": service,
+                "purpose": purpose,
+            },
+            conn,
+        )
+        found: dict[Any, list[tuple[Any, ...]]] = {}
+        for row in rows:
+            found.setdefault(row[-1], []).append(row)
+        return found
+
+    def of_each(
+        self,
+        conn: Connection,
+        subjects: Sequence[UUID],
+        service: str,
+        purpose: str,
+    ) -> list[list[ConsentEvent]]:
+        """Return several people's logs for one service and purpose."""
+        given = {
+            "tenant": self._tenant,
+            "service": service,
+            "purpose": purpose,
+        }
+        return [
+            [as_event(subject, row) for row in rows]
+            for subject, rows in zip(
+                subjects,
+                self._of_each.rows(conn, subjects, given),
+                strict=True,
+            )
+        ]
 
     def all(self, subject: UUID) -> list[ConsentEvent]:
         """Return one person's whole log, in order."""
         rows = self._all.rows({"tenant": self._tenant, "subject": subject})
-        return [_event(subject, row) for row in rows]
+        return [as_event(subject, row) for row in rows]
+
+    def of_people(
+        self, conn: Connection, subjects: Sequence[UUID]
+    ) -> dict[UUID, list[ConsentEvent]]:
+        """Return many people's whole logs, each in order.
+
+        Args:
+            conn: where to read.
+            subjects: the people, at most some hundred.
+
+        Returns:
+            A log for each who ever answered.
+        """
+        rows = conn.execute(
+            _OF_PEOPLE, {"tenant": self._tenant, "subjects": list(subjects)}
+        )
+        found: dict[UUID, list[ConsentEvent]] = {}
+        for subject, *row in rows:
+            found.setdefault(subject, []).append(as_event(subject, tuple(row)))
+        return found
+
+    def everyone(
+        self, service: str, purpose: str
+    ) -> Iterator[tuple[UUID, list[ConsentEvent]]]:
+        """Yield everybody's log for one service and purpose.
+
+        Args:
+            service: the service.
+            purpose: its purpose.
+
+        Yields:
+            A person and their events in order; the people by their id. One
+            pass over the table, a person at a time in memory.
+        """
+        with self._engine.connect().execution_options(
+            read_only=True, stream_results=True
+        ) as conn:
+            rows = conn.execute(
+                _EVERYONE,
+                {
+                    "tenant": self._tenant,
+                    "service": service,
+                    "purpose": purpose,
+                },
+            )
+            for subject, found in groupby(rows, key=itemgetter(0)):
+                yield subject, [as_event(subject, tuple(r)[1:]) for r in found]
 
     def forget(self, conn: Connection, subject: UUID) -> None:
         """Delete an erased person's log."""
@@ -121,20 +290,31 @@ class EventLog:
         )
 
 
-def _event(subject: UUID, row: tuple[Any, ...]) -> ConsentEvent:
+def as_event(subject: UUID, row: Sequence[Any]) -> ConsentEvent:
+    """Make an event of a row of the log, as the driver gave it.
+
+    Args:
+        subject: whose it is.
+        row: with the columns of `EventLog` in front.
+    """
     return ConsentEvent(
-        id=as_uuid(row[0]),
+        id=as_uuid(row[6]),
         subject=subject,
-        service=row[1],
-        purpose=row[2],
-        statement=row[3],
-        declaration=row[4],
-        notice=row[5],
-        language=row[6],
-        type=_TYPES[row[7]],
-        attributes=tuple(row[8].split()),
-        at=row[9],
-        expires_at=row[10],
+        service=row[7],
+        purpose=row[8],
+        statement=row[0],
+        declaration=row[1],
+        notice=row[9],
+        language=row[10],
+        type=_TYPES[row[2]],
+        attributes=tuple(row[3].split()),
+        at=row[4],
+        expires_at=row[5],
         actor=row[11],
         channel=row[12],
+        record=None if row[13] is None else as_uuid(row[13]),
+        recorded_at=row[14],
+        served=row[15] or "",
+        mandate=None if row[16] is None else as_uuid(row[16]),
+        officer=row[17] or "",
     )

@@ -6,6 +6,7 @@ which is longer but never wrong.
 
 from collections.abc import Mapping
 
+from consent.predicates import Predicate, PredicateKind, predicate_of
 from consent.statements import UNNAMED
 from consent.wording import column
 
@@ -96,6 +97,26 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     "user.health.disability": ("disability", "残疾状况"),
     "user.language": ("language", "语言"),
     "user.interests": ("interests", "兴趣"),
+    "user.identifier.phone": ("telephone of the account", "账户电话"),
+    "user.identifier.email": ("email of the account", "账户邮箱"),
+    "user.identifier.account": ("web account", "网上账户"),
+    "user.identifier.card": ("counter card", "服务卡"),
+}
+
+# What is asked, with the parameter and what the source is called.
+_QUESTIONS: Mapping[PredicateKind, tuple[str, str]] = {
+    PredicateKind.AGE_OVER: (
+        "whether you are {parameter} or older, without your date of birth",
+        "是否已满{parameter}周岁（不提供出生日期）",
+    ),
+    PredicateKind.RESIDENT_IN: (
+        "whether you live in {parameter} ({source}), without your address",
+        "是否居住在{parameter}（{source}），不提供住址",
+    ),
+    PredicateKind.INCOME_BAND: (
+        "annual income in bands of {parameter}, without the amount",
+        "年收入所在的区间（每{parameter}为一档，不提供具体数额）",
+    ),
 }
 
 
@@ -107,11 +128,27 @@ def label(attribute: str, language: str) -> str:
         language: ``en`` or ``zh-Hans``.
 
     Returns:
-        The label, or the name itself where there is none.
+        The label, the question of a predicate, or the name itself where
+        there is none.
 
     Raises:
         NoticeUnavailable: people are not addressed in that language.
     """
     which = column(language)
     texts = _LABELS.get(attribute)
-    return attribute if texts is None else texts[which]
+    if texts is not None:
+        return texts[which]
+    asked = predicate_of(attribute)
+    return attribute if asked is None else _question(asked, which)
+
+
+def _question(asked: Predicate, which: int) -> str:
+    return _QUESTIONS[asked.kind][which].format(
+        parameter=_shown(asked), source=_LABELS[asked.source][which]
+    )
+
+
+def _shown(asked: Predicate) -> str:
+    if asked.kind is PredicateKind.RESIDENT_IN:
+        return asked.parameter.upper()
+    return asked.parameter

@@ -12,13 +12,13 @@ database alone.
 
 import hmac
 import struct
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from consent.errors import LedgerInconsistent
@@ -26,6 +26,8 @@ from consent.errors import LedgerInconsistent
 TAG_BYTES = 16
 MARK_BYTES = 16
 SEAL_BYTES = 16
+_SHA256 = SHA256()
+_PERSON_BYTES = 32 + TAG_BYTES
 SECONDS_A_DAY = 86_400
 _ENTRY_SEAL = struct.Struct(">5sqqiiiiii")
 
@@ -59,17 +61,31 @@ def field_list(*parts: bytes) -> bytes:
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PersonKeys:
+def _mac(keyed: HMAC, data: bytes) -> bytes:
+    """Compute HMAC-SHA-256 from a state that has taken its key in.
+
+    Setting a key up costs twice what a short message does.
+    """
+    state = keyed.copy()
+    state.update(data)
+    return state.finalize()
+
+
+class PersonKeys(NamedTuple):
     """What a log key gives: the tag of a person's rows, and their cipher.
+
+    A tuple, because one is made for every entry.
 
     Attributes:
         tag: 16 bytes by which the person's rows are found.
         cipher: Seals and opens them.
     """
 
-    tag: bytes = field(repr=False)
-    cipher: AESGCM = field(repr=False)
+    tag: bytes
+    cipher: AESGCM
+
+    def __repr__(self) -> str:
+        return "<PersonKeys>"
 
 
 class LedgerKeys:
@@ -91,17 +107,42 @@ class LedgerKeys:
         self._audit_key = audit_key
         self._mark_key = mark_key
         self._own_info = self._info(b"own")
-        self._row_key = self._expand(audit_key, b"row")
+        self._row_mac = HMAC(self._expand(audit_key, b"row"), _SHA256)
         # Of the last day asked for; a tuple is replaced whole, so that two
         # threads never see a key beside another day.
         self._day: tuple[int, AESGCM] = (-1, self._day_cipher(-1))
-        self._month_of: tuple[int, bytes] = (-1, b"")
+        self._month_of: tuple[int, HMAC] = (-1, self._row_mac)
 
     def person(self, log_key: bytes) -> PersonKeys:
         """Derive a person's cipher and tag from their log key."""
-        hkdf = HKDFExpand(SHA256(), 32 + TAG_BYTES, self._own_info)
-        keys = hkdf.derive(log_key)
+        keys = HKDFExpand(_SHA256, _PERSON_BYTES, self._own_info).derive(
+            log_key
+        )
         return PersonKeys(keys[32:], AESGCM(keys[:32]))
+
+    def second(self, log_key: bytes) -> PersonKeys:
+        """Derive cipher and tag of what is withheld from a person.
+
+        The cipher dies with the log key. The tag follows from the first
+        one under the ledger's own key, so that whoever replays an erasure
+        from the first tag finds it, and the log key alone does not.
+        """
+        info = self._info(b"second")
+        cipher = AESGCM(HKDFExpand(SHA256(), 32, info).derive(log_key))
+        return PersonKeys(self.second_tag(self.person(log_key).tag), cipher)
+
+    def second_tag(self, tag: bytes) -> bytes:
+        """Compute the tag of a person's second chain from the first's."""
+        return self.keyed(b"second", tag)
+
+    def keyed(self, use: bytes, *parts: bytes) -> bytes:
+        """Name something by 16 bytes that only the ledger's key relates."""
+        named = field_list(use, *parts)
+        return _mac(self._row_mac, named)[:TAG_BYTES]
+
+    def withheld(self) -> AESGCM:
+        """Return the cipher of what is known of withheld entries."""
+        return AESGCM(self._expand(self._audit_key, b"withheld"))
 
     def audit(self, day: int) -> AESGCM:
         """Return the audit cipher of a day.
@@ -135,9 +176,11 @@ class LedgerKeys:
         known, key = self._month_of
         if known != day:
             month = datetime.fromtimestamp(at, UTC).strftime("%Y-%m")
-            key = self._expand(self._mark_key, b"mark", month.encode())
+            key = HMAC(
+                self._expand(self._mark_key, b"mark", month.encode()), _SHA256
+            )
             self._month_of = (day, key)
-        return hmac.digest(key, subject.bytes, "sha256")[:MARK_BYTES].hex()
+        return _mac(key, subject.bytes)[:MARK_BYTES].hex()
 
     def seal_entry(self, row: EntryFields) -> bytes:
         """Compute the seal over an entry's row as a whole.
@@ -164,9 +207,18 @@ class LedgerKeys:
             -1 if own is None else len(own),
             -1 if audit is None else len(audit),
         )
-        parts = (fixed, leaf, tag, named, declared, own, audit)
-        data = b"".join(part for part in parts if part)
-        return hmac.digest(self._row_key, data, "sha256")[:SEAL_BYTES]
+        data = b"".join(
+            (
+                fixed,
+                leaf,
+                tag or b"",
+                named,
+                declared,
+                own or b"",
+                audit or b"",
+            )
+        )
+        return _mac(self._row_mac, data)[:SEAL_BYTES]
 
     def check_entry(self, row: EntryFields, seal: bytes) -> None:
         """Hold an entry's row against its seal.
@@ -205,7 +257,7 @@ class LedgerKeys:
         row = field_list(
             b"checkpoint", b"%d" % size, root, note.encode(), b"%d" % at
         )
-        return hmac.digest(self._row_key, row, "sha256")[:SEAL_BYTES]
+        return _mac(self._row_mac, row)[:SEAL_BYTES]
 
     def _day_cipher(self, day: int) -> AESGCM:
         name = day.to_bytes(8, "big", signed=True)

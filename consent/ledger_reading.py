@@ -3,23 +3,28 @@
 Reads run in short transactions of their own and see only what is committed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
 from consent.checkpoint_store import CheckpointStore, StoredCheckpoint
+from consent.compact_range import CompactRange
+from consent.entries import Opened
 from consent.entry_views import AuditEntry, OwnEntry, read_audit, read_own
 from consent.errors import UnknownEntry
-from consent.ledger_keys import EntryFields, LedgerKeys
+from consent.ledger_keys import EntryFields, LedgerKeys, PersonKeys
 from consent.ledger_proofs import consistency_document
 from consent.ledger_statements import LedgerStatements
 from consent.ledger_sweep import Progress, Sweep, VerifiedLedger
-from consent.merkle import consistency_proof, inclusion_proof
+from consent.merkle import EMPTY_ROOT, consistency_proof, inclusion_proof
+from consent.publishing import Publication
 from consent.sealing import open_audit, open_own
 from consent.sequencer import read_edge
-from consent.tree import StoredTree
+from consent.tree import StoredTree, UpperTiles
+from consent.withheld import Held, WithheldEntries, YearlyCount, told_up_to
 
 _EPOCH = date(1970, 1, 1)
 _END = 2**63 - 1
@@ -34,6 +39,9 @@ class LedgerReader:
         keys: Its keys.
         sql: Its statements.
         checkpoints: Its checkpoints.
+        publication: How they are shown.
+        withheld: What is known of its withheld entries.
+        clock: POSIX seconds, now.
     """
 
     def __init__(
@@ -44,6 +52,9 @@ class LedgerReader:
         keys: LedgerKeys,
         sql: LedgerStatements,
         checkpoints: CheckpointStore,
+        publication: Publication,
+        withheld: WithheldEntries,
+        clock: Callable[[], int],
     ) -> None:
         self.engine = engine
         self.origin = origin
@@ -51,11 +62,34 @@ class LedgerReader:
         self._keys = keys
         self._sql = sql
         self._checkpoints = checkpoints
+        self.publication = publication
+        self._withheld = withheld
+        self._clock = clock
+        self._upper = UpperTiles()
 
     def size(self) -> int:
         """Return the number of committed entries."""
         with self._reading.connect() as conn:
             return self._size(conn)
+
+    def root_at(self, size: int) -> bytes:
+        """Compute the root over the first entries, from what is stored.
+
+        Args:
+            size: Number of entries; at most the present one.
+
+        Returns:
+            32 bytes.
+
+        Raises:
+            UnknownEntry: There are not as many.
+            LedgerInconsistent: The stored tree is broken.
+
+        """
+        if not size:
+            return EMPTY_ROOT
+        with self._reading.connect() as conn:
+            return self._tree(conn, size).subtree(0, size)
 
     def checkpoints(
         self, *, after: int = -1, limit: int = 100
@@ -127,7 +161,9 @@ class LedgerReader:
             first = self._checkpoints.of_size(conn, old)
             second = self._checkpoints.of_size(conn, new)
             proof = self._consistency(conn, old, new)
-        return consistency_document(first.note, second.note, proof)
+            shown = self.publication.of(conn, first)
+            later = self.publication.of(conn, second)
+        return consistency_document(shown.note, later.note, proof)
 
     def own_entries(
         self, log_key: bytes, *, before: int | None = None, limit: int = 50
@@ -147,24 +183,52 @@ class LedgerReader:
             EntryUnreadable: A stored entry was changed.
 
         """
-        keys = self._keys.person(log_key)
-        where = {
-            "of_tag": keys.tag,
-            "before": _END if before is None else before,
-            "most": limit,
-        }
+        ceiling = _END if before is None else before
+        second = self._keys.second(log_key)
         with self._reading.connect() as conn:
-            rows = conn.execute(self._sql.own_entries, where).all()
-        return [
-            read_own(
-                row.idx,
-                row.leaf,
-                open_own(
-                    keys.cipher, row.own or b"", index=row.idx, leaf=row.leaf
-                ),
-            )
-            for row in rows
-        ]
+            own = self._first_chain(conn, log_key, ceiling, limit)
+            opened = self._withheld.opened(conn, second.tag)
+            told = told_up_to(opened)
+            lifted = [
+                self._own_entry(conn, second, place, told)
+                for place in _latest(opened, ceiling, limit)
+            ]
+        merged = sorted(own + lifted, key=lambda entry: -entry.index)
+        return merged[:limit]
+
+    def has_due(self, log_key: bytes) -> bool:
+        """Say whether a delayed entry's date has passed, not yet noted.
+
+        Args:
+            log_key: The person's.
+
+        Returns:
+            Whether `Ledger.open_due` would disclose something.
+
+        """
+        tag = self._keys.second(log_key).tag
+        with self._reading.connect() as conn:
+            return bool(self._withheld.due(conn, tag, self._now(conn)))
+
+    def review(self) -> list[Held]:
+        """List what is not disclosed, the most overdue first.
+
+        Returns:
+            The withheld entries.
+
+        """
+        with self._reading.connect() as conn:
+            return self._withheld.queue(conn)
+
+    def yearly_counts(self) -> list[YearlyCount]:
+        """Count by year what the body has not disclosed: for everybody.
+
+        Returns:
+            One count a year that has ended, with a minimum cell.
+
+        """
+        with self._reading.connect() as conn:
+            return self._withheld.counts(conn, self._now(conn))
 
     def audit_entries(
         self,
@@ -205,7 +269,8 @@ class LedgerReader:
         )
         with self._reading.connect() as conn:
             rows = conn.execute(query).all()
-        return [self._audit_entry(row[:8], row.seal) for row in rows]
+            found = [self._audit_entry(row[:8], row.seal) for row in rows]
+            return [self._with_visibility(conn, entry) for entry in found]
 
     def mark(self, subject: UUID, at: int) -> str:
         """Compute the mark that a month's audit entries of a person bear.
@@ -254,14 +319,64 @@ class LedgerReader:
             keys=self._keys,
             sql=self._sql,
             store=self._checkpoints,
+            withheld=self._withheld,
         )
         return sweep.run(self.origin, progress)
 
-    def _size(self, conn: Connection) -> int:
+    def _now(self, conn: Connection) -> int:
+        """Tell the time, but never an earlier one than an entry's."""
         head = conn.execute(self._sql.read_head).one_or_none()
+        return max(self._clock(), 0 if head is None else head.latest)
+
+    def _first_chain(
+        self, conn: Connection, log_key: bytes, before: int, limit: int
+    ) -> list[OwnEntry]:
+        keys = self._keys.person(log_key)
+        where = {"of_tag": keys.tag, "before": before, "most": limit}
+        return [
+            read_own(
+                row.idx,
+                row.leaf,
+                self._opened(keys, EntryFields(*row[:8])),
+            )
+            for row in conn.execute(self._sql.own_entries, where)
+        ]
+
+    def _own_entry(
+        self, conn: Connection, keys: PersonKeys, index: int, told: int
+    ) -> OwnEntry:
+        row = self._row(conn, index)
+        return read_own(index, row.leaf, self._opened(keys, row), told=told)
+
+    def _opened(self, keys: PersonKeys, row: EntryFields) -> Opened:
+        return open_own(
+            keys.cipher,
+            row.own or b"",
+            day=self._keys.audit(row.day),
+            audit=row.audit or b"",
+            index=row.idx,
+            leaf=row.leaf,
+        )
+
+    def _with_visibility(
+        self, conn: Connection, entry: AuditEntry
+    ) -> AuditEntry:
+        if entry.body is None or entry.body.withheld is None:
+            return entry
+        held = self._withheld.of_leaf(conn, entry.leaf)
+        # Without a row: `verify` names it. It is shown as it was made.
+        visibility = (held or entry.body.withheld).visibility
+        return replace(entry, visibility=visibility)
+
+    def _size(self, conn: Connection) -> int:
+        return self._edge(conn).size
+
+    def _edge(self, conn: Connection) -> CompactRange:
+        head = conn.exec_driver_sql(self._sql.head_now).one_or_none()
         if head is None:
-            return 0
-        return read_edge(head.origin, self.origin, head.size, head.nodes).size
+            return CompactRange()
+        origin, size, nodes = head
+        return read_edge(origin, self.origin, size, bytes(nodes))
 
     def _row(self, conn: Connection, index: int) -> EntryFields:
         where = {"at_index": index}
@@ -271,17 +386,19 @@ class LedgerReader:
             raise UnknownEntry(msg)
         return EntryFields(*row[:8])
 
-    def _tree(self, conn: Connection, size: int) -> StoredTree:
+    def _tree(
+        self, conn: Connection, size: int, upper: UpperTiles | None = None
+    ) -> StoredTree:
         present = self._size(conn)
         if not 0 < size <= present:
             msg = f"the ledger has {present} entries, not {size}"
             raise UnknownEntry(msg)
-        return StoredTree(conn, self._sql, present)
+        return StoredTree(conn, self._sql, present, upper)
 
     def _inclusion(
         self, conn: Connection, index: int, size: int
     ) -> list[bytes]:
-        tree = self._tree(conn, size)
+        tree = self._tree(conn, size, self._upper)
         if not 0 <= index < size:
             msg = f"a ledger of {size} has no entry {index}"
             raise UnknownEntry(msg)
@@ -290,7 +407,7 @@ class LedgerReader:
     def _consistency(
         self, conn: Connection, old: int, new: int
     ) -> list[bytes]:
-        tree = self._tree(conn, new)
+        tree = self._tree(conn, new, self._upper)
         if not 0 < old <= new:
             msg = f"no consistency proof leads from {old} to {new}"
             raise UnknownEntry(msg)
@@ -317,3 +434,12 @@ class LedgerReader:
             day=_EPOCH + timedelta(days=row.day),
             body=body,
         )
+
+
+def _latest(opened: Sequence[Held], before: int, limit: int) -> list[int]:
+    """Give the indexes of disclosed entries that a page may show."""
+    indexes = sorted(
+        (held.index for held in opened if held.index is not None),
+        reverse=True,
+    )
+    return [index for index in indexes if index < before][:limit]

@@ -13,20 +13,23 @@ those that were written is what the seal shows here.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError
 
 from consent.checkpoint_store import CheckpointStore, StoredCheckpoint
 from consent.compact_range import TILE_HEIGHT, TILE_WIDTH, CompactRange
-from consent.entry_views import read_audit
+from consent.entries import EntryKind
+from consent.entry_views import AuditBody, read_audit
 from consent.errors import EntryUnreadable, LedgerInconsistent
 from consent.ledger_keys import SECONDS_A_DAY, EntryFields, LedgerKeys
 from consent.ledger_statements import LedgerStatements
 from consent.merkle import hash_leaf
 from consent.sealing import open_audit
-from consent.sequencer import read_edge
+from consent.sequencer import CLOCK_SET, read_edge
 from consent.tree import first_entry, split_hashes
+from consent.withheld import WithheldEntries
 
 Progress = Callable[[int, int], None]
 _PAGE = 1024
@@ -60,6 +63,7 @@ class Sweep:
         keys: The ledger's keys.
         sql: Its statements.
         store: Its checkpoints.
+        withheld: What is known of its withheld entries.
     """
 
     def __init__(
@@ -69,7 +73,9 @@ class Sweep:
         keys: LedgerKeys,
         sql: LedgerStatements,
         store: CheckpointStore,
+        withheld: WithheldEntries,
     ) -> None:
+        self._withheld = withheld
         self._engine = engine
         self._keys = keys
         self._sql = sql
@@ -80,6 +86,9 @@ class Sweep:
         self._erased = 0
         self._checkpoints = 0
         self._signed = 0
+        # Between these lies the latest time; an erased entry tells its day.
+        self._earliest = 0
+        self._latest = 0
 
     def run(self, origin: str, progress: Progress | None) -> VerifiedLedger:
         """Sweep all that is committed now.
@@ -96,7 +105,7 @@ class Sweep:
                 entry touched, or the stored thing that is no entry.
 
         """
-        head = self._head(origin)
+        head, latest = self._head(origin)
         notes = self._notes()
         note = self._hold_note(next(notes, None), notes)
         for row in self._rows(head.size, progress):
@@ -105,8 +114,12 @@ class Sweep:
         self._partial_tiles()
         if self._edge.nodes != head.nodes:
             raise LedgerInconsistent(index=None, what="head")
+        if latest and not self._earliest <= latest <= self._latest:
+            raise LedgerInconsistent(index=None, what="time of the head")
         self._bounds()
+        self._once()
         self._people()
+        self._known()
         return VerifiedLedger(
             size=head.size,
             root=self._edge.root(),
@@ -115,12 +128,13 @@ class Sweep:
             signed=self._signed,
         )
 
-    def _head(self, origin: str) -> CompactRange:
+    def _head(self, origin: str) -> tuple[CompactRange, int]:
         with self._engine.connect() as conn:
             head = conn.execute(self._sql.read_head).one_or_none()
         if head is None:
-            return CompactRange()
-        return read_edge(head.origin, origin, head.size, head.nodes)
+            return CompactRange(), 0
+        edge = read_edge(head.origin, origin, head.size, head.nodes)
+        return edge, head.latest
 
     def _rows(
         self, size: int, progress: Progress | None
@@ -147,6 +161,8 @@ class Sweep:
     def _entry(self, row: EntryFields) -> None:
         if row.audit is None:
             self._erased += 1
+            begin = row.day * SECONDS_A_DAY
+            self._time(begin, begin + SECONDS_A_DAY - 1)
         else:
             self._hold_audit(row, row.audit)
         hashed = hash_leaf(row.leaf)
@@ -164,6 +180,41 @@ class Sweep:
         stated = (body.service, body.purpose, body.at // SECONDS_A_DAY)
         if stated != (row.service, row.purpose, row.day):
             raise LedgerInconsistent(index=row.idx, what="side columns")
+        if body.kind is EntryKind.RECOVERY and body.outcome == CLOCK_SET:
+            self._earliest = self._latest = body.at
+        self._time(body.at, body.at)
+        if body.withheld is not None:
+            self._hold_withheld(row)
+        if body.kind is EntryKind.VISIBILITY and body.outcome == "lifted":
+            self._hold_lifted(row, body)
+
+    def _time(self, earliest: int, latest: int) -> None:
+        self._earliest = max(self._earliest, earliest)
+        self._latest = max(self._latest, latest)
+
+    def _hold_withheld(self, row: EntryFields) -> None:
+        """Demand that a withheld entry stands in the queue, or stood."""
+        with self._engine.connect() as conn:
+            held = self._withheld.of_leaf(conn, row.leaf)
+            if held is None and self._is_erased(conn, row.idx):
+                return
+        if held is None or held.tag != row.tag:
+            raise LedgerInconsistent(index=row.idx, what="withheld unknown")
+
+    def _hold_lifted(self, row: EntryFields, body: AuditBody) -> None:
+        """Demand that what an act lifted was not hidden again."""
+        name = body.detail.get("entry")
+        with self._engine.connect() as conn:
+            where = {"at_place": UUID(str(name)).bytes}
+            found = conn.execute(self._sql.read_withheld, where).one_or_none()
+        # No row: the person was erased since; `_hold_withheld` knows.
+        if found is not None and not found.opened:
+            raise LedgerInconsistent(index=row.idx, what="hidden again")
+
+    def _is_erased(self, conn: Connection, index: int) -> bool:
+        where = {"at_index": index}
+        row = conn.execute(self._sql.read_entry, where).one_or_none()
+        return row is not None and row.audit is None
 
     def _fill(self, level: int, position: int, root: bytes) -> None:
         tile = self._filling.setdefault(level, [])
@@ -237,10 +288,44 @@ class Sweep:
         if found.tiles != _tiles_of(size):
             raise LedgerInconsistent(index=None, what="rows beyond the tree")
 
+    def _once(self) -> None:
+        with self._engine.connect() as conn:
+            twice = conn.execute(self._sql.leaves_twice).scalar()
+        if twice is not None:
+            raise LedgerInconsistent(index=twice, what="entry stands twice")
+
+    def _known(self) -> None:
+        """Open all that is known of withheld entries, and find each one."""
+        after = b""
+        while True:
+            with self._engine.connect() as conn:
+                page = self._withheld.page(conn, after, _NOTES)
+                for held in page:
+                    where = {"of_leaf": held.leaf, "of_tag": held.tag}
+                    if self._is_there(conn, where):
+                        continue
+                    if self._withheld.of_leaf(conn, held.leaf) is not None:
+                        what = "withheld entry that does not exist"
+                        raise LedgerInconsistent(index=None, what=what)
+            if not page:
+                return
+            after = page[-1].id.bytes
+
+    def _is_there(self, conn: Connection, where: dict[str, bytes]) -> bool:
+        """Say whether a chain has a leaf, numbered or pending."""
+        return any(
+            conn.execute(statement, where).first() is not None
+            for statement in (self._sql.place_of_leaf, self._sql.waiting_leaf)
+        )
+
     def _people(self) -> None:
         with self._engine.connect() as conn:
             last = conn.execute(self._sql.people_amiss).scalar()
             stray = conn.execute(self._sql.people_without).scalar_one()
+            loose = conn.execute(self._sql.links_amiss).scalar()
+        if loose is not None:
+            what = "link to the entry before"
+            raise LedgerInconsistent(index=loose, what=what)
         if last is not None:
             raise LedgerInconsistent(index=last, what="count of a person")
         if stray:

@@ -7,16 +7,25 @@ ones. A rule about a part (`user.home-info.postal`) meets a statement about
 the whole (`user.home-info`) leaf by leaf, and again the strictest decides.
 
 A row that no rule holds for is refused; `consent.preferences.lint` says so
-beforehand.
+beforehand. The terms of every rule that permitted a row go with the verdict,
+and each of them must be met.
+
+`match` never builds the rows: `consent.flows` tries each rule on all of them
+at once. `decide` is the same for one row, by the definition above, and the
+tests hold one to the other.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consent.declarations import Declaration
-from consent.elements import covers, leaves
+from consent.flows import Flows, relevant
 from consent.preferences import NO_RULE, Behavior, Preferences
+from consent.rule_terms import RuleTerms
 from consent.statements import UNNAMED, DataItem, Statement, Tuple
+from consent.vocabulary import LegalBasis, Purpose, RecipientClass
+
+_ASKED_FOR = frozenset({Purpose.CURRENT, Purpose.ADMIN})
+_AT_HOME = frozenset({RecipientClass.OURS, RecipientClass.DELIVERY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +40,9 @@ class Verdict:
         level: how coarse it must be made, for `Behavior.LIMIT`.
         rejected: the row that the rule limited or refused; None where all
             rows are allowed.
+        terms: on what terms, by rule; nothing where it is refused.
+        optional_sharing: whether this rests on consent and goes beyond what
+            the person asked the body for: `optional_sharing` says when.
     """
 
     statement: str
@@ -39,6 +51,8 @@ class Verdict:
     rule: str
     level: int | None
     rejected: Tuple | None
+    terms: RuleTerms = ()
+    optional_sharing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +72,30 @@ class RowDecision:
     level: int | None
 
 
+def optional_sharing(statement: Statement, item: DataItem) -> bool:
+    """Say whether a general signal against sharing is about an element.
+
+    Args:
+        statement: a statement.
+        item: one of its elements.
+
+    Returns:
+        True where the statement rests on consent and the element is
+        optional, or is used for more than the person's own request and the
+        systems that it needs, or goes to others than the body and its
+        delivery services. What the law or a contract demands never is.
+    """
+    return statement.basis is LegalBasis.CONSENT and (
+        item.optional or _beyond_the_request(statement)
+    )
+
+
+def _beyond_the_request(statement: Statement) -> bool:
+    return any(
+        use.purpose not in _ASKED_FOR for use in statement.purposes
+    ) or not _AT_HOME.issuperset(statement.recipients)
+
+
 def match(
     preferences: Preferences, declaration: Declaration
 ) -> tuple[Verdict, ...]:
@@ -72,10 +110,39 @@ def match(
         statement that names no data has one verdict for `UNNAMED`.
     """
     return tuple(
-        _verdict(preferences, declaration.service, statement, item)
+        verdict
         for statement in declaration.statements
-        for item in statement.data or (DataItem(attribute=UNNAMED),)
+        for verdict in match_statement(
+            preferences, statement, declaration.service
+        )
     )
+
+
+def match_statement(
+    preferences: Preferences, statement: Statement, service: str
+) -> list[Verdict]:
+    """Match a person's rules with one statement.
+
+    Args:
+        preferences: the person's rules.
+        statement: the statement.
+        service: the id of the service that declares it.
+
+    Returns:
+        One verdict for each element, in their order.
+    """
+    flows = Flows(preferences, statement, service)
+    by_consent = statement.basis is LegalBasis.CONSENT
+    beyond = by_consent and _beyond_the_request(statement)
+    return [
+        _verdict(
+            statement,
+            item,
+            flows,
+            shared=beyond or (by_consent and item.optional),
+        )
+        for item in statement.data or (DataItem(attribute=UNNAMED),)
+    ]
 
 
 def decide(preferences: Preferences, row: Tuple, service: str) -> RowDecision:
@@ -93,32 +160,27 @@ def decide(preferences: Preferences, row: Tuple, service: str) -> RowDecision:
     """
     decisions = (
         _first(preferences, row, leaf, service)
-        for leaf in _relevant(preferences, row.attribute)
+        for leaf in relevant(preferences, row.attribute)
     )
     return max(decisions, key=_strictness)
 
 
 def _verdict(
-    preferences: Preferences,
-    service: str,
-    statement: Statement,
-    item: DataItem,
+    statement: Statement, item: DataItem, flows: Flows, *, shared: bool
 ) -> Verdict:
-    decision = max(
-        (
-            decide(preferences, row, service)
-            for row in statement.tuples_of(item)
-        ),
-        key=_strictness,
-    )
-    allowed = decision.behavior is Behavior.ALLOW
+    found = flows.outcome(item)
+    behavior = _BEHAVIORS[found.strictness[0]]
     return Verdict(
         statement=statement.id,
         attribute=item.attribute,
-        behavior=decision.behavior,
-        rule=decision.rule,
-        level=decision.level,
-        rejected=None if allowed else decision.row,
+        behavior=behavior,
+        rule=found.rule,
+        level=found.strictness[1] or None,
+        rejected=None
+        if behavior is Behavior.ALLOW
+        else flows.row(item, found),
+        terms=found.terms,
+        optional_sharing=shared,
     )
 
 
@@ -138,20 +200,7 @@ def _first(
     )
 
 
-def _relevant(preferences: Preferences, attribute: str) -> Sequence[str]:
-    """Return the leaves that rules can tell apart.
-
-    Where no rule names a part of the attribute, every leaf is decided as
-    the attribute is.
-    """
-    cut = any(
-        name != attribute and covers(attribute, name)
-        for rule in preferences.rules
-        for name in rule.attributes
-    )
-    return leaves(attribute) if cut else (attribute,)
-
-
+_BEHAVIORS = tuple(Behavior)
 _STRICT = {behavior: rank for rank, behavior in enumerate(Behavior)}
 
 

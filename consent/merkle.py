@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from consent.errors import ProofInvalid
 
 HASH_BYTES = 32
+_PAIR = 2 * HASH_BYTES
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 Leaves = tuple[int, int]
@@ -121,6 +122,29 @@ def subtree_root(hashes: Sequence[bytes]) -> bytes:
             for left, right in zip(level[::2], level[1::2], strict=False)
         ] + odd
     return level[0]
+
+
+def levels_above(joined: bytes) -> tuple[bytes, ...]:
+    """Hash a level up, as far as perfect subtrees go.
+
+    Args:
+        joined: The hashes of one level, joined.
+
+    Returns:
+        That level, and those above it: the n-th has the roots of all perfect
+        subtrees over 2**n of the hashes, joined.
+
+    """
+    levels, sha256 = [joined], hashlib.sha256
+    while len(joined) >= _PAIR:
+        joined = b"".join(
+            [
+                sha256(b"\x01" + joined[at : at + _PAIR]).digest()
+                for at in range(0, len(joined) // _PAIR * _PAIR, _PAIR)
+            ]
+        )
+        levels.append(joined)
+    return tuple(levels)
 
 
 def over_leaves(hashes: Sequence[bytes]) -> SubtreeHash:

@@ -8,7 +8,8 @@ change gives new notices and leaves the stored ones as they are.
 
 It says who asks, why, what is essential and what is optional, who gets it,
 how long it is kept, what the answer changes and how to take it back (GDPR 7
-and 13; PIPL 14 and 17). What rests on the law is told and not asked.
+and 13; PIPL 14 and 17). What rests on the law is told and not asked. A
+question that is asked apart has a notice of its own, which says why (PIPL 30).
 """
 
 import hashlib
@@ -18,8 +19,9 @@ from dataclasses import dataclass
 from consent.declarations import Declaration
 from consent.errors import NoticeUnavailable
 from consent.labels import label
+from consent.separation import separate_grounds
 from consent.statements import UNNAMED, Statement
-from consent.vocabulary import LegalBasis, Required
+from consent.vocabulary import LegalBasis, Required, SeparateGround
 from consent.wording import column, phrase
 
 _FORMS = {
@@ -69,6 +71,31 @@ _FORMS = {
         "数据在收集时即作匿名处理。",
     ),
 }
+_APART = {
+    SeparateGround.PROVISION: (
+        "This is asked apart because the data goes to another body.",
+        "本项单独征求同意，因为信息将提供给其他机构。",
+    ),
+    SeparateGround.PUBLICATION: (
+        "This is asked apart because the data is made public.",
+        "本项单独征求同意，因为信息将被公开。",
+    ),
+    SeparateGround.SENSITIVE: (
+        (
+            "This is asked apart because the data is sensitive: its use can"
+            " touch your dignity, your safety or your property. It is needed"
+            " for the purpose above."
+        ),
+        (
+            "本项单独征求同意，因为涉及敏感个人信息：其使用可能影响您的"
+            "人格尊严、人身或财产安全。上述目的需要此类信息。"
+        ),
+    ),
+    SeparateGround.ABROAD: (
+        "This is asked apart because the data leaves the country.",
+        "本项单独征求同意，因为信息将提供至境外。",
+    ),
+}
 _WITHDRAW = (
     (
         "You may refuse. You may take a yes back at any time, in as few steps"
@@ -91,11 +118,13 @@ class Notice:
         text: the text.
         digest: SHA-256 of its UTF-8 bytes, 64 hexadecimal digits.
         language: its language.
+        statement: the one statement that it is about; nothing for all.
     """
 
     text: str
     digest: str
     language: str
+    statement: str = ""
 
 
 def notice_digest(text: str) -> str:
@@ -110,29 +139,56 @@ def notice_digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def render_notice(declaration: Declaration, language: str) -> Notice:
-    """Write the notice of a declaration.
+def render_notice(
+    declaration: Declaration, language: str, statement: str = ""
+) -> Notice:
+    """Write the notice of a declaration, or of one of its statements.
 
     Args:
         declaration: what the service says it does.
         language: ``en`` or ``zh-Hans``.
+        statement: the one that is asked apart; nothing for all of them.
 
     Returns:
         The notice; equal arguments give equal bytes.
 
     Raises:
         NoticeUnavailable: the declaration's texts are not in that language,
-            or people are not addressed in it.
+            people are not addressed in it, or there is no such statement.
     """
-    text = "\n".join(_lines(declaration, language)) + "\n"
+    text = "\n".join(_lines(declaration, language, statement)) + "\n"
     return Notice(
         text=text,
         digest=notice_digest(text),
         language=language,
+        statement=statement,
     )
 
 
-def _lines(declaration: Declaration, language: str) -> Iterator[str]:
+def notice_for(
+    declaration: Declaration, language: str, statement: str
+) -> Notice:
+    """Write the notice that an answer to a statement has to refer to.
+
+    Args:
+        declaration: what the service says it does.
+        language: ``en`` or ``zh-Hans``.
+        statement: the statement that is answered.
+
+    Returns:
+        The statement's own where it is asked apart, else that of the whole.
+
+    Raises:
+        NoticeUnavailable: as `render_notice`.
+    """
+    found = declaration.statement(statement)
+    apart = found is not None and separate_grounds(declaration, found)
+    return render_notice(declaration, language, statement if apart else "")
+
+
+def _lines(
+    declaration: Declaration, language: str, only: str
+) -> Iterator[str]:
     which = column(language)
     texts = declaration.title, declaration.purpose_text
     if any(language not in text for text in texts):
@@ -151,9 +207,12 @@ def _lines(declaration: Declaration, language: str) -> Iterator[str]:
     )
     if controller.contact:
         yield _FORMS["contact"][which].format(text=controller.contact)
-    for statement in declaration.statements:
+    for statement in _chosen_statements(declaration, only):
         yield ""
         yield from _statement_lines(statement, language)
+        if only:
+            grounds = separate_grounds(declaration, statement)
+            yield from (_APART[one][which] for one in sorted(grounds))
     yield ""
     yield withdrawal_method(language)
     yield _FORMS["reference"][which].format(
@@ -161,6 +220,18 @@ def _lines(declaration: Declaration, language: str) -> Iterator[str]:
         version=declaration.version,
         digest=declaration.digest,
     )
+
+
+def _chosen_statements(
+    declaration: Declaration, only: str
+) -> tuple[Statement, ...]:
+    if not only:
+        return declaration.statements
+    found = declaration.statement(only)
+    if found is None:
+        msg = f"declaration {declaration.digest} has no statement {only}"
+        raise NoticeUnavailable(msg)
+    return (found,)
 
 
 def _statement_lines(statement: Statement, language: str) -> Iterator[str]:

@@ -1,18 +1,40 @@
-"""One STATEMENT of a P3P file, read as the widest that it can mean.
+"""One STATEMENT of a P3P file: what it says, and the widest it can mean.
 
-P3P 1.0, section 3.3. What a statement leaves out may be anything: without a
+P3P 1.0, section 3.3. `read_statement` reads what stands there. What a
+statement leaves out may be anything, and `statement_of` says so: without a
 PURPOSE it is for other purposes, without a RECIPIENT it is public, without a
 RETENTION it is kept indefinitely, without data it is about unnamed data.
 Unknown words are read the same way. Each such reading is a finding.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 from typing import TypeVar
 
-from consent.elements import categories_of, covers, schema
-from consent.findings import Finding
+from consent.dataschema import DataSchema, known_categories
+from consent.elements import (
+    base_categories_of,
+    categories_of,
+    covers,
+    in_base_schema,
+    schema,
+)
+from consent.findings import Note
+from consent.p3p_extensions import (
+    all_extensions,
+    extensions_of,
+    jurisdictions_in,
+    primary_in,
+    statement_group,
+)
+from consent.p3p_model import (
+    DataTerm,
+    P3PStatement,
+    PurposeTerm,
+    RecipientTerm,
+)
 from consent.p3p_xml import Element
 from consent.statements import DataItem, Statement, StatementPurpose
 from consent.vocabulary import (
@@ -26,14 +48,13 @@ from consent.vocabulary import (
 )
 
 W = TypeVar("W", bound=StrEnum)
-
-Note = Callable[[Element, str, str], None]
-"""Reports a finding: at which element, its code, its message."""
+T = TypeVar("T", PurposeTerm, RecipientTerm)
 
 BASE_SCHEMA = re.compile(
-    r"https?://www\.w3\.org/TR/(?:\d{4}/\w+-)?P3P(?:-\d+)?/base"
+    r"https?://www\.w3\.org/TR/(?:\d{4}/\w+-)?P3P(?:-\d+|11)?/base(?:\.xsd)?"
 )
-_REFERENCE = re.compile(r"[A-Za-z_][\w.-]*")
+_REFERENCE = re.compile(r"[A-Za-z_][\w.-]{0,254}", re.ASCII)
+_SETS = frozenset({"user", "thirdparty", "business", "dynamic"})
 _IDENTIFYING = {
     Category.PHYSICAL,
     Category.ONLINE,
@@ -43,105 +64,167 @@ _IDENTIFYING = {
 }
 
 
-def notes_in(where: str, found: list[Finding]) -> Note:
-    """Return what reports findings of one file into a list.
-
-    Args:
-        where: what to call the file.
-        found: the list that grows.
-
-    Returns:
-        A function of an element, a code and a message.
-    """
-
-    def note(at: Element, code: str, message: str) -> None:
-        found.append(
-            Finding(
-                where=where,
-                line=at.line,
-                column=at.column,
-                code=code,
-                message=message,
-            )
-        )
-
-    return note
-
-
 def read_statement(
-    element: Element,
-    *,
-    name: str,
-    language: str,
-    local: Mapping[str, frozenset[Category]],
-    note: Note,
-) -> Statement:
-    """Read one STATEMENT.
+    element: Element, *, local: DataSchema, note: Note
+) -> P3PStatement:
+    """Read one STATEMENT as it stands.
 
     Args:
         element: the STATEMENT.
+        local: the elements that the file itself defines.
+        note: where to report findings.
+
+    Returns:
+        What it says. A word said twice is one, with the least choice.
+    """
+    inside = tuple(all_extensions(element))
+    consequence = element.first("CONSEQUENCE")
+    text = "" if consequence is None else " ".join(consequence.text.split())
+    return P3PStatement(
+        consequence=text,
+        non_identifiable=element.first("NON-IDENTIFIABLE") is not None,
+        purposes=tuple(_purposes(element, note)),
+        recipients=tuple(_recipients(element, note)),
+        retentions=tuple(
+            dict.fromkeys(
+                _word(child, Retention, Retention.INDEFINITELY, note)
+                for child in _words(element, "RETENTION")
+            )
+        ),
+        data=_data(element, local, note),
+        primary=primary_in(inside),
+        jurisdictions=jurisdictions_in(inside),
+        group=statement_group(inside),
+        extensions=extensions_of(
+            element, "PURPOSE", "RECIPIENT", "RETENTION", "DATA-GROUP"
+        ),
+        line=element.line,
+        column=element.column,
+    )
+
+
+def statement_of(
+    said: P3PStatement, *, name: str, language: str, note: Note
+) -> Statement:
+    """Return the widest that a statement can mean.
+
+    Args:
+        said: what it says.
         name: the id to give it.
         language: the language of its texts.
-        local: the elements that the file itself defines.
         note: where to report findings.
 
     Returns:
         The statement. P3P says nothing of legal bases, so it must be asked.
     """
-    recipients = _choices(
-        element, "RECIPIENT", RecipientClass, RecipientClass.PUBLIC, note
+    purposes = said.purposes or _unsaid(
+        said, "PURPOSE", PurposeTerm(purpose=Purpose.OTHER), note
     )
-    purposes = _choices(element, "PURPOSE", Purpose, Purpose.OTHER, note)
-    consequence = element.first("CONSEQUENCE")
-    text = "" if consequence is None else " ".join(consequence.text.split())
+    recipients = said.recipients or _unsaid(
+        said, "RECIPIENT", RecipientTerm(recipient=RecipientClass.PUBLIC), note
+    )
     statement = Statement(
         id=name,
         purposes=tuple(
-            StatementPurpose(purpose=purpose, required=required)
-            for purpose, required in purposes.items()
+            StatementPurpose(purpose=term.purpose, required=term.required)
+            for term in purposes
         ),
-        recipients=tuple(recipients),
+        recipients=tuple(term.recipient for term in recipients),
         recipient_choices={
-            recipient: required
-            for recipient, required in recipients.items()
-            if required is not Required.ALWAYS
+            term.recipient: term.required
+            for term in recipients
+            if term.required is not Required.ALWAYS
         },
-        retention=_retention(element, note),
-        data=_data(element, local, note),
-        consequence={language: text} if text else {},
-        non_identifiable=element.first("NON-IDENTIFIABLE") is not None,
+        retention=_retention(said, note),
+        data=tuple(
+            DataItem(
+                attribute=term.attribute,
+                optional=term.optional,
+                categories=term.categories,
+            )
+            for term in said.data
+        ),
+        consequence={language: said.consequence} if said.consequence else {},
+        non_identifiable=said.non_identifiable,
     )
-    _note_conflicts(element, statement, note)
+    if not said.data:
+        note(
+            said,
+            "unsaid" if said.non_identifiable else "no-data",
+            "the statement names no data; it may be about anything",
+        )
+    _note_conflicts(said, statement, note)
     return statement
 
 
-def _words(element: Element, name: str) -> list[Element]:
-    return [
-        child
-        for group in element.all(name)
-        for child in group.children
-        if child.name not in {"EXTENSION", "recipient-description"}
-    ]
+def _words(element: Element, name: str) -> Iterator[Element]:
+    for group in element.all(name):
+        for child in group.children:
+            if child.name not in {"EXTENSION", "recipient-description"}:
+                yield child
 
 
-def _choices(
-    element: Element, name: str, words: type[W], widest: W, note: Note
-) -> dict[W, Required]:
-    found: dict[W, Required] = {}
-    for child in _words(element, name):
-        word = _word(child, words, widest, note)
-        required = _required(child, word, note)
-        before = found.get(word, required)
-        # The least choice wins: it is what can happen to the person.
-        found[word] = max(before, required, key=REQUIRED_ORDER.index)
-    if not found:
-        note(
-            element,
-            f"no-{name.lower()}",
-            f"the statement has no {name}; it is read as {widest}",
+def _purposes(element: Element, note: Note) -> Iterator[PurposeTerm]:
+    found: dict[Purpose, PurposeTerm] = {}
+    for child in _words(element, "PURPOSE"):
+        word = _word(child, Purpose, Purpose.OTHER, note)
+        text = " ".join(child.text.split())
+        if child.name == Purpose.OTHER and not text:
+            note(child, "no-text", "other-purpose does not say which")
+        term = PurposeTerm(
+            purpose=word,
+            required=_required(child, word, note),
+            text=text if word is Purpose.OTHER else "",
         )
-        found[widest] = Required.ALWAYS
-    return found
+        before = found.get(word)
+        if before is not None:
+            both = dict.fromkeys(t for t in (before.text, term.text) if t)
+            term = replace(
+                term,
+                required=_least(before.required, term.required),
+                text="; ".join(both),
+            )
+        found[word] = term
+    yield from found.values()
+
+
+def _recipients(element: Element, note: Note) -> Iterator[RecipientTerm]:
+    found: dict[RecipientClass, RecipientTerm] = {}
+    for child in _words(element, "RECIPIENT"):
+        word = _word(child, RecipientClass, RecipientClass.PUBLIC, note)
+        said = (
+            " ".join(each.text.split())
+            for each in child.all("recipient-description")
+        )
+        term = RecipientTerm(
+            recipient=word,
+            required=_required(child, word, note),
+            descriptions=tuple(text for text in said if text),
+        )
+        before = found.get(word)
+        if before is not None:
+            term = replace(
+                term,
+                required=_least(before.required, term.required),
+                descriptions=before.descriptions + term.descriptions,
+            )
+        found[word] = term
+    yield from found.values()
+
+
+def _least(one: Required, other: Required) -> Required:
+    """Return the lesser choice: it is what can happen to the person."""
+    return max(one, other, key=REQUIRED_ORDER.index)
+
+
+def _unsaid(said: P3PStatement, name: str, term: T, note: Note) -> tuple[T]:
+    word = getattr(term, name.lower())
+    note(
+        said,
+        "unsaid" if said.non_identifiable else f"no-{name.lower()}",
+        f"the statement has no {name}; it is read as {word}",
+    )
+    return (term,)
 
 
 def _word(child: Element, words: type[W], widest: W, note: Note) -> W:
@@ -154,7 +237,8 @@ def _word(child: Element, words: type[W], widest: W, note: Note) -> W:
         note(
             child,
             "unknown-word",
-            f"{child.name} is no {words.__name__}; it is read as {widest}",
+            f"{child.name[:64]} is no {words.__name__};"
+            f" it is read as {widest}",
         )
         return widest
 
@@ -181,88 +265,166 @@ def _required(child: Element, word: StrEnum, note: Note) -> Required:
         return Required.ALWAYS
 
 
-def _retention(element: Element, note: Note) -> Retention:
+def _retention(said: P3PStatement, note: Note) -> Retention:
     widest = Retention.INDEFINITELY
-    found = [
-        _word(child, Retention, widest, note)
-        for child in _words(element, "RETENTION")
-    ]
-    if not found:
+    if not said.retentions:
         note(
-            element,
-            "no-retention-said",
+            said,
+            "unsaid" if said.non_identifiable else "no-retention-said",
             f"the statement has no RETENTION; it is read as {widest}",
         )
         return widest
-    if len(found) > 1:
+    if len(said.retentions) > 1:
         note(
-            element,
+            said,
             "several-retentions",
             "the statement has several retentions; the longest holds",
         )
-    return max(found, key=RETENTION_ORDER.index)
+    return max(said.retentions, key=RETENTION_ORDER.index)
 
 
 def _data(
-    element: Element, local: Mapping[str, frozenset[Category]], note: Note
-) -> tuple[DataItem, ...]:
-    found: dict[str, DataItem] = {}
+    element: Element, local: DataSchema, note: Note
+) -> tuple[DataTerm, ...]:
+    found: dict[str, DataTerm] = {}
     for group in element.all("DATA-GROUP"):
-        for child in group.all("DATA"):
-            item = _item(child, local, note)
-            before = found.get(item.attribute)
-            if before is not None and before.optional != item.optional:
+        for child in group.children:
+            if child.name == "DATA":
+                term = _term(child, group, local, note)
+                _keep(found, term, child, note)
+            elif child.name in _SETS or child.name.lower() == "datatype":
+                note(child, "p3p-1.1", "data is written as in P3P 1.1")
+                for path, leaf in _paths(child):
+                    term = _spelled(path, leaf, local, note)
+                    _keep(found, term, leaf, note)
+            elif child.name != "EXTENSION":
                 note(
                     child,
-                    "both-optional",
-                    f"{item.attribute} is optional and not; it is not",
+                    "unknown-part",
+                    f"{child.name[:64]} does not belong in DATA-GROUP;"
+                    " it is ignored",
                 )
-            found[item.attribute] = (
-                item if before is None else _joined(before, item)
-            )
-    if not found:
-        note(
-            element,
-            "no-data",
-            "the statement names no data; it may be about anything",
-        )
     return tuple(found.values())
 
 
-def _joined(one: DataItem, other: DataItem) -> DataItem:
-    return DataItem(
-        attribute=one.attribute,
-        optional=one.optional and other.optional,
-        categories=one.categories | other.categories,
+def _keep(
+    found: dict[str, DataTerm], term: DataTerm, at: Element, note: Note
+) -> None:
+    before = found.get(term.attribute)
+    if before is None:
+        found[term.attribute] = term
+        return
+    if before.optional != term.optional:
+        note(
+            at,
+            "both-optional",
+            f"{term.attribute} is optional and not; it is not",
+        )
+    found[term.attribute] = replace(
+        before,
+        optional=before.optional and term.optional,
+        categories=before.categories | term.categories,
+        other="; ".join(
+            dict.fromkeys(text for text in (before.other, term.other) if text)
+        ),
     )
 
 
-def _item(
-    child: Element, local: Mapping[str, frozenset[Category]], note: Note
-) -> DataItem:
-    name = _name(child, note)
-    said = frozenset(
-        _word(word, Category, Category.OTHER, note)
-        for word in _words(child, "CATEGORIES")
+def _paths(top: Element) -> Iterator[tuple[str, Element]]:
+    """Yield the innermost elements of a tree of data, with their paths."""
+    waiting = [("", top)]
+    while waiting:
+        above, element = waiting.pop()
+        is_set = element.name.lower() != "datatype"
+        path = f"{above}.{element.name}".lstrip(".") if is_set else above
+        inner = [c for c in element.children if c.name != "CATEGORIES"]
+        if inner:
+            waiting.extend((path, child) for child in reversed(inner))
+        elif path:
+            yield path, element
+
+
+def _spelled(
+    path: str, leaf: Element, local: DataSchema, note: Note
+) -> DataTerm:
+    said = Element(
+        name="DATA",
+        namespace=leaf.namespace,
+        line=leaf.line,
+        column=leaf.column,
+        attributes={**leaf.attributes, "ref": f"#{path}"},
+        children=leaf.children,
     )
+    return _term(said, None, local, note)
+
+
+def _term(
+    child: Element, group: Element | None, local: DataSchema, note: Note
+) -> DataTerm:
+    name, base = _name(child, note)
+    own = local.categories(name) is not None
+    _note_base(child, group, own=own, note=note)
     optional = child.attributes.get("optional", "no")
     if optional not in {"yes", "no"}:
         note(child, "unknown-word", "optional is neither yes nor no; it is no")
-    return DataItem(
+    words = tuple(_words(child, "CATEGORIES")) if child.children else ()
+    said = frozenset(
+        _word(word, Category, Category.OTHER, note) for word in words
+    )
+    odd = [
+        " ".join(word.text.split())
+        for word in words
+        if word.name == Category.OTHER
+    ]
+    if not all(odd):
+        note(child, "no-category-text", "other-category does not say which")
+    other = "; ".join(text for text in odd if text)
+    return DataTerm(
         attribute=name,
         optional=optional == "yes",
-        categories=said | _known(child, name, said, local, note),
+        categories=_categories(child, name, said, local, note),
+        base=base,
+        local=own and not in_base_schema(name),
+        other="" if categories_of(name) else other,
     )
 
 
-def _name(child: Element, note: Note) -> str:
-    """Return a reference as a name of our schema."""
-    base, _, name = child.attributes.get("ref", "").partition("#")
-    if base and not BASE_SCHEMA.fullmatch(base):
+def _note_base(
+    child: Element, group: Element | None, *, own: bool, note: Note
+) -> None:
+    base = None if group is None else group.attributes.get("base")
+    if base is None or BASE_SCHEMA.fullmatch(base.rstrip("#")):
+        return
+    if base:
         note(
             child,
             "foreign-schema",
-            f"{name} is of another schema; it is read by its name",
+            "the DATA-GROUP is of another schema; it is read by its name",
+        )
+    elif not own:
+        note(
+            child,
+            "other-base",
+            "the file does not define this element, yet its base says so",
+        )
+
+
+def _name(child: Element, note: Note) -> tuple[str, str]:
+    """Return a reference as a name of our schema, and whose it was."""
+    base, mark, name = child.attributes.get("ref", "").strip().rpartition("#")
+    if name and not mark:
+        note(
+            child,
+            "no-fragment",
+            "the reference has no #; it is read as if it had",
+        )
+    if not base or BASE_SCHEMA.fullmatch(base):
+        base = ""
+    else:
+        note(
+            child,
+            "foreign-schema",
+            f"{name[:64]} is of another schema; it is read by its name",
         )
     if not _REFERENCE.fullmatch(name):
         note(
@@ -270,45 +432,51 @@ def _name(child: Element, note: Note) -> str:
             "no-reference",
             "the reference names no element; it is miscellaneous data",
         )
-        return "dynamic.miscdata"
-    return name
+        return "dynamic.miscdata", ""
+    return name, base
 
 
-def _known(
+def _categories(
     child: Element,
     name: str,
     said: frozenset[Category],
-    local: Mapping[str, frozenset[Category]],
+    local: DataSchema,
     note: Note,
 ) -> frozenset[Category]:
-    fixed = categories_of(name)
-    if fixed and said - fixed:
+    known = known_categories(name, local)
+    if categories_of(name) and said - (known or said):
         note(
             child,
             "fixed-categories",
             f"the schema fixes the categories of {name}; others are ignored",
         )
-    if fixed is None and name not in local:
-        # The nearest element that is known says what kind of data it is.
-        above = [ref for ref in schema() if covers(ref, name)]
+        said = frozenset()
+    if known is None or (
+        categories_of(name) is not None
+        and not in_base_schema(name)
+        and local.categories(name) is None
+    ):
         note(
             child,
             "unknown-element",
             f"the data schema has no element {name}",
         )
+    if known is None:
+        # The nearest element that is known says what kind of data it is.
+        above = [ref for ref in schema() if covers(ref, name)]
         if above:
-            return categories_of(max(above, key=len)) or said
-    if not fixed and not said and not local.get(name):
+            known = base_categories_of(max(above, key=len))
+    if not known and not said:
         note(
             child,
             "no-categories",
             f"{name} says no category; it counts as other-category",
         )
-    return fixed or local.get(name, frozenset())
+    return said | (known or frozenset())
 
 
 def _note_conflicts(
-    element: Element, statement: Statement, note: Note
+    said: P3PStatement, statement: Statement, note: Note
 ) -> None:
     uses = {use.purpose for use in statement.purposes}
     if statement.retention is Retention.NONE and uses & {
@@ -316,7 +484,7 @@ def _note_conflicts(
         Purpose.INDIVIDUAL_ANALYSIS,
     }:
         note(
-            element,
+            said,
             "kept-and-not-kept",
             "what is not retained cannot be archived or analysed",
         )
@@ -324,7 +492,7 @@ def _note_conflicts(
         item.categories & _IDENTIFYING for item in statement.data
     ):
         note(
-            element,
+            said,
             "identifiable",
             "the statement is NON-IDENTIFIABLE, yet its data identifies",
         )

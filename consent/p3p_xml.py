@@ -7,10 +7,9 @@ stack with.
 
 Namespaces are looked at, not enforced: the files of the day have five
 different ones or none. An element of a foreign namespace is kept apart by
-its name, so it can never be taken for P3P's.
+its name, so it can never be taken for P3P's, and so is an attribute of one.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NoReturn
 from xml.parsers import expat
@@ -34,6 +33,9 @@ DRAFTS = frozenset(
         "http://www.w3.org/2000/P3Pv1",
     }
 )
+MOST = 50_000
+"""Elements in one P3P file at most."""
+
 SUCCESSOR = "http://www.w3.org/2006/01/P3Pv11"
 _OURS = DRAFTS | {RECOMMENDATION, SUCCESSOR}
 _XML = "http://www.w3.org/XML/1998/namespace"
@@ -50,6 +52,8 @@ class Element:
         line: where its tag begins, from 1.
         column: where its tag begins, from 1.
         attributes: its attributes; ``lang`` is ``xml:lang``.
+        foreign: attributes of other namespaces, each by its namespace in
+            braces and its name.
         children: the elements in it.
         text: all text directly in it.
     """
@@ -59,16 +63,20 @@ class Element:
     line: int
     column: int
     attributes: dict[str, str]
+    foreign: dict[str, str] = field(default_factory=dict)
     children: list["Element"] = field(default_factory=list)
     text: str = ""
 
-    def all(self, name: str) -> Iterator["Element"]:
-        """Yield the children of a name."""
-        return (child for child in self.children if child.name == name)
+    def all(self, name: str) -> list["Element"]:
+        """Return the children of a name."""
+        return [child for child in self.children if child.name == name]
 
     def first(self, name: str) -> "Element | None":
         """Return the first child of a name, or None."""
-        return next(self.all(name), None)
+        for child in self.children:
+            if child.name == name:
+                return child
+        return None
 
 
 def read_xml(text: bytes, *, where: str) -> Element:
@@ -96,6 +104,8 @@ class _Reader:
             name="", namespace="", line=0, column=0, attributes={}
         )
         self._open = [self._document]
+        self._texts: list[list[str]] = [[]]
+        self._count = 0
         self._parser = expat.ParserCreate(namespace_separator=" ")
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
@@ -153,26 +163,37 @@ class _Reader:
                 f"elements are nested deeper than {DEEPEST} levels",
                 "no P3P file needs as many",
             )
+        self._count += 1
+        if self._count > MOST:
+            self._fail(
+                f"the file has more than {MOST} elements",
+                "no P3P file needs as many",
+            )
         namespace, _, local = tag.rpartition(" ")
+        parser = self._parser
+        plain: dict[str, str] = {}
+        foreign: dict[str, str] = {}
+        for attribute, value in attributes.items():
+            about, space, said = attribute.rpartition(" ")
+            if not space or about in _OURS or about == _XML:
+                plain[said] = value
+            else:
+                foreign[f"{{{about}}}{said}"] = value
         element = Element(
             name=local if namespace in _OURS else f"{{{namespace}}}{local}",
             namespace=namespace,
-            line=self._parser.CurrentLineNumber,
-            column=self._parser.CurrentColumnNumber + 1,
-            attributes=dict(_plain(attributes)),
+            line=parser.CurrentLineNumber,
+            column=parser.CurrentColumnNumber + 1,
+            attributes=plain,
+            foreign=foreign,
+            children=[],
         )
         self._open[-1].children.append(element)
         self._open.append(element)
+        self._texts.append([])
 
     def _end(self, _tag: str) -> None:
-        self._open.pop()
+        self._open.pop().text = "".join(self._texts.pop())
 
     def _characters(self, text: str) -> None:
-        self._open[-1].text += text
-
-
-def _plain(attributes: dict[str, str]) -> Iterator[tuple[str, str]]:
-    for tag, value in attributes.items():
-        namespace, _, local = tag.rpartition(" ")
-        if namespace in _OURS or namespace == _XML:
-            yield local, value
+        self._texts[-1].append(text)

@@ -6,14 +6,16 @@ of one person into one order, also between processes.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
+    Select,
     Uuid,
     bindparam,
     delete,
@@ -22,10 +24,12 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from consent.each import PreparedForEach
 from consent.preferences import Preferences, read_preferences
-from consent.prepared import PreparedSelect
+from consent.prepared import PreparedSelect, among
 from consent.presets import DEFAULT_PRESET, PRESETS
 from consent.tables import PreferencesRow, RevisionRow
 
@@ -33,10 +37,26 @@ _REVISION = select(col(RevisionRow.revision)).where(
     col(RevisionRow.tenant) == bindparam("tenant"),
     col(RevisionRow.subject) == bindparam("subject"),
 )
+
+
+def _revision_of(
+    subject: ColumnElement[Any],
+) -> Select[*tuple[Any, ...]]:
+    return select(col(RevisionRow.revision)).where(
+        col(RevisionRow.tenant) == bindparam("tenant"),
+        col(RevisionRow.subject) == subject,
+    )
+
+
 _COUNT = text(
     "INSERT INTO consent_revision (tenant, subject, revision)"
     " VALUES (:tenant, :subject, 1) ON CONFLICT (tenant, subject) DO UPDATE"
     " SET revision = consent_revision.revision + 1 RETURNING revision"
+).bindparams(bindparam("subject", type_=Uuid()))
+_LOCK = text(
+    "INSERT INTO consent_revision (tenant, subject, revision)"
+    " VALUES (:tenant, :subject, 0) ON CONFLICT (tenant, subject) DO UPDATE"
+    " SET revision = consent_revision.revision RETURNING revision"
 ).bindparams(bindparam("subject", type_=Uuid()))
 _RULES = select(col(PreferencesRow.version), col(PreferencesRow.text)).where(
     col(PreferencesRow.tenant) == bindparam("tenant"),
@@ -51,6 +71,25 @@ _LATEST_RULES = _RULES.where(
     col(PreferencesRow.version)
     == _LAST_VERSION.correlate(None).scalar_subquery()
 )
+_OTHER = aliased(PreferencesRow)
+
+
+def _rules_of(
+    subject: ColumnElement[Any],
+) -> Select[*tuple[Any, ...]]:
+    return select(col(PreferencesRow.version), col(PreferencesRow.text)).where(
+        col(PreferencesRow.tenant) == bindparam("tenant"),
+        col(PreferencesRow.subject) == subject,
+        col(PreferencesRow.version)
+        == select(func.max(col(_OTHER.version)))
+        .where(
+            col(_OTHER.tenant) == col(PreferencesRow.tenant),
+            col(_OTHER.subject) == col(PreferencesRow.subject),
+        )
+        .scalar_subquery(),
+    )
+
+
 _PARSED = 256
 
 
@@ -78,6 +117,7 @@ class Revisions:
     def __init__(self, engine: Engine, tenant: str) -> None:
         self._tenant = tenant
         self._read = PreparedSelect(engine, _REVISION)
+        self._of_each = PreparedForEach(engine, _revision_of)
 
     def read(self, conn: Connection | None, subject: UUID) -> int:
         """Return a person's fact revision; 0 if nothing was ever recorded.
@@ -90,6 +130,11 @@ class Revisions:
         rows = self._read.rows(values, conn)
         return int(rows[0][0]) if rows else 0
 
+    def of_each(self, conn: Connection, subjects: Sequence[UUID]) -> list[int]:
+        """Return several people's fact revisions, as `read` does."""
+        found = self._of_each.rows(conn, subjects, {"tenant": self._tenant})
+        return [int(rows[0][0]) if rows else 0 for rows in found]
+
     def count(self, conn: Connection, subject: UUID) -> int:
         """Count up a person's fact revision, and return it.
 
@@ -99,6 +144,16 @@ class Revisions:
         """
         values = {"tenant": self._tenant, "subject": subject}
         return int(conn.execute(_COUNT, values).scalar_one())
+
+    def lock(self, conn: Connection, subject: UUID) -> int:
+        """Lock a person's fact revision, and return it uncounted.
+
+        Args:
+            conn: the caller's transaction; the row stays locked to its end.
+            subject: the person.
+        """
+        values = {"tenant": self._tenant, "subject": subject}
+        return int(conn.execute(_LOCK, values).scalar_one())
 
 
 class Rules:
@@ -113,6 +168,20 @@ class Rules:
         self._tenant = tenant
         self._latest = PreparedSelect(engine, _LATEST_RULES)
         self._at = PreparedSelect(engine, _RULES_AT)
+        self._of_each = PreparedForEach(engine, _rules_of)
+        self._of_many = PreparedSelect(
+            engine,
+            select(
+                col(PreferencesRow.subject),
+                col(PreferencesRow.version),
+                col(PreferencesRow.text),
+            )
+            .where(
+                col(PreferencesRow.tenant) == bindparam("tenant"),
+                among(engine, col(PreferencesRow.subject), "subjects"),
+            )
+            .order_by(col(PreferencesRow.version)),
+        )
         # Most people have a preset, so few texts are parsed.
         self._parsed: OrderedDict[str, Preferences] = OrderedDict()
 
@@ -151,6 +220,35 @@ class Rules:
             PreferencesInvalid: the stored rules were changed.
         """
         return self._stored(self._latest.rows(self._person(subject), conn))
+
+    def of_many(
+        self, conn: Connection, subjects: Sequence[UUID]
+    ) -> dict[Any, StoredPreferences]:
+        """Return many people's rules as `latest`, by one statement.
+
+        Returns:
+            By person, as the driver has their id; nobody who never chose is
+            in it, and `Rules.unchosen` holds of them.
+
+        Raises:
+            PreferencesInvalid: the stored rules of somebody were changed.
+        """
+        values = {"tenant": self._tenant, "subjects": [*subjects]}
+        rows = self._of_many.rows(values, conn)
+        # The versions rise, so the last of each person's stays.
+        chosen = {row[0]: row[1:] for row in rows}
+        return {who: self._stored([row]) for who, row in chosen.items()}
+
+    def unchosen(self) -> StoredPreferences:
+        """Return what holds of people who never chose."""
+        return self._stored([])
+
+    def of_each(
+        self, conn: Connection, subjects: Sequence[UUID]
+    ) -> list[StoredPreferences]:
+        """Return several people's rules, as `latest` does."""
+        found = self._of_each.rows(conn, subjects, {"tenant": self._tenant})
+        return [self._stored(rows) for rows in found]
 
     def at(self, subject: UUID, version: int) -> StoredPreferences | None:
         """Return one version of a person's rules, or None.

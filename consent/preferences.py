@@ -18,6 +18,7 @@ from typing import Any
 from consent.canonical import Json, canonical, digest
 from consent.elements import categories_of, covers
 from consent.errors import PreferencesInvalid
+from consent.rule_terms import NO_TERMS, Terms
 from consent.statements import UNNAMED, Tuple
 from consent.vocabulary import (
     Category,
@@ -30,6 +31,9 @@ from consent.vocabulary import (
 
 NO_RULE = "no-rule"
 """The rule id of a verdict that fell through every rule."""
+
+
+_LONGEST_ID = 64
 
 
 class Behavior(StrEnum):
@@ -45,7 +49,8 @@ class Rule:
     """One rule. An empty condition holds for everything.
 
     Attributes:
-        id: unique within the rule set; shown to the person.
+        id: unique within the rule set, 1 to 64 characters; shown to the
+            person, and what uses are counted under.
         behavior: what happens where the rule holds.
         level: for `Behavior.LIMIT`, how coarse the value must be made, from
             1; None otherwise.
@@ -59,10 +64,12 @@ class Rule:
         services: ids of services.
         required: what choice the person has.
         bases: why the flow is lawful.
+        terms: on what terms it permits; only where it permits at all.
 
     Raises:
-        PreferencesInvalid: a level without a limit, a limit without a level,
-            or an attribute that the data schema does not know.
+        PreferencesInvalid: no id or one too long, a level without a limit, a
+            limit without a level, terms of a refusal, or an attribute that
+            the data schema does not know.
     """
 
     id: str
@@ -76,12 +83,19 @@ class Rule:
     services: frozenset[str] = frozenset()
     required: frozenset[Required] = frozenset()
     bases: frozenset[LegalBasis] = frozenset()
+    terms: Terms = NO_TERMS
 
     def __post_init__(self) -> None:
+        if not 0 < len(self.id) <= _LONGEST_ID:
+            msg = f"a rule has an id of 1 to {_LONGEST_ID} characters"
+            raise PreferencesInvalid(msg)
         whole = type(self.level) is int and self.level > 0
         limits = self.behavior is Behavior.LIMIT
         if whole != limits or (self.level is not None) != limits:
             msg = f"rule {self.id}: a limit has a level from 1, others none"
+            raise PreferencesInvalid(msg)
+        if self.terms != NO_TERMS and self.behavior is Behavior.REFUSE:
+            msg = f"rule {self.id}: a refusal has no terms"
             raise PreferencesInvalid(msg)
         for name in self.attributes:
             if categories_of(name) is None:
@@ -140,6 +154,7 @@ class Preferences:
     Attributes:
         rules: the rules; the last one should catch all.
         digest: SHA-256 of the canonical JSON of the rules.
+        about: those of the rules that name attributes.
 
     Raises:
         PreferencesInvalid: two rules have one id, or one is `NO_RULE`.
@@ -147,6 +162,7 @@ class Preferences:
 
     rules: tuple[Rule, ...]
     digest: str = field(init=False, repr=False)
+    about: tuple[Rule, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         ids = [rule.id for rule in self.rules]
@@ -154,6 +170,8 @@ class Preferences:
             msg = f"every rule has an id of its own, and not {NO_RULE}"
             raise PreferencesInvalid(msg)
         object.__setattr__(self, "digest", digest(self.document()))
+        about = tuple(rule for rule in self.rules if rule.attributes)
+        object.__setattr__(self, "about", about)
 
     def document(self) -> dict[str, Json]:
         """Return the rules as JSON."""
@@ -202,6 +220,12 @@ _CONDITIONS: Mapping[str, type[StrEnum] | type[str]] = {
 }
 
 
+_TERMS = (
+    *("since", "until", "times", "days", "uses", "paused"),
+    *("delete_days", "notify", "no_onward_transfer"),
+)
+
+
 def _rule_document(rule: Rule) -> Mapping[str, Json]:
     document: dict[str, Json] = {
         "id": rule.id,
@@ -213,6 +237,13 @@ def _rule_document(rule: Rule) -> Mapping[str, Json]:
         words = sorted(str(word) for word in getattr(rule, name))
         if words:
             document[name] = words
+    terms = {
+        name: value
+        for name in _TERMS
+        if (value := getattr(rule.terms, name)) not in {None, False}
+    }
+    if terms:
+        document["terms"] = terms
     return document
 
 
@@ -252,5 +283,6 @@ def _read_rule(document: Mapping[str, Any]) -> Rule:
         id=str(document["id"]),
         behavior=Behavior(document["behavior"]),
         level=document.get("level"),
+        terms=Terms(**document.get("terms", {})),
         **conditions,
     )

@@ -30,6 +30,7 @@ from consent.errors import (
 )
 from consent.notices import Notice, notice_digest, render_notice
 from consent.prepared import PreparedSelect
+from consent.separation import separate_grounds
 from consent.tables import DeclarationRow, EventRow, NoticeRow, RegistryRow
 from consent.vocabulary import Language
 
@@ -59,7 +60,10 @@ _ANSWERED = (
     .limit(1)
 )
 _NOTICE = select(
-    col(NoticeRow.text), col(NoticeRow.declaration), col(NoticeRow.language)
+    col(NoticeRow.text),
+    col(NoticeRow.declaration),
+    col(NoticeRow.language),
+    col(NoticeRow.statement),
 ).where(
     col(NoticeRow.tenant) == _TENANT,
     col(NoticeRow.digest) == bindparam("digest"),
@@ -140,9 +144,38 @@ class DeclarationRegistry:
                 language in declaration.title
                 and language in declaration.purpose_text
             ):
-                self._store(conn, declaration, language)
+                self._store(conn, declaration, language, "")
+                for one in declaration.statements:
+                    if separate_grounds(declaration, one):
+                        self._store(conn, declaration, language, one.id)
 
-    def _remove(self, conn: Connection, digest: str) -> None:
+    def demand_open(self, conn: Connection, declaration: Declaration) -> None:
+        """Make sure that `register` would take a version, and that it counts.
+
+        Raises:
+            DeclarationFrozen: somebody answered another text of it, or a
+                higher version is in force.
+        """
+        live = self.live(declaration.service, declaration.purpose)
+        if live is not None and live.version > declaration.version:
+            msg = (
+                f"version {live.version} of {declaration.service}/"
+                f"{declaration.purpose} is in force; give yours a higher one"
+            )
+            raise DeclarationFrozen(msg)
+        standing = conn.execute(
+            _SAME_VERSION,
+            {
+                "tenant": self._tenant,
+                "service": declaration.service,
+                "purpose": declaration.purpose,
+                "version": declaration.version,
+            },
+        ).scalar()
+        if standing not in {None, declaration.digest}:
+            self._demand_unanswered(conn, str(standing))
+
+    def _demand_unanswered(self, conn: Connection, digest: str) -> None:
         answered = conn.execute(
             _ANSWERED, {"tenant": self._tenant, "declaration": digest}
         ).first()
@@ -152,6 +185,9 @@ class DeclarationRegistry:
                 " register the change under a new version"
             )
             raise DeclarationFrozen(msg)
+
+    def _remove(self, conn: Connection, digest: str) -> None:
+        self._demand_unanswered(conn, digest)
         for table, column in (
             (NoticeRow, col(NoticeRow.declaration)),
             (DeclarationRow, col(DeclarationRow.digest)),
@@ -163,9 +199,13 @@ class DeclarationRegistry:
             )
 
     def _store(
-        self, conn: Connection, declaration: Declaration, language: str
+        self,
+        conn: Connection,
+        declaration: Declaration,
+        language: str,
+        statement: str,
     ) -> None:
-        notice = render_notice(declaration, language)
+        notice = render_notice(declaration, language, statement)
         conn.execute(
             insert(NoticeRow).values(
                 tenant=self._tenant,
@@ -173,12 +213,30 @@ class DeclarationRegistry:
                 declaration=declaration.digest,
                 language=language,
                 text=notice.text,
+                statement=statement,
             )
         )
 
-    def live(self, service: str, purpose: str) -> Declaration | None:
-        """Return the version in force: the highest one, or None."""
-        return self._current().live.get((service, purpose))
+    def count(self, conn: Connection) -> None:
+        """Count a change, so that whoever keeps something reads it anew."""
+        conn.execute(_COUNT, {"tenant": self._tenant})
+
+    def revision(self) -> int:
+        """Return the count of changes as the last reader found it."""
+        return self._known.revision
+
+    def live(
+        self, service: str, purpose: str, conn: Connection | None = None
+    ) -> Declaration | None:
+        """Return the version in force: the highest one, or None.
+
+        Args:
+            service: the service.
+            purpose: its purpose.
+            conn: a transaction to look in whether anything changed, where
+                there is one; the pool's connections cost more.
+        """
+        return self._current(conn).live.get((service, purpose))
 
     def by_digest(
         self, digest: str, conn: Connection | None = None
@@ -222,15 +280,20 @@ class DeclarationRegistry:
         rows = self._notice.rows(
             {"tenant": self._tenant, "digest": digest}, conn
         )
-        for body, declaration, language in rows:
+        for body, declaration, language, statement in rows:
             if notice_digest(body) == digest:
-                notice = Notice(text=body, digest=digest, language=language)
+                notice = Notice(
+                    text=body,
+                    digest=digest,
+                    language=language,
+                    statement=statement or "",
+                )
                 return notice, declaration
         msg = f"no notice {digest} is stored"
         raise UnknownNotice(msg)
 
-    def _current(self) -> _Known:
-        rows = self._revision.rows({"tenant": self._tenant})
+    def _current(self, conn: Connection | None = None) -> _Known:
+        rows = self._revision.rows({"tenant": self._tenant}, conn)
         revision = rows[0][0] if rows else 0
         known = self._known
         if known.revision == revision:

@@ -9,9 +9,10 @@ Stricter than the specification: base64 must be in its one canonical form, so
 that a note that parses is written back to the very same bytes; a verifier
 key of another type than 0x01 is refused; at most 64 signatures are read.
 
-Another algorithm (the specification wants ML-DSA-44 beside Ed25519) is
-another class with the three members of `NoteSigner`; what a signature says
-beyond the text, such as a timestamp, is inside its bytes.
+Another algorithm is another pair of classes with the members of `NoteSigner`
+and `NoteVerifier`; what a signature says beyond the text, such as a
+timestamp, is inside its bytes. `cosignatures` has those of witnesses, and
+the ML-DSA-44 that logs sign with.
 """
 
 import base64
@@ -35,8 +36,28 @@ MOST_SIGNATURES = 64
 _DASH = "\u2014 "
 
 
+class NoteVerifier(Protocol):
+    """A public key by which notes are trusted."""
+
+    @property
+    def name(self) -> str:
+        """The key's name."""
+
+    @property
+    def key_id(self) -> bytes:
+        """Four bytes that tell keys of one name apart."""
+
+    def verify(self, text: str, signature: bytes) -> None:
+        """Check one signature over a note's text.
+
+        Raises:
+            NoteUntrusted: It is not this key's over this text.
+
+        """
+
+
 class NoteSigner(Protocol):
-    """Whoever signs notes: a log, and later a witness or a second key."""
+    """Whoever signs notes: a log, its second key, or a witness."""
 
     @property
     def name(self) -> str:
@@ -45,6 +66,10 @@ class NoteSigner(Protocol):
     @property
     def key_id(self) -> bytes:
         """Four bytes that tell keys of one name apart."""
+
+    @property
+    def verifier(self) -> NoteVerifier:
+        """The public half."""
 
     def sign(self, text: str) -> bytes:
         """Sign a note's text, its last newline included."""
@@ -115,8 +140,7 @@ class VerifierKey:
         return key_id(self.name, ED25519, self.public_key)
 
     def __str__(self) -> str:
-        blob = encode_base64(bytes([ED25519]) + self.public_key)
-        return f"{self.name}+{self.key_id.hex()}+{blob}"
+        return join_vkey(self.name, ED25519, self.public_key)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -133,20 +157,11 @@ class VerifierKey:
                 its id is not that of its key.
 
         """
-        name, plus, rest = text.partition("+")
-        hexadecimal, second, blob = rest.partition("+")
-        if not plus or not second:
-            msg = "a verifier key reads name+id+key"
-            raise NoteMalformed(msg)
-        raw = decode_base64(blob)
-        if raw[:1] != bytes([ED25519]):
+        name, algorithm, public_key = split_vkey(text)
+        if algorithm != ED25519:
             msg = "a verifier key of this type is not known here"
             raise NoteMalformed(msg)
-        key = cls(name=name, public_key=raw[1:])
-        if key.key_id.hex() != hexadecimal:
-            msg = "the id in the verifier key is not that of its key"
-            raise NoteMalformed(msg)
-        return key
+        return cls(name=name, public_key=public_key)
 
     def verify(self, text: str, signature: bytes) -> None:
         """Check one signature over a note's text.
@@ -250,14 +265,14 @@ def parse_note_untrusted(data: bytes) -> SignedNote:
         msg = "a note is a text, an empty line and signature lines"
         raise NoteMalformed(msg)
     _check_text(text + "\n")
-    signatures = tuple(map(_parse_signature, lines[:-1].split("\n")))
+    signatures = tuple(map(parse_signature_line, lines[:-1].split("\n")))
     if len(signatures) > MOST_SIGNATURES:
         msg = "the note has too many signatures"
         raise NoteMalformed(msg)
     return SignedNote(text=text + "\n", signatures=signatures)
 
 
-def open_note(data: bytes, keys: Sequence[VerifierKey]) -> SignedNote:
+def open_note(data: bytes, keys: Sequence[NoteVerifier]) -> SignedNote:
     """Read a note and trust it by the keys that are known.
 
     Args:
@@ -300,6 +315,76 @@ def key_id(name: str, algorithm: int, public_key: bytes) -> bytes:
     """
     named = name.encode() + b"\n" + bytes([algorithm]) + public_key
     return hashlib.sha256(named).digest()[:4]
+
+
+def join_vkey(name: str, algorithm: int, public_key: bytes) -> str:
+    """Write a verifier key: ``<name>+<hex id>+<base64>``.
+
+    Args:
+        name: Name of the key.
+        algorithm: The signature type byte.
+        public_key: The key in the type's own encoding.
+
+    Returns:
+        The text, as an operator publishes it.
+
+    """
+    identity = key_id(name, algorithm, public_key).hex()
+    blob = encode_base64(bytes([algorithm]) + public_key)
+    return f"{name}+{identity}+{blob}"
+
+
+def split_vkey(text: str) -> tuple[str, int, bytes]:
+    """Read a verifier key of any type.
+
+    Args:
+        text: ``<name>+<hex id>+<base64>``; the base64 may hold more plus
+            signs.
+
+    Returns:
+        Name, type byte, and the key in the type's own encoding.
+
+    Raises:
+        NoteMalformed: It is not in that form, or its id is not that of its
+            key.
+
+    """
+    name, plus, rest = text.partition("+")
+    hexadecimal, second, blob = rest.partition("+")
+    if not plus or not second:
+        msg = "a verifier key reads name+id+key"
+        raise NoteMalformed(msg)
+    check_key_name(name)
+    raw = decode_base64(blob)
+    if not raw or key_id(name, raw[0], raw[1:]).hex() != hexadecimal:
+        msg = "the id in the verifier key is not that of its key"
+        raise NoteMalformed(msg)
+    return name, raw[0], raw[1:]
+
+
+def parse_signature_line(line: str) -> NoteSignature:
+    """Read one signature line, without its newline.
+
+    Args:
+        line: Dash, name, base64.
+
+    Returns:
+        The signature, trusted by nobody yet.
+
+    Raises:
+        NoteMalformed: It is not in the one exact form.
+
+    """
+    name, space, blob = line.removeprefix(_DASH).partition(" ")
+    if not line.startswith(_DASH) or not space:
+        msg = "a signature line reads: dash, name, base64"
+        raise NoteMalformed(msg)
+    check_key_name(name)
+    raw = decode_base64(blob)
+    if len(raw) < 5:
+        msg = "a signature line holds a key id and a signature"
+        raise NoteMalformed(msg)
+    return NoteSignature(name=name, key_id=raw[:4], signature=raw[4:])
 
 
 def check_key_name(name: str) -> None:
@@ -351,16 +436,3 @@ def _check_text(text: str) -> None:
     if not text.endswith("\n") or any(c < " " and c != "\n" for c in text):
         msg = "a note's text ends in a newline and has no control characters"
         raise NoteMalformed(msg)
-
-
-def _parse_signature(line: str) -> NoteSignature:
-    name, space, blob = line.removeprefix(_DASH).partition(" ")
-    if not line.startswith(_DASH) or not space:
-        msg = "a signature line reads: dash, name, base64"
-        raise NoteMalformed(msg)
-    check_key_name(name)
-    raw = decode_base64(blob)
-    if len(raw) < 5:
-        msg = "a signature line holds a key id and a signature"
-        raise NoteMalformed(msg)
-    return NoteSignature(name=name, key_id=raw[:4], signature=raw[4:])

@@ -18,6 +18,7 @@ from itertools import product
 
 from consent.canonical import Json
 from consent.elements import categories_of, covers
+from consent.terms import BASIS_TERMS, PURPOSE_TERMS
 from consent.vocabulary import (
     RECIPIENT_ORDER,
     REQUIRED_ORDER,
@@ -28,6 +29,7 @@ from consent.vocabulary import (
     RecipientClass,
     Required,
     Retention,
+    SeparateGround,
     no_wider,
 )
 
@@ -107,6 +109,10 @@ class Statement:
         consequence: what the person's answer changes, by language.
         non_identifiable: whether the data is anonymous on collection.
         recipient_choices: recipients about which the person has a choice.
+        terms: what this is in shared vocabularies, such as
+            ``dpv:DeliveryOfGoods``; see `all_terms` where nothing is said.
+        separate: why the declaration asks for this apart, beyond what
+            follows from the rest of it.
     """
 
     id: str
@@ -121,6 +127,8 @@ class Statement:
     recipient_choices: Mapping[RecipientClass, Required] = field(
         default_factory=dict
     )
+    terms: tuple[str, ...] = ()
+    separate: tuple[SeparateGround, ...] = ()
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -131,6 +139,20 @@ class Statement:
     def essential(self) -> frozenset[str]:
         """The attributes without which the purpose cannot be fulfilled."""
         return frozenset(i.attribute for i in self.data if not i.optional)
+
+    @property
+    def all_terms(self) -> tuple[str, ...]:
+        """What this is in shared vocabularies, each term once.
+
+        The terms of the legal basis, those of the purposes of P3P, and
+        those that the statement names.
+        """
+        said = (
+            *BASIS_TERMS[self.basis],
+            *(t for use in self.purposes for t in PURPOSE_TERMS[use.purpose]),
+            *self.terms,
+        )
+        return tuple(dict.fromkeys(said))
 
     def tuples(self) -> frozenset[Tuple]:
         """Return the product that the statement stands for.
@@ -170,20 +192,43 @@ class Statement:
             )
         )
 
+    def flows(self) -> list[tuple[Purpose, RecipientClass, Required]]:
+        """Return each purpose with each recipient and the choice about it.
+
+        Returns:
+            The flows in the order of `tuples_of`, which has each of them
+            once a category.
+        """
+        if not self.recipient_choices:
+            return [
+                (use.purpose, recipient, use.required)
+                for use in self.purposes
+                for recipient in self.recipients
+            ]
+        return [
+            (use.purpose, to, self._choice(use.required, to))
+            for use in self.purposes
+            for to in self.recipients
+        ]
+
     def _choice(self, purpose: Required, to: RecipientClass) -> Required:
         about = self.recipient_choices.get(to, Required.ALWAYS)
         return min(purpose, about, key=REQUIRED_ORDER.index)
 
     def document(self) -> dict[str, Json]:
         """Return all of the statement as JSON, for digest and storage."""
-        return {
+        # Left out where there is none: digests of before stay as they were.
+        apart: dict[str, Json] = (
+            {"separate": sorted(self.separate)} if self.separate else {}
+        )
+        return apart | {
             "id": self.id,
             "basis": self.basis.value,
             "consequence": dict(self.consequence),
             "data": [
                 {
                     "attribute": item.attribute,
-                    "categories": sorted(item.categories),
+                    "categories": [c.value for c in sorted(item.categories)],
                     "optional": item.optional,
                 }
                 for item in self.data
@@ -202,6 +247,8 @@ class Statement:
             ],
             "retention": self.retention.value,
             "retention_days": self.retention_days,
+            # Left out where there are none: older texts keep their digest.
+            **({"terms": list(self.terms)} if self.terms else {}),
         }
 
     def facts(self) -> dict[str, Json]:

@@ -5,19 +5,69 @@ preferences counts up the person's fact revision in that transaction: who
 decided under an older revision must decide again.
 """
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from consent.answers import NEEDS_NOTICE, check_answer
+from consent.answers import NEEDS_NOTICE, PAPER, check_answer
+from consent.comparing import (
+    Asked,
+    DeclarationPlan,
+    compare,
+    count_asked,
+    difference,
+)
 from consent.declarations import Declaration
-from consent.errors import RecordInvalid, UnknownDeclaration, UnknownNotice
+from consent.errors import (
+    MandateInvalid,
+    NoticeNotServed,
+    RecordInvalid,
+    SeparateConsentNeeded,
+    UnknownDeclaration,
+    UnknownNotice,
+)
 from consent.event_log import EventLog
+from consent.lifecycle import BY_CONTROLLER, IN_FORCE, placed
+from consent.mandates import MAY, Mandate, Mandates, fitting, under_age
+from consent.many import Answered
 from consent.notices import Notice
 from consent.people import Revisions, Rules, StoredPreferences
 from consent.preferences import Preferences
 from consent.records import ConsentEvent, ConsentState, carried, states
 from consent.registry import DeclarationRegistry
+from consent.rule_terms import Uses
+from consent.separation import check_act, separate_grounds
+from consent.serving import KEPT, Served, ServedLog
+from consent.use_store import UseCounts
+from consent.vocabulary import EventType
+
+Heard: TypeAlias = Callable[
+    [Connection, ConsentEvent, Sequence[ConsentEvent]], None
+]
+"""Hears of each event in its transaction, and of the log before it."""
+
+
+def _nobody(*_recorded: object) -> None:
+    """Hear of an event and write nothing."""
+
+
+class Told(NamedTuple):
+    """What one person allows one service.
+
+    Attributes:
+        revision: the fact revision, read before all else.
+        events: their answers, in the order of the log.
+        preferences: their rules.
+        uses: what was used under their counted rules, by rule id.
+    """
+
+    revision: int
+    events: list[ConsentEvent]
+    preferences: StoredPreferences
+    uses: Mapping[str, Uses]
 
 
 class ConsentStore:
@@ -26,13 +76,22 @@ class ConsentStore:
     Args:
         engine: the data database.
         tenant: whose people and declarations.
+        heard: called once an event is appended; what it writes stands or
+            falls with the event.
     """
 
-    def __init__(self, engine: Engine, tenant: str) -> None:
+    def __init__(
+        self, engine: Engine, tenant: str, *, heard: Heard = _nobody
+    ) -> None:
+        self._heard = heard
+        self._native_ids = engine.dialect.name != "sqlite"
         self._registry = DeclarationRegistry(engine, tenant)
         self._log = EventLog(engine, tenant)
         self._revisions = Revisions(engine, tenant)
         self._rules = Rules(engine, tenant)
+        self._uses = UseCounts(engine, tenant)
+        self._served = ServedLog(engine, tenant)
+        self._mandates = Mandates(engine, tenant)
 
     # --- declarations ---------------------------------------------------
 
@@ -50,9 +109,92 @@ class ConsentStore:
         """
         self._registry.register(conn, declaration)
 
-    def declaration(self, service: str, purpose: str) -> Declaration | None:
-        """Return the version in force: the highest one, or None."""
-        return self._registry.live(service, purpose)
+    def demand_open(self, conn: Connection, declaration: Declaration) -> None:
+        """Make sure that `register` would take a version.
+
+        Args:
+            conn: the caller's transaction, in which nothing is changed.
+            declaration: the version.
+
+        Raises:
+            DeclarationFrozen: somebody answered another text of it, or a
+                higher version is in force.
+        """
+        self._registry.demand_open(conn, declaration)
+
+    def asked_again(
+        self, new: Declaration, now: int
+    ) -> tuple[DeclarationPlan, Asked]:
+        """Say what a version changes, and how many it asks again.
+
+        Args:
+            new: the version in question; it need not be registered.
+            now: POSIX seconds.
+
+        Returns:
+            The plan against the version in force, and the numbers. One pass
+            over all answers to the service and purpose.
+        """
+        old = self._registry.live(new.service, new.purpose)
+        plan = compare(old, new)
+        if old is None:
+            return plan, Asked(people=0, statements={})
+        asked = count_asked(
+            self._log.everyone(new.service, new.purpose),
+            old=old,
+            new=new,
+            answered=self._registry.by_digest,
+            now=now,
+        )
+        return plan, asked
+
+    def difference(
+        self, subject: UUID, service: str, purpose: str, now: int
+    ) -> dict[str, tuple[str, ...]]:
+        """Say what a person who agreed has to be asked again.
+
+        Args:
+            subject: the person.
+            service: the service.
+            purpose: its purpose.
+            now: POSIX seconds.
+
+        Returns:
+            Attributes by statement id, only where there are any.
+        """
+        live = self._registry.live(service, purpose)
+        if live is None:
+            return {}
+        events = self.events(subject, service, purpose, until=now)
+        found = {
+            name: difference(state, live, self._registry.by_digest)
+            for name, state in states(events, now).items()
+        }
+        return {name: asked for name, asked in found.items() if asked}
+
+    def count_registry(self, conn: Connection) -> None:
+        """Count a change of what is kept under the registry's count.
+
+        Args:
+            conn: the caller's transaction.
+        """
+        self._registry.count(conn)
+
+    def registry_revision(self) -> int:
+        """Return the registry's count as `declaration` last found it."""
+        return self._registry.revision()
+
+    def declaration(
+        self, service: str, purpose: str, conn: Connection | None = None
+    ) -> Declaration | None:
+        """Return the version in force: the highest one, or None.
+
+        Args:
+            service: the service.
+            purpose: its purpose.
+            conn: a transaction to read in; None reads what is committed.
+        """
+        return self._registry.live(service, purpose, conn)
 
     def declaration_by_digest(self, digest: str) -> Declaration | None:
         """Return the version that has this digest, or None."""
@@ -73,11 +215,12 @@ class ConsentStore:
     # --- answers --------------------------------------------------------
 
     def record(self, conn: Connection, event: ConsentEvent) -> int:
-        """Append an event to the log.
+        """Append an event to the log, as an act of its own.
 
         Args:
             conn: the caller's transaction.
-            event: what happened.
+            event: what happened. Where it names no record, it goes into the
+                one that the log says (`lifecycle.placed`).
 
         Returns:
             The person's new fact revision.
@@ -85,36 +228,232 @@ class ConsentStore:
         Raises:
             UnknownDeclaration: no declaration has the digest it names.
             ConsentNotAsked: the statement's legal basis is not consent.
-            RecordInvalid: it contradicts its declaration, its notice,
-                itself or the log.
+            SeparateConsentNeeded: its notice is not the statement's own, or
+                that view of it was answered already.
+            NoticeNotServed: nothing shows that what it refers to was served.
+            MandateInvalid: somebody acts for another without a mandate, or
+                a minor without a guardian.
+            RecordInvalid: it contradicts its declaration, its notice, its
+                record, itself or the log.
         """
+        return self.record_act(conn, [event])
+
+    def record_act(
+        self, conn: Connection, events: Sequence[ConsentEvent]
+    ) -> int:
+        """Append what one act of one person answers, all of it or nothing.
+
+        Args:
+            conn: the caller's transaction.
+            events: what happened, in order; never empty.
+
+        Returns:
+            The person's new fact revision.
+
+        Raises:
+            SeparateConsentNeeded: a yes that takes an act of its own is
+                among others.
+            ConsentError: as `record`.
+        """
+        answered = [(self._answered(conn, event), event) for event in events]
+        check_act(answered)
+        for declaration, event in answered:
+            revision = self._record(conn, event, declaration)
+        return revision
+
+    def _answered(self, conn: Connection, event: ConsentEvent) -> Declaration:
         declaration = self._registry.by_digest(event.declaration, conn)
         if declaration is None:
             msg = f"event {event.id}: no declaration {event.declaration}"
             raise UnknownDeclaration(msg)
+        return declaration
+
+    def _record(
+        self, conn: Connection, event: ConsentEvent, declaration: Declaration
+    ) -> int:
         revision = self.bump(conn, event.subject)
         earlier = self.events(
             event.subject, event.service, event.purpose, until=None, conn=conn
         )
+        event = self._within_mandate(conn, event)
         check_answer(event, declaration, earlier)
-        self._check_notice(conn, event)
-        self._log.append(conn, event, revision)
+        self._check_notice(conn, event, declaration)
+        self._check_served(conn, event, declaration, earlier)
+        record, _ = placed(event, earlier)
+        self._log.append(conn, replace(event, record=record), revision)
+        self._heard(conn, event, earlier)
         return revision
 
-    def _check_notice(self, conn: Connection, event: ConsentEvent) -> None:
+    def _within_mandate(
+        self, conn: Connection, event: ConsentEvent
+    ) -> ConsentEvent:
+        """Check who acts; what a guardian allows ends with the mandate."""
+        if event.type in BY_CONTROLLER:
+            return event
+        mandates = self._mandates.of(event.subject, conn)
+        if event.actor == "self":
+            if event.mandate is not None:
+                msg = f"event {event.id}: nobody has a mandate for themselves"
+                raise MandateInvalid(msg)
+            if event.type in IN_FORCE and under_age(mandates, event.known_at):
+                msg = f"event {event.id}: a guardian answers for a minor"
+                raise MandateInvalid(msg)
+            return event
+        # In force when it was said, and still when it is written down.
+        found = [
+            fitting(
+                mandates,
+                actor=event.actor,
+                name=event.mandate,
+                service=event.service,
+                purpose=event.purpose,
+                now=instant,
+            )
+            for instant in {event.at, event.known_at}
+        ]
+        mandate = found[0]
+        if mandate is None or None in found:
+            msg = f"event {event.id}: no mandate in force covers it"
+            raise MandateInvalid(msg)
+        if event.type not in MAY[mandate.kind]:
+            msg = f"event {event.id}: a mandate {mandate.kind} does not do it"
+            raise MandateInvalid(msg)
+        if event.type in _ALLOWING and mandate.of_age is not None:
+            ends = [event.expires_at, mandate.of_age]
+            return replace(
+                event, expires_at=min(one for one in ends if one is not None)
+            )
+        return event
+
+    def _check_notice(
+        self, conn: Connection, event: ConsentEvent, declaration: Declaration
+    ) -> None:
         if not event.notice and event.type not in NEEDS_NOTICE:
             return
         try:
-            notice, declaration = self._registry.notice(event.notice, conn)
+            notice, about = self._registry.notice(event.notice, conn)
         except UnknownNotice:
             msg = f"event {event.id}: its notice is not one that was shown"
             raise RecordInvalid(msg) from None
-        if (declaration, notice.language) != (
-            event.declaration,
-            event.language,
-        ):
+        if (about, notice.language) != (event.declaration, event.language):
             msg = f"event {event.id}: its notice is about something else"
             raise RecordInvalid(msg)
+        if notice.statement not in {"", event.statement}:
+            msg = f"event {event.id}: its notice is another statement's own"
+            raise RecordInvalid(msg)
+        if (
+            event.type in _ALLOWING
+            and _apart(declaration, event.statement)
+            and notice.statement != event.statement
+        ):
+            msg = (
+                f"event {event.id}: statement {event.statement} takes a"
+                " notice of its own"
+            )
+            raise SeparateConsentNeeded(msg)
+
+    def _check_served(
+        self,
+        conn: Connection,
+        event: ConsentEvent,
+        declaration: Declaration,
+        earlier: Sequence[ConsentEvent],
+    ) -> None:
+        apart = event.type in _ALLOWING and _apart(
+            declaration, event.statement
+        )
+        if not event.served:
+            # A paper form is what was served; nothing else is.
+            if apart and event.channel != PAPER:
+                msg = f"event {event.id}: its notice was not served"
+                raise NoticeNotServed(msg)
+            return
+        served = self._served.get(event.subject, event.served, conn)
+        if (served.notice, served.declaration, served.language) != (
+            event.notice,
+            event.declaration,
+            event.language,
+        ) or not served.at <= event.at < served.at + KEPT:
+            msg = f"event {event.id}: something else was served"
+            raise NoticeNotServed(msg)
+        # A request says what was served before; its answer says who read.
+        asked = event.type is EventType.REQUESTED
+        if served.viewer != event.actor and not asked:
+            msg = f"event {event.id}: it was served to somebody else"
+            raise NoticeNotServed(msg)
+        if apart and any(
+            one.served == event.served and one.type in _ALLOWING
+            for one in earlier
+        ):
+            msg = f"event {event.id}: that view was answered already"
+            raise SeparateConsentNeeded(msg)
+
+    # --- what was served, and mandates ----------------------------------
+
+    def serve(self, conn: Connection, served: Served) -> str:
+        """Keep that a notice was served.
+
+        Args:
+            conn: the caller's transaction.
+            served: what was shown, to whom.
+
+        Returns:
+            The hash that an answer refers to.
+
+        Raises:
+            UnknownNotice: no notice of that hash is stored.
+        """
+        self._registry.notice(served.notice, conn)
+        self._served.add(conn, served)
+        return served.digest
+
+    def served(self, subject: UUID, digest: str) -> Served:
+        """Return what a person was shown.
+
+        Raises:
+            NoticeNotServed: this person was shown nothing of that hash.
+        """
+        return self._served.get(subject, digest)
+
+    def add_mandate(self, conn: Connection, mandate: Mandate) -> int:
+        """Keep a new mandate.
+
+        Returns:
+            The person's new fact revision.
+        """
+        revision = self.bump(conn, mandate.subject)
+        self._mandates.add(conn, mandate)
+        return revision
+
+    def end_mandate(
+        self, conn: Connection, subject: UUID, name: UUID, *, at: int, now: int
+    ) -> int:
+        """End a mandate, once.
+
+        Args:
+            conn: the caller's transaction.
+            subject: the person.
+            name: the mandate.
+            at: POSIX seconds since when it no longer holds.
+            now: POSIX seconds when this became known.
+
+        Returns:
+            The person's new fact revision.
+
+        Raises:
+            MandateInvalid: there is none, or it was ended already.
+        """
+        revision = self.bump(conn, subject)
+        self._mandates.end(conn, subject, name, at, now)
+        return revision
+
+    def mandates(
+        self, subject: UUID, conn: Connection | None = None
+    ) -> tuple[Mandate, ...]:
+        """Return every mandate to act for a person, by when it was made."""
+        return self._mandates.of(subject, conn)
+
+    # --- reading --------------------------------------------------------
 
     def events(
         self,
@@ -145,6 +484,12 @@ class ConsentStore:
         """Return one person's whole log, in its order."""
         return self._log.all(subject)
 
+    def logs(
+        self, conn: Connection, subjects: Sequence[UUID]
+    ) -> dict[UUID, list[ConsentEvent]]:
+        """Return many people's whole logs; see `EventLog.of_people`."""
+        return self._log.of_people(conn, subjects)
+
     def standing(
         self, subject: UUID, service: str, purpose: str, now: int
     ) -> dict[str, ConsentState]:
@@ -165,6 +510,55 @@ class ConsentStore:
             return {}
         events = self.events(subject, service, purpose, until=now)
         return carried(states(events, now), live, self._registry.by_digest)
+
+    def as_of(
+        self,
+        subject: UUID,
+        service: str,
+        purpose: str,
+        *,
+        at: int,
+        known: int | None,
+    ) -> dict[str, ConsentState]:
+        """Say what a person's answers meant at an instant.
+
+        Args:
+            subject: the person.
+            service: the service.
+            purpose: its purpose.
+            at: POSIX seconds of the time that is asked about.
+            known: POSIX seconds: only what was recorded until then counts;
+                None counts all that is known now.
+
+        Returns:
+            The state by statement id, under the highest version whose
+            validity had begun at `at`; where there was none, under the
+            version that was answered.
+        """
+        events = self.events(subject, service, purpose, until=at)
+        found = states(events, at, known=known)
+        live = self.declared_at(service, purpose, at)
+        if live is None:
+            return found
+        return carried(found, live, self._registry.by_digest)
+
+    def declared_at(
+        self, service: str, purpose: str, at: int
+    ) -> Declaration | None:
+        """Return the highest version whose validity had begun, or None.
+
+        Args:
+            service: the service.
+            purpose: its purpose.
+            at: POSIX seconds.
+        """
+        versions = [
+            one
+            for one in self._registry.all()
+            if (one.service, one.purpose) == (service, purpose)
+            and one.valid_from <= at
+        ]
+        return max(versions, key=lambda one: one.version, default=None)
 
     # --- preferences ----------------------------------------------------
 
@@ -210,6 +604,124 @@ class ConsentStore:
         """
         return self._rules.at(subject, version)
 
+    # --- counted uses ---------------------------------------------------
+
+    def uses(
+        self,
+        subjects: Sequence[UUID],
+        service: str,
+        purpose: str,
+        conn: Connection | None = None,
+    ) -> Mapping[str, Uses]:
+        """Return what was used under a person's counted rules, by rule id.
+
+        Args:
+            subjects: the person, and records merged into theirs.
+            service: the service.
+            purpose: its purpose.
+            conn: a transaction to read in; None reads what is committed.
+        """
+        return self._uses.read(subjects, service, purpose, conn)
+
+    def take_use(
+        self,
+        conn: Connection,
+        subject: UUID,
+        service: str,
+        purpose: str,
+        *,
+        rules: Iterable[str],
+        now: int,
+    ) -> None:
+        """Count one use more under each of a person's rules.
+
+        Args:
+            conn: the caller's transaction, which called `lock` first.
+            subject: the person.
+            service: the service.
+            purpose: its purpose.
+            rules: ids of the rules that count.
+            now: POSIX seconds.
+        """
+        self._uses.take(conn, subject, service, purpose, rules=rules, now=now)
+
+    # --- many people ----------------------------------------------------
+
+    def answered(
+        self,
+        conn: Connection,
+        subjects: Sequence[UUID],
+        service: str,
+        purpose: str,
+    ) -> Iterator[Answered]:
+        """Read of many people what may decide about a purpose.
+
+        Three statements, however many they are.
+
+        Args:
+            conn: a transaction to read in.
+            subjects: the people; some hundreds at a time.
+            service: the service.
+            purpose: its purpose.
+
+        Yields:
+            What each person answered, in the order of `subjects`.
+
+        Raises:
+            PreferencesInvalid: the stored rules of somebody were changed.
+        """
+        rows = self._log.of_many(conn, subjects, service, purpose)
+        rules = self._rules.of_many(conn, subjects)
+        uses = self._uses.of_many(conn, subjects, service, purpose)
+        unchosen = self._rules.unchosen()
+        for subject in subjects:
+            key = subject if self._native_ids else subject.hex
+            yield Answered(
+                subject,
+                rows.get(key, ()),
+                rules.get(key, unchosen),
+                uses.get(key, {}),
+            )
+
+    # --- several people -------------------------------------------------
+
+    def told(
+        self,
+        conn: Connection,
+        subjects: Sequence[UUID],
+        service: str,
+        purpose: str,
+    ) -> list[Told]:
+        """Return what several people allow one service, in few statements.
+
+        Args:
+            conn: the transaction to read in.
+            subjects: the people; merged records are not followed.
+            service: the service.
+            purpose: its purpose.
+
+        Returns:
+            One for each person, in order. The revisions are read first, so
+            what was read of somebody may be newer, never older.
+
+        Raises:
+            PreferencesInvalid: somebody's stored rules were changed.
+        """
+        revisions = self._revisions.of_each(conn, subjects)
+        events = self._log.of_each(conn, subjects, service, purpose)
+        rules = self._rules.of_each(conn, subjects)
+        uses = self._uses.of_each(conn, subjects, service, purpose)
+        return [
+            Told(*one)
+            for one in zip(revisions, events, rules, uses, strict=True)
+        ]
+
+    def revisions(
+        self, conn: Connection, subjects: Sequence[UUID]
+    ) -> list[int]:
+        """Return several people's fact revisions, as `revision` does."""
+        return self._revisions.of_each(conn, subjects)
+
     # --- the person -----------------------------------------------------
 
     def revision(self, conn: Connection | None, subject: UUID) -> int:
@@ -234,6 +746,15 @@ class ConsentStore:
         """
         return self._revisions.count(conn, subject)
 
+    def lock(self, conn: Connection, subject: UUID) -> int:
+        """Keep a person's facts from changing, and return their revision.
+
+        Args:
+            conn: the caller's transaction, which keeps the lock to its end.
+            subject: the person.
+        """
+        return self._revisions.lock(conn, subject)
+
     def forget(self, conn: Connection, subject: UUID) -> None:
         """Delete what is known of an erased person.
 
@@ -247,3 +768,14 @@ class ConsentStore:
         self.bump(conn, subject)
         self._log.forget(conn, subject)
         self._rules.forget(conn, subject)
+        self._uses.forget(conn, subject)
+        self._served.forget(conn, subject)
+        self._mandates.forget(conn, subject)
+
+
+_ALLOWING = frozenset({EventType.GIVEN, EventType.RENEWED})
+
+
+def _apart(declaration: Declaration, statement: str) -> bool:
+    found = declaration.statement(statement)
+    return found is not None and bool(separate_grounds(declaration, found))

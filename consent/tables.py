@@ -4,7 +4,8 @@ Every key begins with the tenant, so no query crosses tenants. An answer's
 key is (person, service, purpose, the person's fact revision at the time):
 one range of one index holds what a decision reads, in the order in which it
 was said. The foreign key from an answer to its declaration is what makes a
-declaration immutable once answered, whatever the code above does.
+declaration immutable once answered, whatever the code above does. Columns
+that may be empty are those that answers of earlier revisions lack.
 """
 
 from uuid import UUID
@@ -62,6 +63,34 @@ class NoticeRow(ConsentTable, table=True):
     declaration: str = Field(max_length=64)
     language: str = Field(max_length=16)
     text: str = Field(sa_type=Text)
+    statement: str | None = Field(default=None, max_length=64)
+
+
+class ServedRow(ConsentTable, table=True):
+    """That one person was shown one notice, under the hash of saying so."""
+
+    __tablename__ = "consent_served"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    tenant: str = Field(primary_key=True, max_length=64)
+    subject: UUID = Field(primary_key=True, sa_type=Uuid)
+    digest: str = Field(primary_key=True, max_length=64)
+    at: int = Field(sa_type=BigInteger)
+    text: str = Field(sa_type=Text)
+
+
+class MandateRow(ConsentTable, table=True):
+    """One mandate to act for a person; ended once, never otherwise changed."""
+
+    __tablename__ = "consent_mandate"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    tenant: str = Field(primary_key=True, max_length=64)
+    subject: UUID = Field(primary_key=True, sa_type=Uuid)
+    id: UUID = Field(primary_key=True, sa_type=Uuid)
+    text: str = Field(sa_type=Text)
+    ended_at: int | None = Field(default=None, sa_type=BigInteger)
+    ended_recorded_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class EventRow(ConsentTable, table=True):
@@ -93,6 +122,11 @@ class EventRow(ConsentTable, table=True):
     expires_at: int | None = Field(default=None, sa_type=BigInteger)
     actor: str = Field(max_length=128)
     channel: str = Field(max_length=64)
+    record: UUID | None = Field(default=None, sa_type=Uuid)
+    recorded_at: int | None = Field(default=None, sa_type=BigInteger)
+    served: str | None = Field(default=None, max_length=64)
+    mandate: UUID | None = Field(default=None, sa_type=Uuid)
+    officer: str | None = Field(default=None, max_length=128)
 
 
 class RevisionRow(ConsentTable, table=True):
@@ -116,3 +150,22 @@ class PreferencesRow(ConsentTable, table=True):
     version: int = Field(primary_key=True)
     at: int = Field(sa_type=BigInteger)
     text: str = Field(sa_type=Text)
+
+
+class UseRow(ConsentTable, table=True):
+    """How often one service used data under one rule of a person's.
+
+    `recent` holds POSIX seconds of the last uses; `consent.rule_terms`
+    bounds how many.
+    """
+
+    __tablename__ = "consent_use"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    tenant: str = Field(primary_key=True, max_length=64)
+    subject: UUID = Field(primary_key=True, sa_type=Uuid)
+    service: str = Field(primary_key=True, max_length=64)
+    purpose: str = Field(primary_key=True, max_length=64)
+    rule: str = Field(primary_key=True, max_length=64)
+    total: int = Field(sa_type=BigInteger)
+    recent: str = Field(sa_type=Text)

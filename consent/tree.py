@@ -21,7 +21,7 @@ from consent.compact_range import (
 )
 from consent.errors import LedgerInconsistent
 from consent.ledger_statements import LedgerStatements
-from consent.merkle import HASH_BYTES, hash_leaf, subtree_root
+from consent.merkle import HASH_BYTES, hash_leaf, levels_above
 
 # Level of a tile, its number on that level, its hashes joined.
 Tile = tuple[int, int, bytes]
@@ -128,9 +128,41 @@ def read_tile(
     conn: Connection, sql: LedgerStatements, *, level: int, number: int
 ) -> list[bytes] | None:
     """Read a stored tile; ``None`` where there is no such row."""
-    where = {"at_level": level, "at_number": number}
-    found = conn.execute(sql.read_tile, where).scalar()
-    return None if found is None else split_hashes(found)
+    joined = _read_joined(conn, sql, level, number)
+    return None if joined is None else split_hashes(joined)
+
+
+def _read_joined(
+    conn: Connection, sql: LedgerStatements, level: int, number: int
+) -> bytes | None:
+    found = conn.exec_driver_sql(sql.tile_now, (level, number)).scalar()
+    return None if found is None else bytes(found)
+
+
+class UpperTiles:
+    """Tiles above the leaf hashes, kept from one proof to the next.
+
+    A hash that stands in a tile stands there for ever; a tile that still
+    grows is read again once a proof needs more of it. There is one of these
+    tiles for 65,536 entries, and one more for 256 of them.
+
+    Args:
+        most: How many are kept, of about 16 kB each.
+    """
+
+    def __init__(self, most: int = 256) -> None:
+        self._most = most
+        self._kept: dict[tuple[int, int], tuple[bytes, ...]] = {}
+
+    def get(self, tile: tuple[int, int]) -> tuple[bytes, ...]:
+        """Give what is kept of a tile, the hashes above it included."""
+        return self._kept.get(tile, ())
+
+    def keep(self, tile: tuple[int, int], levels: tuple[bytes, ...]) -> None:
+        """Keep a tile; safe from several threads."""
+        if len(self._kept) >= self._most:
+            self._kept.clear()
+        self._kept[tile] = levels
 
 
 class StoredTree:
@@ -140,15 +172,23 @@ class StoredTree:
         conn: Where tiles and entries are read.
         sql: The ledger's statements.
         size: Entries in the ledger; nothing beyond is asked for.
+        upper: What earlier proofs read; nothing where all is to be read
+            from what is stored now.
     """
 
     def __init__(
-        self, conn: Connection, sql: LedgerStatements, size: int
+        self,
+        conn: Connection,
+        sql: LedgerStatements,
+        size: int,
+        upper: UpperTiles | None = None,
     ) -> None:
         self._conn = conn
         self._sql = sql
         self._size = size
-        self._tiles: dict[tuple[int, int], list[bytes]] = {}
+        self._upper = upper or UpperTiles()
+        # The last tile of leaf hashes that was asked for, and what is above.
+        self._lowest: tuple[int, tuple[bytes, ...]] = (-1, ())
 
     def subtree(self, begin: int, end: int) -> bytes:
         """Compute the hash over the leaves of one subtree of a path.
@@ -170,22 +210,29 @@ class StoredTree:
     def _perfect(self, level: int, number: int) -> bytes:
         tile_level, height = divmod(level, TILE_HEIGHT)
         tile, start = divmod(number << height, TILE_WIDTH)
-        if (tile_level, tile) not in self._tiles:
-            self._tiles[tile_level, tile] = self._read(tile_level, tile)
-        hashes = self._tiles[tile_level, tile][start : start + (1 << height)]
-        if len(hashes) != 1 << height:
+        begin = (start >> height) * HASH_BYTES
+        end = begin + HASH_BYTES
+        if tile_level:
+            levels = self._upper.get((tile_level, tile))
+            if len(levels) <= height or len(levels[height]) < end:
+                levels = levels_above(self._read(tile_level, tile))
+                self._upper.keep((tile_level, tile), levels)
+        else:
+            if self._lowest[0] != tile:
+                self._lowest = tile, levels_above(self._read(0, tile))
+            levels = self._lowest[1]
+        if len(levels) <= height or len(levels[height]) < end:
             raise LedgerInconsistent(
                 index=first_entry(tile_level, tile),
                 what=f"tile {tile_level}/{tile}",
             )
-        return subtree_root(hashes)
+        return levels[height][begin:end]
 
-    def _read(self, level: int, number: int) -> list[bytes]:
-        stored = read_tile(self._conn, self._sql, level=level, number=number)
+    def _read(self, level: int, number: int) -> bytes:
+        stored = _read_joined(self._conn, self._sql, level, number)
         if stored is not None or level:
-            return stored or []
+            return stored or b""
         begin = number * TILE_WIDTH
-        end = min(begin + TILE_WIDTH, self._size)
-        within = {"begin": begin, "end": end}
-        found = self._conn.execute(self._sql.read_leaves, within).scalars()
-        return [hash_leaf(leaf) for leaf in found]
+        within = (begin, min(begin + TILE_WIDTH, self._size))
+        found = self._conn.exec_driver_sql(self._sql.leaves_now, within)
+        return b"".join([hash_leaf(bytes(leaf)) for (leaf,) in found])

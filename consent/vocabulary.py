@@ -179,16 +179,45 @@ class EventType(StrEnum):
     """What happened to a consent record.
 
     Attributes:
+        REQUESTED: the person was asked, and has not answered yet.
         GIVEN: the person allowed the named attributes.
         REFUSED: the person said no.
+        PAUSED: the person stopped the use for a while.
+        RESUMED: the person ended the pause.
+        RENEWED: the person let a yes that was in force last longer.
         WITHDRAWN: the person took an earlier yes back.
+        REVOKED: the controller ended a yes.
         EXPIRED: the time that the yes was given for ran out.
+        INVALIDATED: the yes turned out to be void, from a stated time on.
     """
 
+    REQUESTED = "requested"
     GIVEN = "given"
     REFUSED = "refused"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    RENEWED = "renewed"
     WITHDRAWN = "withdrawn"
+    REVOKED = "revoked"
     EXPIRED = "expired"
+    INVALIDATED = "invalidated"
+
+
+class SeparateGround(StrEnum):
+    """Why a yes takes an act of its own.
+
+    Attributes:
+        PROVISION: the data goes to another body (PIPL 23).
+        PUBLICATION: the data is made public (PIPL 25).
+        SENSITIVE: the data is of a special or sensitive kind (GDPR 9(2)(a);
+            PIPL 29).
+        ABROAD: the data leaves the country (PIPL 39).
+    """
+
+    PROVISION = "provision"
+    PUBLICATION = "publication"
+    SENSITIVE = "sensitive"
+    ABROAD = "abroad"
 
 
 class Language(StrEnum):

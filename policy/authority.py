@@ -31,14 +31,41 @@ class Action(StrEnum):
     OWN_VIEW = "own-view"
     OFFICER_VIEW = "officer-view"
     CONSENT_WRITE = "consent-write"
+    CONSENT_REPRESENT = "consent-represent"
+    CONSENT_ASSIST = "consent-assist"
+    CONSENT_REVOKE = "consent-revoke"
+    CONSENT_READ = "consent-read"
+    MANDATE_WRITE = "mandate-write"
     PREFERENCE_WRITE = "preference-write"
     RELEASE_REQUEST = "release-request"
     RELEASE_APPROVE = "release-approve"
     LEDGER_AUDIT = "ledger-audit"
+    DECLARATION_PROPOSE = "declaration-propose"
     DECLARATION_PUBLISH = "declaration-publish"
+    DECLARATION_REJECT = "declaration-reject"
+    POLICY_PROPOSE = "policy-propose"
+    POLICY_PUBLISH = "policy-publish"
+    POLICY_REJECT = "policy-reject"
+    POLICY_ROLLBACK = "policy-rollback"
     VAULT_IMPORT = "vault-import"
     VAULT_CORRECT = "vault-correct"
     ERASE = "erase"
+    RECORD_FIND = "record-find"
+    RECORD_LINK = "record-link"
+    RECORD_MERGE = "record-merge"
+    DISPUTE = "dispute"
+    DISPUTE_RESOLVE = "dispute-resolve"
+    VISIBILITY_PROPOSE = "visibility-propose"
+    VISIBILITY_CONFIRM = "visibility-confirm"
+    WITHHELD_LIST = "withheld-list"
+    WITHHELD_REVIEW = "withheld-review"
+    CLOCK_SET = "clock-set"
+    BREAK_GLASS = "break-glass"
+    GLASS_APPROVE = "glass-approve"
+    GLASS_END = "glass-end"
+    GLASS_LIST = "glass-list"
+    GLASS_SHOW = "glass-show"
+    GLASS_CLOSE = "glass-close"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +92,7 @@ async def authorize(
         NoDecision: the engine gave no answer to act on.
 
     """
-    answer = await pdp.decide(
+    ruling = await pdp.decide(
         ENTRYPOINT,
         {
             "schema": SCHEMA,
@@ -79,6 +106,7 @@ async def authorize(
             "justification": justification or "",
         },
     )
+    answer = ruling.document
     allow, reasons = answer.get("allow"), answer.get("reasons")
     if type(allow) is not bool or not isinstance(reasons, list):
         raise NoDecision(Cause.MALFORMED)

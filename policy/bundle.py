@@ -103,13 +103,40 @@ def load_bundle(folder: Path | None = None) -> Bundle:
         BundleInvalid: a file is missing, malformed, or not the one that the
             manifest describes.
     """
+    return read_bundle(bundle_files(folder))
+
+
+def bundle_files(folder: Path | None = None) -> dict[str, bytes]:
+    """The bytes of the three files, by name.
+
+    Args:
+        folder: where they lie; by default the product's own.
+
+    Raises:
+        BundleInvalid: one is missing.
+    """
     where = policies_folder() / "bundle" if folder is None else folder
-    raw = _read(where / MANIFEST)
+    return {name: _read(where / name) for name in (MANIFEST, PLAN, DATA)}
+
+
+def read_bundle(files: Mapping[str, bytes]) -> Bundle:
+    """Verify the compiled policies, wherever they were kept.
+
+    Args:
+        files: the bytes of `manifest.json`, `plan.json` and `data.json`.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        BundleInvalid: a file is malformed, or not the one that the manifest
+            describes.
+    """
+    raw, plan, data = files[MANIFEST], files[PLAN], files[DATA]
     described = _parse(raw, MANIFEST)
-    plan, data = _read(where / PLAN), _read(where / DATA)
     stated = described.pop("revision", None)
-    files = {DATA: digest(data), PLAN: digest(plan)}
-    if described.get("schema") != SCHEMA or described.get("files") != files:
+    digests = {DATA: digest(data), PLAN: digest(plan)}
+    if described.get("schema") != SCHEMA or described.get("files") != digests:
         msg = "bundle: a file is not the one that the manifest describes"
         raise BundleInvalid(msg)
     if stated != digest(serialize(described)):

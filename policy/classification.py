@@ -30,11 +30,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classification:
-    """One attribute's class; `steps[n - 1]` makes level n of it."""
+    """One attribute's class; `steps[n - 1]` makes level n of it.
+
+    `legal_days` is how long a law has the value kept, counted from the day
+    of its recording; it goes before what declarations say.
+    """
 
     sensitivity: int
     role: Role
     steps: tuple[Generalization, ...] = ()
+    legal_days: int | None = None
 
     @property
     def levels(self) -> int:
@@ -168,6 +173,10 @@ def _identifiers() -> dict[str, Classification]:
         "user.vehicle.registration": _direct(last_four),
         "user.bank.account": _direct(last_four),
         "user.property.address": _direct(),
+        "user.identifier.phone": _direct(last_four),
+        "user.identifier.email": _direct(domain),
+        "user.identifier.account": _direct(),
+        "user.identifier.card": _direct(last_four),
     }
 
 

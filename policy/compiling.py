@@ -13,6 +13,7 @@ import json
 import subprocess
 import tarfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,9 +34,16 @@ from policy.pdp import CompileFailed
 ENTRYPOINTS = (
     "curtilage/api/decision",
     "curtilage/disclosure/decision",
+    "curtilage/glass/decision",
+    "curtilage/guidance/decision",
+    "curtilage/numbers/decision",
     "curtilage/release/decision",
 )
+# For the compile API alone. OPA plans whatever refers to an entrypoint as
+# one more of them, and nobody asks our engine for this.
+_SERVER_ONLY = "cohort/"
 CAPABILITIES = "capabilities.json"
+SIGNING = "ES256"
 
 _SECONDS = 120
 _DEEPEST = 500  # brackets; OPA itself takes what no reviewer could read
@@ -51,13 +59,16 @@ def capabilities(current: Mapping[str, Any]) -> dict[str, Any]:
             `opa capabilities --current` prints them.
 
     Returns:
-        The same, with the built-ins of the profile alone.
+        The same, with the built-ins of the profile alone, and of those what
+        the compiler reads: names and types, and no prose.
 
     Raises:
         CompileFailed: the compiler lacks a built-in of the profile.
     """
     wanted = PROFILE.keys() | _COMPILED_AWAY
-    kept = [b for b in current["builtins"] if b["name"] in wanted]
+    kept = [
+        _without_prose(b) for b in current["builtins"] if b["name"] in wanted
+    ]
     missing = wanted - {b["name"] for b in kept}
     if missing:
         report = f"the compiler lacks {', '.join(sorted(missing))}"
@@ -68,6 +79,18 @@ def capabilities(current: Mapping[str, Any]) -> dict[str, Any]:
         "features": sorted(current.get("features", ())),
         "future_keywords": sorted(current.get("future_keywords", ())),
     }
+
+
+def _without_prose(found: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(found, dict):
+        return {
+            name: _without_prose(one)
+            for name, one in found.items()
+            if name != "description"
+        }
+    if isinstance(found, list):
+        return [_without_prose(one) for one in found]
+    return found
 
 
 def current_capabilities(opa: Path) -> dict[str, Any]:
@@ -131,7 +154,11 @@ def build_bundle(
         _compile(
             opa,
             source,
-            files,
+            {
+                name: content
+                for name, content in files.items()
+                if not name.startswith(_SERVER_ONLY)
+            },
             archive,
             "--target=plan",
             *(f"--entrypoint={path}" for path in asked),
@@ -153,8 +180,26 @@ def build_bundle(
     return load_bundle(target)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    """What a server's bundle is signed with, and how servers call the key.
+
+    Attributes:
+        path: PEM file of an EC private key on P-256.
+        name: the key's id in the servers' configuration.
+    """
+
+    path: Path
+    name: str = "curtilage"
+
+
 def build_server_bundle(
-    opa: Path, source: Path, target: Path, *, revision: str
+    opa: Path,
+    source: Path,
+    target: Path,
+    *,
+    revision: str,
+    signing: SigningKey | None = None,
 ) -> None:
     """Build the ordinary bundle of the same policies for an OPA server.
 
@@ -163,11 +208,29 @@ def build_server_bundle(
         source: the folder of the Rego, with its `capabilities.json`.
         target: the archive to write, a `.tar.gz`.
         revision: what the server will report; that of the compiled bundle.
+        signing: signs the bundle; a server that is given the public key
+            loads nothing else.
 
     Raises:
-        CompileFailed: OPA refused the policies.
+        CompileFailed: OPA refused the policies, or the key.
     """
-    _compile(opa, source, sources(source), target, f"--revision={revision}")
+    signed = (
+        ()
+        if signing is None
+        else (
+            f"--signing-key={signing.path.resolve()}",
+            f"--signing-alg={SIGNING}",
+            f"--verification-key-id={signing.name}",
+        )
+    )
+    _compile(
+        opa,
+        source,
+        sources(source),
+        target,
+        f"--revision={revision}",
+        *signed,
+    )
 
 
 def _compile(

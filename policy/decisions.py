@@ -56,7 +56,8 @@ class AccessRequest:
     """One question of a service about one person.
 
     `service` and `purpose` come from the credential, never from the body.
-    `understands` names the obligations that the caller says it carries out.
+    `understands` names the obligations that the caller says it carries out;
+    `trace` is its own trace and span, which the entry remembers.
     """
 
     tenant: str
@@ -66,6 +67,7 @@ class AccessRequest:
     person: SubjectRef
     understands: frozenset[str] = frozenset()
     assurance: int = 1
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,64 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Minimum:
+    """The least that a declaration could lawfully carry.
+
+    Attributes:
+        attributes: what it calls essential and its basis may carry, each as
+            a predicate where one would do.
+        assurance: how strongly the service has to prove itself for it.
+        understands: the obligations that a caller has to understand.
+    """
+
+    attributes: tuple[str, ...]
+    assurance: int
+    understands: tuple[str, ...]
+
+    def document(self) -> dict[str, Json]:
+        """The same as plain JSON."""
+        return {
+            "attributes": list(self.attributes),
+            "assurance": self.assurance,
+            "understands": list(self.understands),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guidance:
+    """What a service lacks on its own side, and what would do.
+
+    Attributes:
+        missing: by attribute, all of the service's own reasons; only those
+            that have any.
+        instead: by attribute, the predicates that would do in its place;
+            only those of which the declaration has more than it needs.
+        minimum: of the declaration; None where there is none.
+    """
+
+    missing: Mapping[str, tuple[Reason, ...]]
+    instead: Mapping[str, tuple[str, ...]]
+    minimum: Minimum | None
+
+    def document(self) -> dict[str, Json]:
+        """The same as plain JSON."""
+        return {
+            "missing": {
+                name: [
+                    {"code": one.code, "remedy": one.remedy} for one in reasons
+                ]
+                for name, reasons in self.missing.items()
+            },
+            "instead": {
+                name: list(found) for name, found in self.instead.items()
+            },
+            "minimum": (
+                None if self.minimum is None else self.minimum.document()
+            ),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Disclosed:
     """One attribute in the answer to a service.
 
@@ -130,13 +190,18 @@ class Disclosed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disclosure:
-    """The answer to an `AccessRequest`; its ledger entry is durable."""
+    """The answer to an `AccessRequest`; its ledger entry is durable.
+
+    `guidance` goes with every answer in which anything is withheld.
+    """
 
     decision: UUID
-    ledger_index: int
+    ledger_index: int | None
+    promise: str | None = None
     revision: str
     at: int
     attributes: tuple[Disclosed, ...]
+    guidance: Guidance | None = None
 
 
 def parse_decision(

@@ -22,9 +22,11 @@ from policy.engine import (
     admit,
     release,
 )
-from policy.pdp import JSON, Cause, NoDecision
+from policy.pdp import JSON, Cause, NoDecision, Ruling
 
-_INPUT = Bounds()
+INPUT_BOUNDS = Bounds()
+"""How large an input document may be."""
+
 _OUTPUT = Bounds(nodes=20_000, text=1_000_000)
 _DATA = Bounds(nodes=2_000_000, text=64_000_000)
 
@@ -182,7 +184,7 @@ class EmbeddedPdp:
             raise DocumentRefused(msg)
         results = loaded.machine.results(
             entrypoint,
-            admit(document, _INPUT),
+            admit(document, INPUT_BOUNDS),
             loaded.data,
             self._limits,
         )
@@ -208,9 +210,9 @@ class EmbeddedPdp:
 
     async def decide(
         self, entrypoint: str, document: Mapping[str, JSON]
-    ) -> Mapping[str, JSON]:
+    ) -> Ruling:
         """Ask the policies; see `policy.pdp.PolicyDecisionPoint`."""
-        result = self.evaluate(entrypoint, document)
-        if type(result) is not dict:
+        answer = self.answer(entrypoint, document)
+        if type(answer.result) is not dict:
             raise NoDecision(Cause.MALFORMED, "the decision is no object")
-        return result
+        return Ruling(document=answer.result, revision=answer.revision)

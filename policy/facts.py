@@ -8,29 +8,53 @@ The fact revision is read first. Whatever is read after it may be newer, and
 then the writer finds the revision changed and the gate decides again.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from consent import (
+    Answered,
+    ConsentError,
     ConsentEvent,
     ConsentStore,
     Declaration,
+    EventType,
+    Hold,
+    LegalBasis,
+    Required,
+    Statement,
     StoredPreferences,
+    Uses,
     Verdict,
     carried,
+    demands,
+    hold_of,
     match,
+    source_of,
     states,
 )
 from policy.classification import Classification
-from policy.decisions import SCHEMA, AccessRequest, ById, Json, SubjectRef
-from policy.restraints import Restraints, RestraintStore
-from vault import Holding, Vault
+from policy.decisions import (
+    SCHEMA,
+    AccessRequest,
+    ById,
+    ByIdentifier,
+    Json,
+    SubjectRef,
+)
+from policy.errors import PolicyError
+from policy.restraints import Restraints, RestraintStore, union
+from vault import Holding, Vault, VaultError
 
 _VERDICTS_KEPT = 4096
+_CATALOGUES_KEPT = 256
+_UNANSWERED = "unanswered"
+_UNREAD = -1
+_NO_EVENT = UUID(int=0)
+_OF_ONE = (ConsentError, PolicyError, VaultError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +69,91 @@ class Facts:
     verdicts: tuple[Verdict, ...]
     restraints: Restraints
     present: frozenset[str]
+    # When the newest answer was given; the decision is not before it.
+    since: int = 0
+    # What was used before under the person's counted rules, by rule id.
+    uses: Mapping[str, Uses] = field(default_factory=dict)
+    # Whether uses can be counted; where not, no counted rule permits any.
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    """What is the same for everybody in a read of many."""
+
+    declaration: Declaration | None
+    present: frozenset[str]
+    counts: bool
+
+
+class Gathered(NamedTuple):
+    """What was read of one of many people; facts are made when wanted."""
+
+    answered: Answered
+    restraints: Restraints
+    verdicts: tuple[Verdict, ...]
+    shared: _Shared
+
+    @property
+    def subject(self) -> UUID:
+        """The person."""
+        return self.answered.subject
+
+    def facts(self) -> Facts:
+        """Make the facts; nothing can be written under their revision."""
+        return Facts(
+            revision=_UNREAD,
+            known=True,
+            declaration=self.shared.declaration,
+            events=self.answered.events(),
+            preferences=self.answered.preferences.version,
+            verdicts=self.verdicts,
+            restraints=self.restraints,
+            present=self.shared.present,
+            since=self.answered.since(),
+            uses=self.answered.uses,
+            counts=self.shared.counts,
+        )
+
+    def likeness(self, now: int) -> Hashable:
+        """Give a key under which facts make one document, whoever they are of.
+
+        For one request: equal keys make equal documents, but for the ids of
+        events, and are much cheaper. Verdicts and what is shared are
+        compared by identity, so whoever keeps a key keeps this as well.
+
+        Args:
+            now: POSIX seconds of the decision.
+        """
+        answered = self.answered
+        return (
+            max(now, answered.since()),
+            answered.likeness(),
+            id(self.verdicts),
+            id(self.shared.declaration),
+            self.restraints,
+            tuple(sorted(answered.uses.items())) if answered.uses else (),
+        )
+
+
+_NOTHING = Facts(
+    revision=0,
+    known=False,
+    declaration=None,
+    events=(),
+    preferences=0,
+    verdicts=(),
+    restraints=Restraints(restricted=False, objected=()),
+    present=frozenset(),
+)
+"""Stands where facts are still to come."""
+
+
+def _present(request: AccessRequest, held: frozenset[str]) -> frozenset[str]:
+    """Add the predicates asked whose source is held to what is held."""
+    return held | {
+        name for name in request.attributes if source_of(name) in held
+    }
 
 
 class FactSource:
@@ -62,6 +171,8 @@ class FactSource:
         self._consents = consents
         self._restraints = restraints
         self._classification = classification
+        # Of the classification, which does not change; nobody changes them.
+        self._catalogues: dict[tuple[str, ...], dict[str, Json]] = {}
         self._matched: dict[tuple[str, str], tuple[Verdict, ...]] = {}
 
     def resolve(self, person: SubjectRef) -> UUID:
@@ -71,6 +182,19 @@ class FactSource:
         found = self._vault.find(person.attribute, person.value)
         return self._vault.decoy() if found is None else found
 
+    def named(self, person: SubjectRef) -> SubjectRef:
+        """Spell a reference as every other spelling of it is spelt.
+
+        Nobody is looked up, so it tells nothing of who is known.
+        """
+        if isinstance(person, ById):
+            return person
+        try:
+            value = self._vault.spelled(person.attribute, person.value)
+        except VaultError:
+            return person
+        return ByIdentifier(attribute=person.attribute, value=value)
+
     def gather(
         self, conn: Connection, request: AccessRequest, now: int
     ) -> tuple[Holding, Facts]:
@@ -79,6 +203,15 @@ class FactSource:
         The same statements run for a known and for an unknown person.
         """
         holding = self._vault.holding(self.resolve(request.person))
+        return self._gathered(conn, request, now, holding)
+
+    def _gathered(
+        self,
+        conn: Connection,
+        request: AccessRequest,
+        now: int,
+        holding: Holding,
+    ) -> tuple[Holding, Facts]:
         facts = self.about(
             conn,
             holding.subject,
@@ -86,8 +219,133 @@ class FactSource:
             now,
             known=holding.known,
             present=holding.present,
+            merged=tuple(other.subject for other in holding.others),
         )
         return holding, facts
+
+    def gather_each(
+        self, conn: Connection, requests: Sequence[AccessRequest], now: int
+    ) -> list[tuple[Holding, Facts] | Exception]:
+        """Read as `gather` does about several people, in fewer statements.
+
+        Args:
+            conn: the transaction to read in.
+            requests: of one service for one purpose.
+            now: the instant.
+
+        Returns:
+            For each request, in order, what `gather` would return or, of
+            what is the person's or their identifier's own fault, raise.
+
+        """
+        found: list[tuple[Holding, Facts] | Exception] = []
+        simple: list[int] = []
+        for place, holding in enumerate(self._holdings(requests)):
+            if isinstance(holding, Exception):
+                found.append(holding)
+            elif holding.others:
+                try:
+                    found.append(
+                        self._gathered(conn, requests[place], now, holding)
+                    )
+                except _OF_ONE as error:
+                    found.append(error)
+            else:
+                simple.append(place)
+                found.append((holding, _NOTHING))
+        try:
+            self._fill(conn, requests, now, simple, found)
+        except _OF_ONE:
+            # One row spoils what is read of all: each is read alone.
+            for place in simple:
+                found[place] = self._tried(conn, requests[place], now)
+        return found
+
+    def _tried(
+        self, conn: Connection, request: AccessRequest, now: int
+    ) -> tuple[Holding, Facts] | Exception:
+        try:
+            return self.gather(conn, request, now)
+        except _OF_ONE as error:
+            return error
+
+    def _holdings(
+        self, requests: Sequence[AccessRequest]
+    ) -> list[Holding | Exception]:
+        """Find and fetch everybody, or the decoy in somebody's place."""
+        decoy = self._vault.decoy()
+        resolved: list[UUID | Exception] = [decoy] * len(requests)
+        by_attribute: dict[str, list[int]] = {}
+        for place, request in enumerate(requests):
+            person = request.person
+            if isinstance(person, ById):
+                resolved[place] = person.subject
+            else:
+                by_attribute.setdefault(person.attribute, []).append(place)
+        for attribute, places in by_attribute.items():
+            for place, one in zip(
+                places, self._found(attribute, requests, places), strict=True
+            ):
+                resolved[place] = decoy if one is None else one
+        subjects = [one for one in resolved if isinstance(one, UUID)]
+        fetched = iter(self._vault.holdings(subjects))
+        return [
+            next(fetched) if isinstance(one, UUID) else one for one in resolved
+        ]
+
+    def _found(
+        self,
+        attribute: str,
+        requests: Sequence[AccessRequest],
+        places: Sequence[int],
+    ) -> Sequence[UUID | Exception | None]:
+        values = [
+            person.value
+            for place in places
+            if isinstance(person := requests[place].person, ByIdentifier)
+        ]
+        try:
+            return self._vault.find_each(attribute, values)
+        except _OF_ONE as error:
+            return [error] * len(values)
+
+    def _fill(
+        self,
+        conn: Connection,
+        requests: Sequence[AccessRequest],
+        now: int,
+        simple: Sequence[int],
+        found: list[tuple[Holding, Facts] | Exception],
+    ) -> None:
+        """Put the facts of those in who are one record each."""
+        holdings = [
+            one[0]
+            for place in simple
+            if not isinstance(one := found[place], Exception)
+        ]
+        if not holdings:
+            return
+        subjects = [one.subject for one in holdings]
+        service, purpose = requests[0].service, requests[0].purpose
+        told = self._consents.told(conn, subjects, service, purpose)
+        restraints = self._restraints.of_each(conn, subjects, now)
+        declaration = self._consents.declaration(service, purpose, conn)
+        for place, holding, said, held in zip(
+            simple, holdings, told, restraints, strict=True
+        ):
+            facts = Facts(
+                revision=said.revision,
+                known=holding.known,
+                declaration=declaration,
+                events=tuple(said.events),
+                preferences=said.preferences.version,
+                verdicts=self.verdicts(said.preferences, declaration),
+                restraints=held,
+                present=_present(requests[place], holding.present),
+                since=max((event.at for event in said.events), default=0),
+                uses=said.uses,
+            )
+            found[place] = holding, facts
 
     def about(
         self,
@@ -98,19 +356,34 @@ class FactSource:
         *,
         known: bool,
         present: frozenset[str],
+        merged: Sequence[UUID] = (),
+        counts: bool = True,
     ) -> Facts:
-        """Read what consent, preferences and restraints say of a person."""
+        """Read what consent, preferences and restraints say of a person.
+
+        An answer counts from when it was committed, also where the clock
+        of whoever took it is ahead of ours: a withdrawal is never late.
+
+        Of records that are `merged` into the person's, answers count in
+        the order they were given, and every restraint holds.
+        """
         revision = self._consents.revision(conn, subject)
         declaration = self._consents.declaration(
-            request.service, request.purpose
+            request.service, request.purpose, conn
         )
-        events = self._consents.events(
-            subject,
-            request.service,
-            request.purpose,
-            until=now,
-            conn=conn,
-        )
+        events = [
+            event
+            for one in (subject, *merged)
+            for event in self._consents.events(
+                one,
+                request.service,
+                request.purpose,
+                until=None,
+                conn=conn,
+            )
+        ]
+        if merged:
+            events.sort(key=lambda event: event.at)
         stored = self._consents.preferences(subject, conn)
         return Facts(
             revision=revision,
@@ -119,9 +392,57 @@ class FactSource:
             events=tuple(events),
             preferences=stored.version,
             verdicts=self.verdicts(stored, declaration),
-            restraints=self._restraints.at(conn, subject, now),
-            present=present,
+            restraints=union(
+                [
+                    self._restraints.at(conn, one, now)
+                    for one in (subject, *merged)
+                ]
+            ),
+            present=_present(request, present),
+            since=max((event.at for event in events), default=0),
+            uses=self._consents.uses(
+                (subject, *merged), request.service, request.purpose, conn
+            ),
+            counts=counts,
         )
+
+    def about_many(
+        self,
+        conn: Connection,
+        subjects: Sequence[UUID],
+        request: AccessRequest,
+        now: int,
+        *,
+        present: frozenset[str],
+        counts: bool = True,
+    ) -> Iterator["Gathered"]:
+        """Read of many known people what `about` reads, by four statements.
+
+        Args:
+            conn: the transaction to read in.
+            subjects: the people, some hundreds at a time; none of them is
+                read with another's record.
+            request: what is asked, whoever it names.
+            now: POSIX seconds.
+            present: the attributes that count as held.
+            counts: whether uses can be counted.
+
+        Yields:
+            What was read of each person, in the order given.
+        """
+        declaration = self._consents.declaration(
+            request.service, request.purpose
+        )
+        shared = _Shared(
+            declaration=declaration, present=present, counts=counts
+        )
+        answered = self._consents.answered(
+            conn, subjects, request.service, request.purpose
+        )
+        restraints = self._restraints.of_many(conn, subjects, now)
+        for one in answered:
+            verdicts = self.verdicts(one.preferences, declaration)
+            yield Gathered(one, restraints[one.subject], verdicts, shared)
 
     def verdicts(
         self, stored: StoredPreferences, declaration: Declaration | None
@@ -159,16 +480,9 @@ class FactSource:
             "declaration": (
                 None if facts.declaration is None else facts.declaration.facts
             ),
-            "catalogue": {
-                name: {
-                    "sensitivity": found.sensitivity,
-                    "levels": found.levels,
-                }
-                for name in request.attributes
-                if (found := self._classification.get(name)) is not None
-            },
+            "catalogue": self._catalogue(request.attributes),
             "consents": self._standing(facts, now),
-            "preferences": _preferences(facts.verdicts, request.attributes),
+            "preferences": _preferences(facts, request.attributes, now),
             "person": {
                 "known": facts.known,
                 "present": [
@@ -181,19 +495,78 @@ class FactSource:
             },
         }
 
+    def _catalogue(self, attributes: tuple[str, ...]) -> dict[str, Json]:
+        """What is classified about some attributes, put together once."""
+        known = self._catalogues.get(attributes)
+        if known is None:
+            if len(self._catalogues) >= _CATALOGUES_KEPT:
+                self._catalogues.clear()
+            known = self._catalogues[attributes] = {
+                name: {
+                    "sensitivity": found.sensitivity,
+                    "levels": found.levels,
+                }
+                for name in attributes
+                if (found := self._classification.get(name)) is not None
+            }
+        return known
+
+    def resting(
+        self, facts: Facts, granted: frozenset[str], now: int
+    ) -> tuple[Verdict, ...]:
+        """Return the verdicts with counted terms that a grant rests on.
+
+        Args:
+            facts: what was decided on.
+            granted: the attributes that leave by consent.
+            now: the instant of the decision.
+        """
+        counted = [
+            verdict
+            for verdict in facts.verdicts
+            if verdict.attribute in granted
+            and any(terms.counted for _, terms in verdict.terms)
+        ]
+        if not counted or facts.declaration is None:
+            return ()
+        given = carried(
+            states(facts.events, now),
+            facts.declaration,
+            self._consents.declaration_by_digest,
+        )
+        return tuple(
+            verdict
+            for verdict in counted
+            if verdict.statement in given
+            and verdict.attribute in given[verdict.statement].attributes
+        )
+
     def _standing(self, facts: Facts, now: int) -> list[Json]:
-        """What the answers mean now, under the version in force."""
+        """What the answers mean now, under the version in force.
+
+        What asks and was never answered stands here as well. Somebody
+        unknown has answered nothing, so that their document is as long as
+        the others', and is judged as long.
+        """
         if facts.declaration is None:
             return []
+        answered = {event.statement for event in facts.events}
+        stand_ins = [
+            _stand_in(one, facts.declaration)
+            for one in facts.declaration.statements
+            if one.id not in answered and _asks(one)
+        ]
         standing = carried(
-            states(facts.events, now),
+            states((*facts.events, *stand_ins), now),
             facts.declaration,
             self._consents.declaration_by_digest,
         )
         return [
             {
                 "statement": one.statement,
-                "state": one.state.value,
+                "state": (
+                    _UNANSWERED if one.event == _NO_EVENT else one.state.value
+                ),
                 "attributes": list(one.attributes),
                 "until": one.until,
                 "event": str(one.event),
@@ -202,9 +575,34 @@ class FactSource:
         ]
 
 
-def _preferences(
-    verdicts: Sequence[Verdict], asked: Sequence[str]
-) -> list[Json]:
+def _stand_in(statement: Statement, declaration: Declaration) -> ConsentEvent:
+    """Stand where an answer would; it is never stored, and allows nothing."""
+    return ConsentEvent(
+        id=_NO_EVENT,
+        subject=_NO_EVENT,
+        service=declaration.service,
+        purpose=declaration.purpose,
+        statement=statement.id,
+        declaration=declaration.digest,
+        notice="",
+        language="",
+        type=EventType.REFUSED,
+        attributes=(),
+        at=0,
+        expires_at=None,
+        actor="",
+        channel="",
+    )
+
+
+def _asks(statement: Statement) -> bool:
+    """Whether the person is asked, as `policies/disclosure` has it."""
+    return statement.basis is LegalBasis.CONSENT or any(
+        one.required is Required.OPT_IN for one in statement.purposes
+    )
+
+
+def _preferences(facts: Facts, asked: Sequence[str], now: int) -> list[Json]:
     wanted = frozenset(asked)
     return [
         {
@@ -213,7 +611,37 @@ def _preferences(
             "behavior": one.behavior.value,
             "level": one.level,
             "rule": one.rule,
+            "hold": _hold(one, facts, now),
+            # Left out where there are none, as of most rules.
+            **_demanded(one),
         }
-        for one in verdicts
+        for one in facts.verdicts
         if one.attribute in wanted
     ]
+
+
+def _demanded(verdict: Verdict) -> dict[str, Json]:
+    """What the rules have whoever gets the value promise."""
+    if not verdict.terms:
+        return {}
+    found = demands(verdict.terms)
+    if not found:
+        return {}
+    return {
+        "obligations": [
+            {"type": kind} if days is None else {"type": kind, "days": days}
+            for kind, days in found
+        ]
+    }
+
+
+def _hold(verdict: Verdict, facts: Facts, now: int) -> str | None:
+    """Say why what the rules permit is not permitted now, if it is not."""
+    if verdict.optional_sharing and facts.restraints.signalled:
+        return Hold.SIGNAL.value
+    if not verdict.terms:
+        return None
+    if not facts.counts and any(one.counted for _, one in verdict.terms):
+        return Hold.USES.value
+    found = hold_of(verdict.terms, facts.uses, now)
+    return None if found is None else found[0].value

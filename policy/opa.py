@@ -20,22 +20,29 @@ the client has no other way.
 """
 
 import asyncio
+import copy
 import json
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from policy.engine import Bounds, DocumentRefused, admit
-from policy.pdp import JSON, Cause, NoDecision
+from policy.pdp import JSON, Cause, NoDecision, Ruling
 
 _PATH = re.compile(r"[a-z_][a-z0-9_]*(?:/[a-z_][a-z0-9_]*)+\Z")
+_TRACE = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}")
 _PAUSE = 0.02
+PROBE = "curtilage/api/decision"
 _INPUT = Bounds()
+# Of some documents at once.
+_COMPILED = Bounds(nodes=200_000, text=4_000_000)
+_UNKNOWN = "input.facts"
+_UCAST = "application/vnd.opa.ucast.all+json"
 _OUTPUT = Bounds(nodes=20_000, text=1_000_000)
 
 
@@ -49,6 +56,7 @@ class Patience:
         failures: in a row that open the circuit.
         rest: seconds that the circuit stays open.
         largest: bytes of an answer that are read.
+        compiling: seconds for one condition of the compile API.
     """
 
     seconds: float = 1.5
@@ -56,6 +64,7 @@ class Patience:
     failures: int = 5
     rest: float = 5.0
     largest: int = 2_000_000
+    compiling: float = 60.0
 
 
 class Breaker:
@@ -146,6 +155,7 @@ class OpaPdp:
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = parts.scheme == "https"
         self._revision = revision
+        self._accepted = frozenset({revision})
         self._token = token
         self._patience = Patience() if patience is None else patience
         self._breaker = Breaker(self._patience, clock)
@@ -154,9 +164,38 @@ class OpaPdp:
         self._closed = False
 
     @property
+    def compiling(self) -> float:
+        """Seconds that one condition may take."""
+        return self._patience.compiling
+
+    @property
     def revision(self) -> str:
         """The bundle revision that must decide."""
         return self._revision
+
+    def expect(self, revision: str, *, also: str | None = None) -> None:
+        """Take another revision for the one that must decide.
+
+        Args:
+            revision: from now on.
+            also: one that is believed as well, while servers load the new
+                one; each answer says which of the two decided it.
+        """
+        self._revision = revision
+        self._accepted = frozenset({revision, also or revision})
+
+    async def confirm(self) -> None:
+        """Hold the server to the revision that must decide.
+
+        Raises:
+            NoDecision: it does not answer, or runs another bundle.
+        """
+        try:
+            await self.evaluate(PROBE, {})
+        except NoDecision as error:
+            # No entrypoint decides on an empty document.
+            if error.cause is not Cause.UNDEFINED:
+                raise
 
     async def __aenter__(self) -> Self:
         """Open the connections."""
@@ -197,12 +236,78 @@ class OpaPdp:
 
     async def decide(
         self, entrypoint: str, document: Mapping[str, JSON]
-    ) -> Mapping[str, JSON]:
+    ) -> Ruling:
         """Ask the policies; see `policy.pdp.PolicyDecisionPoint`."""
-        result = await self.evaluate(entrypoint, document)
+        return await self._rule(entrypoint, document, None)
+
+    async def decide_within(
+        self, entrypoint: str, document: Mapping[str, JSON], trace: str
+    ) -> Ruling:
+        """Ask the policies; see `policy.pdp.TracedDecisionPoint`.
+
+        The server gets the trace as ``traceparent`` (W3C Trace Context), as
+        the caller sent it: what it decides for is the caller's operation.
+        """
+        return await self._rule(entrypoint, document, trace)
+
+    async def _rule(
+        self, entrypoint: str, document: Mapping[str, JSON], trace: str | None
+    ) -> Ruling:
+        revision, result = await self._answer(entrypoint, document, trace)
         if type(result) is not dict:
             raise NoDecision(Cause.MALFORMED, "the decision is no object")
-        return result
+        return Ruling(document=result, revision=revision)
+
+    async def filter(
+        self, path: str, document: Mapping[str, JSON]
+    ) -> tuple[str, JSON]:
+        """Compile a rule; see `policy.cohort_filter.Filtering`.
+
+        The compile API does not say which bundle answered, so the server is
+        held to one and the same before and after.
+        """
+        if not _PATH.match(path):
+            raise NoDecision(Cause.UNDEFINED, "no such rule")
+        try:
+            admit(document, _COMPILED)
+        except DocumentRefused as error:
+            raise NoDecision(Cause.MALFORMED, str(error)) from error
+        revision = await self._running()
+        answer = await self._compile(path, document)
+        if revision != await self._running():
+            raise NoDecision(Cause.WRONG_REVISION)
+        if type(answer) is not dict:
+            raise NoDecision(Cause.MALFORMED, "the answer is no object")
+        result = answer.get("result")
+        if type(result) is not dict or "query" not in result:
+            raise NoDecision(Cause.UNDEFINED)
+        try:
+            found: JSON = admit(result["query"], _OUTPUT)
+        except DocumentRefused as error:
+            raise NoDecision(Cause.MALFORMED, str(error)) from error
+        return revision, found
+
+    async def _running(self) -> str:
+        """Return which of the believed bundles the server runs."""
+        return self._stated(await self._reply(PROBE, {}, None))
+
+    async def _compile(self, path: str, document: Mapping[str, JSON]) -> Any:  # noqa: ANN401 - JSON, checked by the caller
+        from aiohttp import (  # noqa: PLC0415 - kept out of the embedded mode
+            ClientError,
+        )
+
+        try:
+            async with asyncio.timeout(self._patience.compiling):
+                client = await self._open()
+                return await client.compile_filter(
+                    path, document, self._patience.compiling
+                )
+        except TimeoutError:
+            raise NoDecision(Cause.TIMEOUT) from None
+        except (ClientError, OSError) as error:
+            raise NoDecision(Cause.DOWN, type(error).__name__) from error
+        except (ValueError, RecursionError):
+            raise NoDecision(Cause.MALFORMED, "not JSON") from None
 
     async def evaluate(
         self, entrypoint: str, document: Mapping[str, JSON]
@@ -219,6 +324,18 @@ class OpaPdp:
         Raises:
             NoDecision: there is none, with its cause.
         """
+        return (await self._answer(entrypoint, document, None))[1]
+
+    async def _answer(
+        self, entrypoint: str, document: Mapping[str, JSON], trace: str | None
+    ) -> tuple[str, JSON]:
+        return self._read(await self._reply(entrypoint, document, trace))
+
+    async def _reply(
+        self, entrypoint: str, document: Mapping[str, JSON], trace: str | None
+    ) -> Any:  # noqa: ANN401 - JSON, checked by the caller
+        if trace is not None and not _TRACE.fullmatch(trace):
+            raise NoDecision(Cause.MALFORMED, "no trace of a caller")
         if not _PATH.match(entrypoint):
             raise NoDecision(Cause.UNDEFINED, "no such entrypoint")
         if type(document) is not dict:
@@ -229,7 +346,7 @@ class OpaPdp:
             raise NoDecision(Cause.MALFORMED, str(error)) from error
         self._breaker.check()
         try:
-            answer = await self._ask(entrypoint, document)
+            answer = await self._ask(entrypoint, document, trace)
         except NoDecision as error:
             if error.cause in (Cause.DOWN, Cause.TIMEOUT):
                 self._breaker.failed()
@@ -239,9 +356,11 @@ class OpaPdp:
         except asyncio.CancelledError:
             raise
         self._breaker.answered()
-        return self._read(answer)
+        return answer
 
-    async def _ask(self, entrypoint: str, document: Mapping[str, JSON]) -> Any:  # noqa: ANN401 - JSON, checked by the caller
+    async def _ask(  # the answer is JSON, checked by the caller
+        self, entrypoint: str, document: Mapping[str, JSON], trace: str | None
+    ) -> Any:  # noqa: ANN401 - as above
         from aiohttp import (  # noqa: PLC0415 - kept out of the embedded mode
             ClientConnectorError,
             ClientError,
@@ -250,7 +369,7 @@ class OpaPdp:
         package, _, rule = entrypoint.rpartition("/")
         try:
             async with asyncio.timeout(self._patience.seconds):
-                client = await self._open()
+                client = (await self._open()).within(trace)
                 for left in reversed(range(self._patience.attempts)):
                     try:
                         return await client.query_rule(
@@ -272,7 +391,7 @@ class OpaPdp:
             raise NoDecision(Cause.MALFORMED, "not JSON") from None
         raise NoDecision(Cause.DOWN)
 
-    def _read(self, answer: Any) -> JSON:  # noqa: ANN401 - checked here
+    def _stated(self, answer: Any) -> str:  # noqa: ANN401 - checked here
         if type(answer) is not dict:
             raise NoDecision(Cause.MALFORMED, "the answer is no object")
         provenance = answer.get("provenance")
@@ -284,15 +403,19 @@ class OpaPdp:
             if type(bundles) is dict
             else []
         )
-        if stated != [self._revision]:
+        if len(stated) != 1 or stated[0] not in self._accepted:
             raise NoDecision(Cause.WRONG_REVISION)
+        return str(stated[0])
+
+    def _read(self, answer: Any) -> tuple[str, JSON]:  # noqa: ANN401 - as above
+        revision = self._stated(answer)
         if "result" not in answer:
             raise NoDecision(Cause.UNDEFINED)
         try:
             result: JSON = admit(answer["result"], _OUTPUT)
         except DocumentRefused as error:
             raise NoDecision(Cause.MALFORMED, str(error)) from error
-        return result
+        return revision, result
 
 
 def _refuse(name: str) -> None:
@@ -302,11 +425,35 @@ def _refuse(name: str) -> None:
 
 def _client_class(largest: int) -> Any:  # noqa: ANN401 - the client is untyped
     """OPA's client, made to follow nothing and to read so much at most."""
+    from aiohttp import ClientTimeout  # noqa: PLC0415 - as below
     from opa_client.opa_async import (  # noqa: PLC0415 - it brings aiohttp
         AsyncOpaClient,
     )
 
     class BoundedClient(AsyncOpaClient):  # type: ignore[misc] # untyped
+        traced: Mapping[str, str] = MappingProxyType({})
+
+        def within(self, trace: str | None) -> Self:
+            """The same connections, for one request of a caller's trace."""
+            if trace is None:
+                return self
+            other = copy.copy(self)
+            other.traced = {"traceparent": f"00-{trace}-01"}
+            return other
+
+        async def compile_filter(
+            self, path: str, document: Mapping[str, JSON], seconds: float
+        ) -> Any:  # noqa: ANN401 - JSON
+            """Compile a rule to UCAST, which the client has no call for."""
+            async with self._request(
+                "POST",
+                f"{self.root_url}/compile/{path}",
+                json={"input": document, "unknowns": [_UNKNOWN]},
+                headers={"Accept": _UCAST},
+                timeout=ClientTimeout(total=seconds),
+            ) as answer:
+                return await answer.json()
+
         @asynccontextmanager
         async def _request(
             self,
@@ -315,7 +462,11 @@ def _client_class(largest: int) -> Any:  # noqa: ANN401 - the client is untyped
             **options: Any,  # noqa: ANN401 - as the client gives them
         ) -> AsyncIterator[_Body]:
             async with self._session.request(
-                method, url, allow_redirects=False, **options
+                method,
+                url,
+                allow_redirects=False,
+                **options,
+                **({"headers": self.traced} if self.traced else {}),
             ) as response:
                 yield _Body(await _content(response, largest))
 

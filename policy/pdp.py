@@ -8,8 +8,9 @@ does not answer.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from policy.errors import PolicyError
 
@@ -46,17 +47,29 @@ class NoDecision(PolicyError):
         super().__init__(f"{cause}: {detail}" if detail else str(cause))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """A decision document, and the one bundle that it was decided under.
+
+    They come together, because policies may be swapped while decisions are
+    under way: asked for afterwards, the revision could be another's.
+    """
+
+    document: Mapping[str, JSON]
+    revision: str
+
+
 class PolicyDecisionPoint(Protocol):
     """What decides. It sees documents alone, and no attribute value."""
 
     @property
     def revision(self) -> str:
-        """The revision of the policies that decide."""
+        """The revision of the policies that decide now."""
         ...
 
     async def decide(
         self, entrypoint: str, document: Mapping[str, JSON]
-    ) -> Mapping[str, JSON]:
+    ) -> Ruling:
         """Ask the policies.
 
         Args:
@@ -65,10 +78,80 @@ class PolicyDecisionPoint(Protocol):
             document: the input document, plain JSON.
 
         Returns:
-            The decision document.
+            The decision document, with the revision that decided.
 
         Raises:
             NoDecision: there is none, with its cause.
+        """
+        ...
+
+
+@runtime_checkable
+class TracedDecisionPoint(Protocol):
+    """A decision point elsewhere, to which a caller's trace is handed on."""
+
+    async def decide_within(
+        self, entrypoint: str, document: Mapping[str, JSON], trace: str
+    ) -> Ruling:
+        """Ask the policies, as `PolicyDecisionPoint.decide`.
+
+        Args:
+            entrypoint: as there.
+            document: as there; the trace is no part of it.
+            trace: the caller's trace and span, 32 and 16 hexadecimal digits
+                with a hyphen between.
+        """
+        ...
+
+
+async def decide_within(
+    pdp: PolicyDecisionPoint,
+    entrypoint: str,
+    document: Mapping[str, JSON],
+    trace: str | None,
+) -> Ruling:
+    """Ask the policies, and hand a trace on to who decides elsewhere.
+
+    Args:
+        pdp: what decides.
+        entrypoint: as in `PolicyDecisionPoint.decide`.
+        document: as there.
+        trace: the caller's, or None.
+
+    Raises:
+        NoDecision: as there.
+    """
+    if trace is not None and isinstance(pdp, TracedDecisionPoint):
+        return await pdp.decide_within(entrypoint, document, trace)
+    return await pdp.decide(entrypoint, document)
+
+
+@runtime_checkable
+class ConfirmedRevision(Protocol):
+    """A decision point elsewhere, which may run something else."""
+
+    async def confirm(self) -> None:
+        """Hold it to the revision that must decide.
+
+        Raises:
+            NoDecision: it does not answer, or runs other policies.
+        """
+        ...
+
+
+@runtime_checkable
+class HearsRepeats(Protocol):
+    """A decision point that counts what its rulings serve."""
+
+    def repeated(
+        self, entrypoint: str, document: Mapping[str, JSON], ruling: Ruling
+    ) -> None:
+        """Hear that a ruling served another document that is equal.
+
+        Args:
+            entrypoint: as for `PolicyDecisionPoint.decide`.
+            document: what was not asked again.
+            ruling: what was decided about its equal.
         """
         ...
 

@@ -6,8 +6,10 @@ with its ledger entry and bumps the fact revision in the same transaction,
 so a decision made before it cannot be acted on after it.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -17,46 +19,31 @@ from consent import (
     Commit,
     ConsentEvent,
     ConsentStore,
-    Declaration,
     Draft,
     EntryKind,
-    EventType,
     GroupCommit,
     Ledger,
     LedgerUnavailable,
+    LogKeyMoved,
     OwnEntry,
     Preferences,
-    render_notice,
+    UnknownEntry,
+    YearlyCount,
 )
+from policy.answering import Answer, ConsentDesk
 from policy.authority import Action, Caller, authorize
+from policy.decisions import Json
 from policy.errors import FactsChanged, PersonUnknown
+from policy.evidence import EPOCH
 from policy.gate import Gate, Shown
 from policy.pdp import Cause, NoDecision, PolicyDecisionPoint
 from policy.reading import Reader
-from policy.restraints import RestraintKind, RestraintStore
+from policy.restraints import RestraintKind, RestraintStore, Signal
+from policy.retrying import look_again
 from vault import Holding, Vault
 
 OWN_PURPOSE = "own-view"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the person answers to one statement of one declaration.
-
-    `declaration` and `notice` are digests of what they were shown; an
-    answer to something else is refused. `attributes` names what is allowed
-    (all essential ones, and the optional ones that were chosen).
-    """
-
-    service: str
-    purpose: str
-    statement: str
-    type: EventType
-    attributes: tuple[str, ...]
-    declaration: str
-    notice: str
-    language: str
-    channel: str = "web"
+_PAGE = 200
 
 
 class PersonDoor:
@@ -74,7 +61,9 @@ class PersonDoor:
         pdp: PolicyDecisionPoint,
         reader: Reader,
         clock: Callable[[], int],
+        desk: ConsentDesk,
     ) -> None:
+        self._desk = desk
         self._gate = gate
         self._vault = vault
         self._consents = consents
@@ -94,75 +83,28 @@ class PersonDoor:
 
         """
         await self._allow(caller, Action.OWN_VIEW, subject)
+        return await look_again(partial(self._show, subject))
+
+    async def _show(self, subject: UUID) -> Sequence[Shown]:
         holding = self._known(subject)
         return await self._gate.record_then_show(
             holding=holding,
-            revision=self._revision(subject),
+            revision=self._revision(holding.subject),
             draft=self._draft(
                 holding,
                 EntryKind.OWN_VIEW,
                 purpose=OWN_PURPOSE,
                 attributes=tuple(sorted(holding.present)),
                 outcome="opened",
+                detail={EPOCH: self._vault.attest(holding)},
             ),
         )
 
     async def answer(
         self, caller: Caller, subject: UUID, answer: Answer
     ) -> ConsentEvent:
-        """Record what the person answers; in force when this returns.
-
-        Raises:
-            NotPermitted: `caller` is somebody else.
-            FactsChanged: the declaration or the notice is not what was
-                shown.
-            ConsentError: the statement is not open to consent.
-
-        """
-        await self._allow(
-            caller,
-            Action.CONSENT_WRITE,
-            subject,
-            service=answer.service,
-            purpose=answer.purpose,
-        )
-        holding = self._known(subject)
-        declaration = self._shown(answer)
-        given = answer.type is EventType.GIVEN
-        event = ConsentEvent(
-            id=self._gate.new_id(),
-            subject=subject,
-            service=answer.service,
-            purpose=answer.purpose,
-            statement=answer.statement,
-            declaration=declaration.digest,
-            notice=answer.notice,
-            language=answer.language,
-            type=answer.type,
-            attributes=answer.attributes if given else (),
-            at=self._clock(),
-            expires_at=None,
-            actor="self",
-            channel=answer.channel,
-        )
-        draft = self._draft(
-            holding,
-            EntryKind.CONSENT,
-            service=answer.service,
-            purpose=answer.purpose,
-            attributes=answer.attributes,
-            outcome=answer.type.value,
-            detail={
-                "statement": answer.statement,
-                "event": str(event.id),
-                "declaration": declaration.digest,
-                "notice": answer.notice,
-            },
-        )
-        await self._write(
-            draft, lambda conn: self._consents.record(conn, event)
-        )
-        return event
+        """Record what the person answers; as `ConsentDesk.answer`."""
+        return await self._desk.answer(caller, subject, answer)
 
     async def prefer(
         self,
@@ -192,7 +134,7 @@ class PersonDoor:
             purpose=OWN_PURPOSE,
             outcome="set",
         )
-        now = draft.at
+        now, subject = draft.at, holding.subject
 
         def check(_conn: Connection) -> None:
             if self._consents.preferences(subject).version != expected:
@@ -228,6 +170,7 @@ class PersonDoor:
             outcome="imposed",
         )
         made: list[UUID] = []
+        subject = holding.subject
 
         def write(conn: Connection) -> None:
             made.append(
@@ -240,21 +183,177 @@ class PersonDoor:
         await self._write(draft, write)
         return made[0]
 
+    def signals(self, subject: UUID) -> Sequence[Signal]:
+        """The signals of the person's browsers, oldest first."""
+        return self._read.now(
+            lambda conn: self._restraints.signals(conn, subject)
+        )
+
+    async def signal(
+        self,
+        caller: Caller,
+        subject: UUID,
+        kind: str,
+        where: str,
+        *,
+        again: bool = False,
+    ) -> None:
+        """Honour a signal of the person's browser, and keep it as evidence.
+
+        A browser repeats itself: only its first word counts, and not against
+        the person, who may have lifted it since.
+
+        Args:
+            caller: who acts.
+            subject: the person.
+            kind: which signal, such as ``gpc``.
+            where: the route on which it was seen; it names nobody.
+            again: whether the person wants a lifted one honoured again.
+
+        """
+        await self._allow(caller, Action.PREFERENCE_WRITE, subject)
+        holding = self._known(subject)
+        draft = self._draft(
+            holding,
+            EntryKind.PREFERENCE,
+            purpose=OWN_PURPOSE,
+            outcome="signal",
+            detail={"signal": kind, "where": where},
+        )
+        subject = holding.subject
+
+        def write(conn: Connection) -> None:
+            # Counting locks the person, so of two at once one is the first.
+            self._consents.bump(conn, subject)
+            seen = [
+                one
+                for one in self._restraints.signals(conn, subject)
+                if one.kind == kind
+                and not (again and one.lifted_at is not None)
+            ]
+            if seen:
+                msg = "the signal was seen before"
+                raise FactsChanged(msg)
+            self._restraints.impose(
+                conn,
+                subject,
+                RestraintKind.SIGNAL,
+                purpose=kind,
+                now=draft.at,
+                evidence=where,
+            )
+
+        with contextlib.suppress(FactsChanged):
+            await self._write(draft, write)
+
+    async def lift_signal(
+        self, caller: Caller, subject: UUID, kind: str
+    ) -> None:
+        """Lift a signal: the person's own act, and nobody else's.
+
+        Raises:
+            FactsChanged: there is none to lift.
+
+        """
+        await self._allow(caller, Action.PREFERENCE_WRITE, subject)
+        holding = self._known(subject)
+        draft = self._draft(
+            holding,
+            EntryKind.PREFERENCE,
+            purpose=OWN_PURPOSE,
+            outcome="signal-lifted",
+            detail={"signal": kind},
+        )
+        subject = holding.subject
+
+        def write(conn: Connection) -> None:
+            self._consents.bump(conn, subject)
+            standing = [
+                one
+                for one in self._restraints.signals(conn, subject)
+                if one.kind == kind and one.lifted_at is None
+            ]
+            if not standing:
+                msg = "there is no signal to lift"
+                raise FactsChanged(msg)
+            for one in standing:
+                self._restraints.lift(conn, subject, one.id, now=draft.at)
+
+        await self._write(draft, write)
+
     async def own_uses(
         self, caller: Caller, subject: UUID, *, before: int | None, limit: int
     ) -> Sequence[OwnEntry]:
         """Entries about the person, newest first, refusals included."""
         await self._allow(caller, Action.OWN_VIEW, subject)
-        key = self._vault.log_key(self._known(subject))
-        return self._ledger.own_entries(key, before=before, limit=limit)
+        found: list[OwnEntry] = []
+        for key in self._log_keys(subject):
+            await self._commits.ready(key)
+            found += self._ledger.own_entries(key, before=before, limit=limit)
+        return sorted(found, key=lambda entry: -entry.index)[:limit]
+
+    def undisclosed(self) -> Sequence[YearlyCount]:
+        """Count by year, over the whole body, what is withheld: for all."""
+        return self._ledger.yearly_counts()
+
+    async def use(self, caller: Caller, subject: UUID, index: int) -> OwnEntry:
+        """One entry about the person.
+
+        Raises:
+            UnknownEntry: there is none of that index about them.
+
+        """
+        found = await self.own_uses(caller, subject, before=index + 1, limit=1)
+        for entry in found:
+            if entry.index == index:
+                return entry
+        msg = f"entry {index} is not about this person"
+        raise UnknownEntry(msg)
+
+    async def entry_of(
+        self, caller: Caller, subject: UUID, event: UUID
+    ) -> int | None:
+        """The index of the entry that records an answer, or None."""
+        before: int | None = None
+        while True:
+            page = await self.own_uses(
+                caller, subject, before=before, limit=_PAGE
+            )
+            for entry in page:
+                if entry.kind is EntryKind.CONSENT and entry.detail.get(
+                    "event"
+                ) == str(event):
+                    return entry.index
+            if len(page) < _PAGE:
+                return None
+            before = page[-1].index
 
     async def proof(self, caller: Caller, subject: UUID, index: int) -> str:
         """A self-contained proof of one entry, for offline verification."""
         await self._allow(caller, Action.OWN_VIEW, subject)
-        key = self._vault.log_key(self._known(subject))
+        *others, last = self._log_keys(subject)
+        for key in (*others, last):
+            await self._commits.ready(key)
         # Signed between two batches, so that the proof need not sign.
         await self._commits.checkpoint()
-        return self._ledger.disclosure_proof(index, key)
+        for key in others:
+            with contextlib.suppress(UnknownEntry):
+                return self._ledger.disclosure_proof(index, key)
+        return self._ledger.disclosure_proof(index, last)
+
+    def _log_keys(self, subject: UUID) -> list[bytes]:
+        """Give the key of each record that is read as this person's."""
+        holding = self._known(subject)
+        listed = (holding, *holding.others)
+        return [self._vault.log_key(one) for one in listed]
+
+    async def head(self, caller: Caller, subject: UUID) -> str:
+        """A signed statement of how many entries there are about them."""
+        await self._allow(caller, Action.OWN_VIEW, subject)
+        key = self._vault.log_key(self._known(subject))
+        await self._commits.ready(key)
+        await self._commits.checkpoint()
+        return self._ledger.person_head(subject, key)
 
     async def _allow(
         self,
@@ -282,22 +381,6 @@ class PersonDoor:
             lambda conn: self._consents.revision(conn, subject)
         )
 
-    def _shown(self, answer: Answer) -> Declaration:
-        declaration = self._consents.declaration(
-            answer.service, answer.purpose
-        )
-        if declaration is None or declaration.digest != answer.declaration:
-            msg = f"{answer.service}/{answer.purpose} was declared anew"
-            raise FactsChanged(msg)
-        notice = render_notice(declaration, answer.language)
-        if answer.type is EventType.WITHDRAWN:
-            # Nothing need be read again before a withdrawal.
-            return declaration
-        if notice.digest != answer.notice:
-            msg = "the answer is to another notice than the one in force"
-            raise FactsChanged(msg)
-        return declaration
-
     def _draft(
         self,
         holding: Holding,
@@ -307,7 +390,7 @@ class PersonDoor:
         outcome: str,
         service: str = "self",
         attributes: tuple[str, ...] = (),
-        detail: Mapping[str, str] | None = None,
+        detail: Mapping[str, Json] | None = None,
     ) -> Draft:
         return Draft(
             kind=kind,
@@ -332,9 +415,23 @@ class PersonDoor:
         def after(conn: Connection, _appended: Sequence[Appended]) -> None:
             write(conn)
 
+        subject = draft.subject
+        tried = [draft]
+
+        async def submit() -> None:
+            last = tried[-1]
+            try:
+                await self._commits.submit(
+                    Commit(check=check, drafts=(last,), after=after)
+                )
+            except LogKeyMoved:
+                # Nothing was written; the answer is theirs all the same.
+                if subject is not None:
+                    key = self._vault.log_key(self._known(subject))
+                    tried.append(replace(last, log_key=key))
+                raise
+
         try:
-            await self._commits.submit(
-                Commit(check=check, drafts=(draft,), after=after)
-            )
+            await look_again(submit)
         except LedgerUnavailable:
             raise NoDecision(Cause.LEDGER) from None

@@ -10,7 +10,7 @@ the pool and giving it back costs as much as the reads themselves.
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -42,6 +42,12 @@ class Reader:
                 return work(kept)
         with self._reading() as borrowed, borrowed.begin():
             return work(borrowed)
+
+    def close(self) -> None:
+        """Close the calling thread's own connection, if it keeps one."""
+        kept = self._kept.__dict__.pop("connection", None)
+        if kept is not None:
+            kept.close()
 
     def _own(self) -> Connection:
         """The calling thread's own connection."""
@@ -83,17 +89,28 @@ class DriverStatement:
         """Run an insert in the caller's transaction."""
         self._run(conn, values).close()
 
+    def write_many(
+        self, conn: Connection, rows: Sequence[Mapping[str, object]]
+    ) -> None:
+        """Run an insert for each of some rows in the caller's transaction."""
+        driver: Any = conn.connection
+        cursor = driver.cursor()
+        try:
+            cursor.executemany(self._sql, [self._bound(row) for row in rows])
+        finally:
+            cursor.close()
+
     def _run(self, conn: Connection, values: Mapping[str, object]) -> Any:  # noqa: ANN401 - the driver's own cursor
         driver: Any = conn.connection
         cursor = driver.cursor()
+        cursor.execute(self._sql, self._bound(values))
+        return cursor
+
+    def _bound(self, values: Mapping[str, object]) -> Any:  # noqa: ANN401 - tuple or mapping
         bound = {name: self._bind(value) for name, value in values.items()}
         if self._names is None:
-            cursor.execute(self._sql, bound)
-        else:
-            cursor.execute(
-                self._sql, tuple(bound[name] for name in self._names)
-            )
-        return cursor
+            return bound
+        return tuple([bound[name] for name in self._names])
 
     def _bind(self, value: object) -> object:
         return value.hex if self._hex_ids and type(value) is UUID else value

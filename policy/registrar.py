@@ -1,4 +1,4 @@
-"""What officers do through the gate: admit, correct, publish, look, erase.
+"""What officers do through the gate: admit, correct, look, erase.
 
 Each act is authorized by `policies/api` and leaves one ledger entry in the
 transaction of its change (an import: one entry a batch). An officer's look
@@ -6,32 +6,39 @@ at a person names its justification and is an entry that the person sees.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from consent import (
     AuditEntry,
     ConsentEvent,
     ConsentStore,
-    Declaration,
     Draft,
     EntryKind,
     Ledger,
     Preferences,
+    Withheld,
 )
 from policy.authority import Action, Caller, authorize
+from policy.consent_writer import entry_of
 from policy.decisions import Json
-from policy.errors import PersonUnknown
+from policy.erasing import Eraser
+from policy.errors import PersonUnknown, RequestInvalid
+from policy.evidence import EPOCH
 from policy.gate import Gate, Shown
+from policy.holding import HoldDesk
 from policy.pdp import PolicyDecisionPoint
 from policy.reading import Reader
-from policy.restraints import RestraintStore
-from policy.store import TAG, DecisionStore
-from vault import ErasureReport, Holding, NoteBox, Vault
+from policy.retention import Retention
+from policy.retrying import look_again, look_again_now
+from policy.visibility import OFFICE
+from vault import Confidence, ErasureReport, Holding, Transactions, Vault
 
 IMPORT_PURPOSE = "register-keeping"
+VIEW_PURPOSE = "officer-view"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,29 +69,29 @@ class RegistrarDoor:
     def __init__(
         self,
         *,
-        engine: Engine,
+        transactions: Transactions,
         gate: Gate,
         vault: Vault,
         consents: ConsentStore,
-        restraints: RestraintStore,
-        decisions: DecisionStore,
+        eraser: Eraser,
+        holds: HoldDesk,
+        retention: Retention,
         ledger: Ledger,
         pdp: PolicyDecisionPoint,
         reader: Reader,
         clock: Callable[[], int],
-        random: Callable[[int], bytes],
     ) -> None:
-        self._engine = engine
+        self._transactions = transactions
         self._gate = gate
         self._vault = vault
         self._consents = consents
-        self._restraints = restraints
-        self._decisions = decisions
+        self._eraser = eraser
+        self._holds = holds
+        self._retention = retention
         self._ledger = ledger
         self._pdp = pdp
         self._read = reader
         self._clock = clock
-        self._random = random
 
     async def may_import(self, officer: Caller) -> None:
         """Ask once, before a long import, whether this officer may.
@@ -124,23 +131,23 @@ class RegistrarDoor:
         """`admit` on the calling thread, after `may_import` was asked."""
         subjects = self._vault.enrol_many(len(people))
         names = sorted({name for person in people for name in person})
-        with self._engine.begin() as conn:
+        draft = self._draft(
+            EntryKind.IMPORT,
+            attributes=tuple(names),
+            outcome="imported",
+            detail={"people": len(people), "source": source},
+        )
+
+        def write(conn: Connection) -> int:
             self._ledger.lock(conn)
             self._vault.put_many(
                 conn, zip(subjects, people, strict=True), source=source
             )
-            appended = self._ledger.append(
-                conn,
-                [
-                    self._draft(
-                        EntryKind.IMPORT,
-                        attributes=tuple(names),
-                        outcome="imported",
-                        detail={"people": len(people), "source": source},
-                    )
-                ],
-            )
-        return Admitted(subjects=tuple(subjects), index=appended[0].index)
+            self._retention.date(conn, zip(subjects, people, strict=True))
+            return self._ledger.append(conn, [draft])[0].numbered()
+
+        index = self._transactions.run(write)
+        return Admitted(subjects=tuple(subjects), index=index)
 
     def enter_forms_now(self, forms: Sequence[Form]) -> int:
         """Enter answers that people gave on paper, after `may_import`.
@@ -154,9 +161,20 @@ class RegistrarDoor:
 
         """
         now = self._clock()
-        with self._engine.begin() as conn, self._ledger.batch(conn) as batch:
-            for form in forms:
-                batch.add(self._enter(conn, form, now))
+
+        def write(conn: Connection) -> None:
+            self._ledger.lock(
+                conn,
+                *(
+                    self._vault.log_key(self._known(form.subject))
+                    for form in forms
+                ),
+            )
+            with self._ledger.batch(conn) as batch:
+                for form in forms:
+                    batch.add(self._enter(conn, form, now))
+
+        self._transactions.run(write)
         return sum(form.entries for form in forms)
 
     def _enter(self, conn: Connection, form: Form, now: int) -> list[Draft]:
@@ -172,20 +190,23 @@ class RegistrarDoor:
                     EntryKind.PREFERENCE, form, log_key, now, outcome="set"
                 )
             )
-        for event in form.answers:
-            self._consents.record(conn, event)
-            drafts.append(
-                self._form_draft(
-                    EntryKind.CONSENT,
-                    form,
-                    log_key,
-                    now,
-                    service=event.service,
-                    purpose=event.purpose,
-                    attributes=event.attributes,
-                    outcome=event.type.value,
-                )
+        if form.answers:
+            # One form is one act: what is asked apart has a form of its own.
+            self._consents.record_act(conn, form.answers)
+        drafts += [
+            self._form_draft(
+                EntryKind.CONSENT,
+                form,
+                log_key,
+                now,
+                service=event.service,
+                purpose=event.purpose,
+                attributes=event.attributes,
+                outcome=event.type.value,
+                detail=entry_of(event),
             )
+            for event in form.answers
+        ]
         return drafts
 
     def _form_draft(
@@ -199,6 +220,7 @@ class RegistrarDoor:
         purpose: str = IMPORT_PURPOSE,
         attributes: tuple[str, ...] = (),
         outcome: str,
+        detail: Mapping[str, Json] | None = None,
     ) -> Draft:
         return Draft(
             kind=kind,
@@ -210,7 +232,7 @@ class RegistrarDoor:
             outcome=outcome,
             at=now,
             decision=self._gate.new_id(),
-            detail={"channel": "paper"},
+            detail={**(detail or {}), "channel": "paper"},
         )
 
     async def correct(
@@ -220,8 +242,21 @@ class RegistrarDoor:
         values: Mapping[str, str],
         *,
         source: str,
+        valid_from: int | None = None,
+        valid_until: int | None = None,
+        confidence: Confidence = Confidence.UNSTATED,
     ) -> int:
         """Replace values of one person; the old ones stay as history.
+
+        Args:
+            officer: who corrects.
+            subject: the person.
+            values: by attribute name; others stay.
+            source: where they come from.
+            valid_from: since when they hold, POSIX seconds; now, if left
+                out.
+            valid_until: from when they hold no longer; open, if left out.
+            confidence: how sure they are.
 
         Returns:
             The ledger index of the correction.
@@ -233,56 +268,36 @@ class RegistrarDoor:
             Action.VAULT_CORRECT,
             target={"subject": str(subject)},
         )
-        holding = self._known(subject)
-        draft = self._draft(
-            EntryKind.CORRECTION,
-            holding=holding,
-            attributes=tuple(sorted(values)),
-            outcome="corrected",
-            detail={"source": source},
-        )
-        with self._engine.begin() as conn:
-            self._ledger.lock(conn)
-            self._vault.put(conn, subject, values, source=source)
-            self._consents.bump(conn, subject)
-            return self._ledger.append(conn, [draft])[0].index
 
-    async def publish(
-        self, officer: Caller, declaration: Declaration, *, proposer: str
-    ) -> None:
-        """Put a declaration into force; proposed by somebody else.
+        def write(conn: Connection, holding: Holding) -> int:
+            draft = self._draft(
+                EntryKind.CORRECTION,
+                holding=holding,
+                attributes=tuple(sorted(values)),
+                outcome="corrected",
+            )
+            self._ledger.lock(conn, self._vault.log_key(holding))
+            epoch = self._vault.put(
+                conn,
+                holding.subject,
+                values,
+                source=source,
+                valid_from=valid_from,
+                valid_until=valid_until,
+                confidence=confidence,
+            )
+            self._retention.date(conn, [(holding.subject, values)])
+            self._consents.bump(conn, holding.subject)
+            detail: dict[str, Json] = {"source": source, EPOCH: epoch}
+            return self._ledger.append(conn, [replace(draft, detail=detail)])[
+                0
+            ].numbered()
 
-        Raises:
-            NotPermitted: the same person proposed and publishes.
-            DeclarationFrozen: this version was answered already.
+        def look_up_and_write() -> int:
+            holding = self._known(subject)
+            return self._transactions.run(partial(write, holding=holding))
 
-        """
-        await authorize(
-            self._pdp,
-            officer,
-            Action.DECLARATION_PUBLISH,
-            target={
-                "service": declaration.service,
-                "purpose": declaration.purpose,
-                "proposer": proposer,
-            },
-        )
-        draft = self._draft(
-            EntryKind.DECLARATION,
-            service=declaration.service,
-            purpose=declaration.purpose,
-            outcome="published",
-            detail={
-                "digest": declaration.digest,
-                "version": declaration.version,
-                "proposer": proposer,
-                "officer": officer.id,
-            },
-        )
-        with self._engine.begin() as conn:
-            self._ledger.lock(conn)
-            self._consents.register(conn, declaration)
-            self._ledger.append(conn, [draft])
+        return look_again_now(look_up_and_write)
 
     async def officer_view(
         self,
@@ -291,12 +306,24 @@ class RegistrarDoor:
         attributes: frozenset[str],
         *,
         justification: str,
+        purpose: str = VIEW_PURPOSE,
+        of: Mapping[str, Json] | None = None,
     ) -> Sequence[Shown]:
         """Open a person's values for an officer who says why.
+
+        Args:
+            officer: who looks.
+            subject: the person.
+            attributes: what is opened, of what is held.
+            justification: why; the person sees it with the entry.
+            purpose: another than the usual one has a rule of visibility,
+                by which the person may learn of the look later.
+            of: what was looked at beside values, for the entry's detail.
 
         Raises:
             NotPermitted: no justification, or not this officer's role.
             PersonUnknown: there is no such person.
+            RequestInvalid: no rule is in force about this purpose.
 
         """
         await authorize(
@@ -306,26 +333,43 @@ class RegistrarDoor:
             target={"subject": str(subject)},
             justification=justification,
         )
-        holding = self._known(subject)
-        granted = attributes & holding.present
-        revision = await self._read(
-            lambda conn: self._consents.revision(conn, subject)
-        )
-        return await self._gate.record_then_show(
-            holding=holding,
-            revision=revision,
-            draft=self._draft(
-                EntryKind.OFFICER_VIEW,
+
+        async def look() -> Sequence[Shown]:
+            holding = self._known(subject)
+            granted = attributes & holding.present
+            withheld = self._withheld(purpose)
+            revision = await self._read(
+                lambda conn: self._consents.revision(conn, holding.subject)
+            )
+            return await self._gate.record_then_show(
                 holding=holding,
-                purpose="officer-view",
-                attributes=tuple(sorted(granted)),
-                outcome="opened",
-                detail={
-                    "officer": officer.id,
-                    "justification": justification,
-                },
-            ),
-        )
+                revision=revision,
+                draft=self._draft(
+                    EntryKind.OFFICER_VIEW,
+                    holding=holding,
+                    purpose=purpose,
+                    attributes=tuple(sorted(granted)),
+                    outcome="opened",
+                    detail={
+                        **(of or {}),
+                        "officer": officer.id,
+                        "justification": justification,
+                        EPOCH: self._vault.attest(holding),
+                    },
+                    withheld=withheld,
+                ),
+            )
+
+        return await look_again(look)
+
+    def _withheld(self, purpose: str) -> Withheld | None:
+        # Read first: by it the registry's count is the present one.
+        self._consents.declaration(OFFICE, purpose)
+        rules = self._gate.visibility
+        if purpose != VIEW_PURPOSE and not rules.standing(OFFICE, purpose):
+            msg = f"no rule of visibility is in force about {purpose}"
+            raise RequestInvalid(msg)
+        return rules.withheld(OFFICE, purpose, self._clock())
 
     async def erase(
         self,
@@ -339,11 +383,14 @@ class RegistrarDoor:
 
         The ledger keeps the leaves, so it still verifies. The change of
         keys lives in another file: its intent is written before and its
-        outcome after (`Vault.recover` finishes an interrupted one).
+        outcome after (`Eraser.recover` finishes an interrupted one).
 
         Raises:
             NotPermitted: by the policies.
             PersonUnknown: there is no such person.
+            ErasureWaits: a legal hold stands; the request is recorded.
+            JournalUnavailable: the journal cannot be written; nothing was
+                done.
 
         """
         await authorize(
@@ -353,24 +400,8 @@ class RegistrarDoor:
             target={"subject": str(subject), "proposer": proposer},
             justification=justification,
         )
-        holding = self._known(subject)
-        log_key = self._vault.log_key(holding)
-        tag = NoteBox(log_key, random=self._random).tag(TAG)
-        with self._engine.begin() as conn:
-            self._ledger.lock(conn)
-            report = self._vault.erase(conn, subject)
-            self._forget(conn, subject, log_key, tag)
-            self._ledger.append(
-                conn,
-                [
-                    self._draft(
-                        EntryKind.ERASURE,
-                        outcome="erased",
-                        detail={"attributes": report.values},
-                    )
-                ],
-            )
-        return report
+        self._holds.erase(subject, proposer=proposer or caller.id)
+        return self._eraser.erase(subject).report
 
     async def audit(
         self,
@@ -399,15 +430,6 @@ class RegistrarDoor:
             service=service, purpose=purpose, after=after, limit=limit
         )
 
-    def _forget(
-        self, conn: Connection, subject: UUID, log_key: bytes, tag: bytes
-    ) -> None:
-        self._consents.forget(conn, subject)
-        self._consents.bump(conn, subject)
-        self._restraints.forget(conn, subject)
-        self._decisions.forget(conn, tag)
-        self._ledger.erase(conn, log_key)
-
     def _known(self, subject: UUID) -> Holding:
         holding = self._vault.holding(subject)
         if not holding.known:
@@ -425,6 +447,7 @@ class RegistrarDoor:
         attributes: tuple[str, ...] = (),
         outcome: str,
         detail: Mapping[str, Json] | None = None,
+        withheld: Withheld | None = None,
     ) -> Draft:
         return Draft(
             kind=kind,
@@ -437,4 +460,5 @@ class RegistrarDoor:
             at=self._clock(),
             decision=self._gate.new_id(),
             detail=dict(detail or {}),
+            withheld=withheld,
         )

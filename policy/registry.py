@@ -10,11 +10,13 @@ import hmac
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, bindparam, select, update
 from sqlmodel import col
 
 from policy.errors import CredentialRefused, RecordUnknown
+from policy.reading import DriverStatement, Reader
 from policy.tables import CredentialRow
 
 _TABLE = CredentialRow.metadata.tables["policy_credential"]
@@ -22,6 +24,12 @@ _TABLE = CredentialRow.metadata.tables["policy_credential"]
 _SERVICE_SHOWN = 48
 # As many characters as the column has, and none that a database refuses.
 _CLIENT_ID = re.compile(r"[!-~]{1,64}")
+_COLUMNS = ("client_id", "service", "purpose", "assurance", "secret_hash")
+_LIVE = select(*(_TABLE.c[name] for name in _COLUMNS)).where(
+    _TABLE.c.tenant == bindparam("tenant"),
+    _TABLE.c.client_id == bindparam("client_id"),
+    _TABLE.c.revoked_at.is_(None),
+)
 # Compared when the client is unknown, so that both answers cost the same.
 _NO_SECRET = hashlib.sha256(b"no such credential").digest()
 
@@ -36,6 +44,16 @@ class Credential:
     assurance: int
 
 
+class _Live(NamedTuple):
+    """A live row; the columns are `_COLUMNS`."""
+
+    client_id: str
+    service: str
+    purpose: str
+    assurance: int
+    secret_hash: bytes
+
+
 class Registry:
     """The credentials of one tenant."""
 
@@ -44,16 +62,15 @@ class Registry:
         *,
         tenant: str,
         engine: Engine,
+        reader: Reader,
         clock: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
         self._tenant = tenant
-        self._engine = engine
+        self._reader = reader
         self._clock = clock
         self._random = random
-        self._find = select(_TABLE).where(
-            _TABLE.c.tenant == tenant, _TABLE.c.revoked_at.is_(None)
-        )
+        self._find = DriverStatement(engine, _LIVE)
 
     def issue(
         self,
@@ -133,15 +150,15 @@ class Registry:
             msg = "there is no live credential of that id"
             raise RecordUnknown(msg)
 
-    def _row(self, client_id: str) -> "CredentialRow | None":
+    def _row(self, client_id: str) -> _Live | None:
         # An id that none can be costs the same look-up.
         asked = client_id if _CLIENT_ID.fullmatch(client_id) else ""
-        statement = self._find.where(_TABLE.c.client_id == asked)
-        with self._engine.connect().execution_options(read_only=True) as conn:
-            return conn.execute(statement).one_or_none()  # type: ignore[return-value] # a Row with the table's columns
+        given = {"tenant": self._tenant, "client_id": asked}
+        rows = self._reader.now(lambda conn: self._find.rows(conn, given))
+        return _Live(*rows[0]) if rows else None
 
 
-def _credential(row: CredentialRow) -> Credential:
+def _credential(row: _Live) -> Credential:
     return Credential(
         client_id=row.client_id,
         service=row.service,

@@ -13,38 +13,55 @@
 
 import hmac
 import json
+import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy.exc import IntegrityError
 
 import anonymize
-from anonymize import CriteriaNotMet, ExtractSpec, Hierarchy
+from anonymize import (
+    OFFICERS,
+    CriteriaNotMet,
+    ExtractSpec,
+    Hierarchy,
+    OutputExists,
+    SuccessionRefused,
+)
 from anonymize import Role as ColumnRole
 from consent import ConsentStore, Draft, EntryKind, Ledger
 from policy.authority import Action, Caller, authorize
 from policy.classification import Classification, Role
 from policy.cohort import Cohort, CohortSource
 from policy.decisions import Json
-from policy.errors import ReleaseRefused, RequestInvalid
+from policy.errors import FactsChanged, ReleaseRefused, RequestInvalid
 from policy.facts import FactSource
 from policy.hierarchies import hierarchies_for
 from policy.pdp import Cause, NoDecision, PolicyDecisionPoint
+from policy.release_basis import release_basis
+from policy.released import OwnRelease, ReleasedStore
 from policy.tables import ReleaseRow
-from vault import ReadGrant, Vault
+from vault import ReadGrant, Transactions, Vault
 
 if TYPE_CHECKING:
-    from anonymize import KnownValue
+    from anonymize import KnownValue, ValueIndex
 
 ENTRYPOINT = "curtilage/release/decision"
 SCHEMA = "curtilage/release/1"
 GRANT_SECONDS = 3600
+DAY = 86_400
+_PAGE = 500
+PROOF = "proof.json"
+"""Name of the signed statement and ledger proof beside an extract."""
 PERSON = "person"
 _TABLE = ReleaseRow.metadata.tables["policy_release"]
+_NAMES = ("given", "family")
 _ENTITIES = {
     "user.name": "PERSON",
     "user.home-info.postal": "ADDRESS",
@@ -58,7 +75,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRequest:
-    """What an analyst asks for."""
+    """What an analyst asks for; `days` is how long it may be used."""
 
     service: str
     purpose: str
@@ -67,6 +84,7 @@ class ReleaseRequest:
     k: int = 2
     l: int = 1  # noqa: E741 - the literature's own name for it
     sensitive: str | None = None
+    days: int = 365
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +96,8 @@ class Terms:
     l: int  # noqa: E741 - the literature's own name for it
     suppression_limit: float
     linked: bool
+    bundle: str = ""
+    """Revision of the policies that decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +126,7 @@ class ReleaseDesk:
         *,
         tenant: str,
         engine: Engine,
+        transactions: Transactions,
         vault: Vault,
         consents: ConsentStore,
         facts: FactSource,
@@ -113,11 +134,13 @@ class ReleaseDesk:
         pdp: PolicyDecisionPoint,
         classification: Mapping[str, Classification],
         pseudonym_root: bytes,
+        released: ReleasedStore,
         clock: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
         self._tenant = tenant
         self._engine = engine
+        self._transactions = transactions
         self._vault = vault
         self._consents = consents
         self._cohorts = CohortSource(
@@ -127,6 +150,7 @@ class ReleaseDesk:
         self._pdp = pdp
         self._classification = classification
         self._pseudonym_root = pseudonym_root
+        self._released = released
         self._clock = clock
         self._random = random
 
@@ -156,6 +180,109 @@ class ReleaseDesk:
         self._write(officer, release, wanted, "requested", ())
         return release
 
+    async def approve(self, officer: Caller, release: UUID) -> int:
+        """Approve a request that somebody else filed.
+
+        Returns:
+            The index of the entry.
+
+        Raises:
+            NotPermitted: `officer` filed it, or may not approve.
+            ReleaseRefused: the terms do not hold any more.
+            RequestInvalid: it does not wait to be approved, or not any more.
+
+        """
+        row, wanted = self._waiting(release, "requested")
+        await self._may_approve(officer, row, wanted)
+        await self._terms(_analyst(officer, row.officer), wanted)
+        return self._settle(
+            row,
+            wanted,
+            wanted.columns,
+            "approved",
+            {"officer": officer.id},
+            approver=officer.id,
+        )
+
+    async def recall(
+        self, officer: Caller, release: UUID, *, reason: str
+    ) -> int:
+        """Call an extract back: it is handed out no more, and said to be void.
+
+        Copies that were handed out are the recipient's to delete.
+
+        Args:
+            officer: who recalls.
+            release: an approved or taken one.
+            reason: written into the entry.
+
+        Returns:
+            The index of the entry.
+
+        Raises:
+            NotPermitted: `officer` filed it, or may not approve.
+            RequestInvalid: there is nothing to recall.
+
+        """
+        row, wanted = self._waiting(release, "approved", "taken")
+        await self._may_approve(officer, row, wanted)
+        return self._settle(
+            row,
+            wanted,
+            wanted.columns,
+            "recalled",
+            {"officer": officer.id, "reason": reason},
+            rows=row.rows,
+            manifest=row.manifest,
+        )
+
+    async def released(
+        self, caller: Caller, subject: UUID
+    ) -> Sequence[OwnRelease]:
+        """List the extracts that the caller's own row was in.
+
+        Raises:
+            NotPermitted: `caller` is somebody else.
+
+        """
+        await authorize(
+            self._pdp,
+            caller,
+            Action.OWN_VIEW,
+            target={"subject": str(subject)},
+        )
+        found = [
+            one
+            for member in self._vault.members(subject)
+            for one in self.own_releases(member)
+        ]
+        return sorted(found, key=lambda one: -one.at)
+
+    def own_releases(self, subject: UUID) -> Sequence[OwnRelease]:
+        """List the extracts that somebody's row was in, newest first."""
+        return self._released.of_person(subject)
+
+    def usable(self, row: ReleaseRow) -> bool:
+        """Tell whether an extract may be handed out now."""
+        expired = row.expires_at is not None and row.expires_at <= (
+            self._clock()
+        )
+        return row.outcome == "taken" and not expired
+
+    async def _may_approve(
+        self, officer: Caller, row: ReleaseRow, wanted: ReleaseRequest
+    ) -> None:
+        await authorize(
+            self._pdp,
+            officer,
+            Action.RELEASE_APPROVE,
+            target={
+                "service": wanted.service,
+                "purpose": wanted.purpose,
+                "proposer": row.officer,
+            },
+        )
+
     async def take(
         self,
         officer: Caller,
@@ -165,10 +292,11 @@ class ReleaseDesk:
         hierarchies: Mapping[str, Hierarchy] | None = None,
         progress: Progress = lambda _stage, _done, _total: None,
     ) -> Taken:
-        """Make the extract of a request that somebody else filed.
+        """Make the extract of a request that a second officer approves.
 
         Args:
-            officer: who approves by taking.
+            officer: who approves by taking, or, of an approved request, an
+                analyst, who may be the one that filed it.
             release: the request's id.
             folder: where the files are to stand; it must not exist.
             hierarchies: by attribute; others have the built-in ones.
@@ -177,55 +305,120 @@ class ReleaseDesk:
         Raises:
             NotPermitted: `officer` filed it.
             ReleaseRefused: the terms do not hold any more.
+            SuccessionRefused: beside what the recipient has already too few
+                rows could be published. The request waits on, delayed.
+            FactsChanged: another extract was made meanwhile that this one
+                was not held against. The request waits on, delayed.
+            RequestInvalid: it does not wait, or was approved, recalled or
+                made beside this. Nothing of it is left.
+            OutputExists: `folder` is taken; nothing was read.
             CriteriaNotMet: no class structure meets k and l within the
                 suppression limit. There is no file, and an entry says so.
 
         """
-        proposer, wanted = self._requested(release)
-        await authorize(
-            self._pdp,
-            officer,
-            Action.RELEASE_APPROVE,
-            target={
-                "service": wanted.service,
-                "purpose": wanted.purpose,
-                "proposer": proposer,
-            },
-        )
-        terms = await self._terms(
-            Caller(kind=officer.kind, id=proposer, roles=("analyst",)), wanted
-        )
+        row, wanted = self._waiting(release, "requested", "approved")
+        self._demand_fresh(release, folder)
+        if row.outcome == "approved":
+            await authorize(
+                self._pdp,
+                officer,
+                Action.RELEASE_REQUEST,
+                target={"service": wanted.service, "purpose": wanted.purpose},
+            )
+        else:
+            await self._may_approve(officer, row, wanted)
+        terms = await self._terms(_analyst(officer, row.officer), wanted)
         now = self._clock()
         columns = _leaving(terms)
-        cohort = await self._cohort(wanted, columns, now, progress)
+        entries = self._ledger.size()
+        cohort = await self._cohort(
+            wanted, columns, now, terms.bundle, progress
+        )
         self._enter(release, wanted, columns, "reading", {
             "people": len(cohort.subjects),
             "left_out": cohort.left_out,
             "officer": officer.id,
         })  # fmt: skip
-        rows, known = self._rows(release, wanted, terms, cohort, progress)
+        rows, known, everybody = self._rows(
+            release, wanted, terms, cohort, progress
+        )
         spec = self._spec(release, wanted, terms, rows, hierarchies or {})
+        sensitive = _sensitive(terms)
+        had = self._released.past(
+            wanted.recipient,
+            _dataset(wanted),
+            rows[PERSON],
+            {name: rows[name] for name in sensitive},
+        )
         try:
             extract = anonymize.build_extract(
-                spec, rows, known=known, progress=progress
+                spec,
+                rows,
+                known=known,
+                everybody=everybody,
+                progress=progress,
+                past=had.past,
+                basis=release_basis(
+                    self._consents.declaration(wanted.service, wanted.purpose),
+                    columns=columns,
+                    bundle=terms.bundle,
+                    entries=entries,
+                    now=now,
+                    cohort=cohort,
+                ),
             )
+            guarded = {name: rows[name] for name in (PERSON, *sensitive)}
+            self._remember(
+                row, wanted, now, guarded, extract.classes, had.releases
+            )
+            shown = anonymize.for_recipient(spec, extract)
             anonymize.write_extract(
-                extract, folder, anonymize.descriptions(spec)
+                shown, folder, anonymize.descriptions(spec)
             )
+            officers_report(folder).write_bytes(extract.files["report.json"])
+        except SuccessionRefused as refused:
+            self._enter(release, wanted, columns, "delayed", {
+                "withheld": refused.withheld,
+                "allowed": refused.allowed,
+            })  # fmt: skip
+            raise
+        except FactsChanged:
+            self._enter(release, wanted, columns, "delayed", {})
+            raise
         except CriteriaNotMet as missed:
-            self._settle(release, wanted, columns, "unmet", {
+            self._settle(row, wanted, columns, "unmet", {
                 "k": missed.k_reached,
             })  # fmt: skip
             raise
         report = extract.report
-        index = self._settle(release, wanted, columns, "taken", {
-            "manifest": extract.manifest_digest,
-            "rows": report.rows_out,
-        })  # fmt: skip
+        expires_at = now + wanted.days * DAY
+        try:
+            index = self._settle(
+                row,
+                wanted,
+                columns,
+                "taken",
+                {
+                    "manifest": shown.manifest_digest,
+                    "rows": report.rows_out,
+                    "expires_at": expires_at,
+                    "approver": row.approver or officer.id,
+                },
+                rows=report.rows_out,
+                manifest=shown.manifest_digest,
+                approver=row.approver or officer.id,
+                expires_at=expires_at,
+            )
+        except RequestInvalid:  # recalled while the files were written
+            shutil.rmtree(folder)
+            officers_report(folder).unlink()
+            raise
+        proof = self._ledger.release_proof(index)
+        (folder / PROOF).write_text(proof, encoding="utf-8")
         return Taken(
             release=release,
             folder=folder,
-            manifest=extract.manifest_digest,
+            manifest=shown.manifest_digest,
             ledger_index=index,
             left_out=cohort.left_out,
             rows_in=report.rows_in,
@@ -251,7 +444,7 @@ class ReleaseDesk:
         declaration = self._consents.declaration(
             wanted.service, wanted.purpose
         )
-        answer = await self._pdp.decide(
+        ruling = await self._pdp.decide(
             ENTRYPOINT,
             {
                 "schema": SCHEMA,
@@ -277,13 +470,15 @@ class ReleaseDesk:
                 },
             },
         )
-        return parse_terms(answer, wanted.columns)
+        terms = parse_terms(ruling.document, wanted.columns)
+        return replace(terms, bundle=ruling.revision)
 
     async def _cohort(
         self,
         wanted: ReleaseRequest,
         columns: tuple[str, ...],
         now: int,
+        bundle: str,
         progress: Progress,
     ) -> Cohort:
         seen = 0
@@ -294,7 +489,12 @@ class ReleaseDesk:
             progress("cohort", seen, 0)
 
         return await self._cohorts.gather(
-            wanted.service, wanted.purpose, columns, now=now, progress=tell
+            wanted.service,
+            wanted.purpose,
+            columns,
+            now=now,
+            bundle=bundle,
+            progress=tell,
         )
 
     def _rows(
@@ -304,11 +504,16 @@ class ReleaseDesk:
         terms: Terms,
         cohort: Cohort,
         progress: Progress,
-    ) -> tuple[dict[str, list[str]], dict[str, list["KnownValue"]]]:
-        """Open the columns and, for scrubbing texts, who the person is.
+    ) -> tuple[
+        dict[str, list[str]],
+        dict[str, list["KnownValue"]],
+        "ValueIndex | None",
+    ]:
+        """Open the columns and, for scrubbing texts, who the people are.
 
         Direct identifiers are opened only where a free text leaves, are
-        handed to the scrubber, and are in no column.
+        handed to the scrubber, and are in no column. Everybody's are looked
+        for in everybody's text, since notes name other people, too.
         """
         columns = _leaving(terms)
         texts = ColumnRole.TEXT in terms.columns.values()
@@ -320,6 +525,7 @@ class ReleaseDesk:
         rows: dict[str, list[str]] = {name: [] for name in columns}
         rows[PERSON] = []
         known: dict[str, list[KnownValue]] = {}
+        names: list[tuple[KnownValue, str]] = []
         grants = self._grants(
             release, wanted, cohort.subjects, frozenset(columns) | helpers
         )
@@ -338,8 +544,14 @@ class ReleaseDesk:
                     )
                     for name in sorted(helpers & values.keys())
                 ]
+                names += _full_name(values)
             progress("rows", done, total)
-        return rows, known
+        everybody = None
+        if texts:
+            everybody = anonymize.ValueIndex(
+                chain.from_iterable(known.values()), names
+            )
+        return rows, known, everybody
 
     def _grants(
         self,
@@ -348,14 +560,16 @@ class ReleaseDesk:
         subjects: Sequence[UUID],
         attributes: frozenset[str],
     ) -> Iterator[ReadGrant]:
-        for subject in subjects:
+        for at, subject in enumerate(subjects):
+            if at % _PAGE == 0:  # a long read outlives its first grants
+                expires_at = self._clock() + GRANT_SECONDS
             yield ReadGrant(
                 tenant=self._tenant,
                 subject=subject,
                 attributes=attributes,
                 purpose=wanted.purpose,
                 decision=release,
-                expires_at=self._clock() + GRANT_SECONDS,
+                expires_at=expires_at,
             )
 
     def _spec(
@@ -406,19 +620,83 @@ class ReleaseDesk:
         )
         return hmac.digest(self._pseudonym_root, message, "sha256")
 
-    def _requested(self, release: UUID) -> tuple[str, ReleaseRequest]:
+    def _demand_fresh(self, release: UUID, folder: Path) -> None:
+        """Refuse, before anything is read, what could not be finished."""
+        if not folder.parent.is_dir() or folder.exists():
+            msg = f"{folder.name} exists, or nothing that it can stand in"
+            raise OutputExists(msg)
+        if self._released.has(release):
+            msg = (
+                f"release {release} was made and not finished: file another "
+                "request"
+            )
+            raise RequestInvalid(msg)
+
+    def _remember(  # noqa: PLR0917 - the parts of one record
+        self,
+        row: ReleaseRow,
+        wanted: ReleaseRequest,
+        now: int,
+        rows: Mapping[str, Sequence[str]],
+        classes: Mapping[int, int],
+        had: frozenset[UUID],
+    ) -> None:
+        """Keep who is in which class, durably, before a file is written.
+
+        The classes took their time. Under the lock it is looked whether the
+        request still waits as it did, and whether the recipient still had no
+        more than what the classes were made beside.
+        """
+        people = rows[PERSON]
+        members = {people[at]: number for at, number in classes.items()}
+        values = {
+            name: {people[at]: rows[name][at] for at in classes}
+            for name in rows
+            if name != PERSON
+        }
+        dataset = _dataset(wanted)
+
+        def write(conn: Connection) -> None:
+            # Most of the work comes before the lock that all wait for. The
+            # row of the extract is its first and keeps off another take.
+            self._released.remember(
+                conn, row.id, wanted.recipient, dataset, now, members, values
+            )
+            self._ledger.lock(conn)
+            outcome = select(_TABLE.c.outcome).where(_TABLE.c.id == row.id)
+            if conn.execute(outcome).scalar_one() != row.outcome:
+                raise _moved(row)
+            known = self._released.released_to(conn, wanted.recipient, dataset)
+            if known != had | {row.id}:
+                msg = (
+                    f"while release {row.id} was made another was, to who "
+                    "gets this one too: take it again"
+                )
+                raise FactsChanged(msg)
+
+        try:
+            self._transactions.run(write)
+        except IntegrityError:
+            msg = f"release {row.id} was made beside this: it is taken once"
+            raise RequestInvalid(msg) from None
+
+    def _waiting(
+        self, release: UUID, *outcomes: str
+    ) -> tuple[ReleaseRow, ReleaseRequest]:
         statement = select(_TABLE).where(
             _TABLE.c.id == release, _TABLE.c.tenant == self._tenant
         )
         with self._engine.connect().execution_options(read_only=True) as conn:
             row = conn.execute(statement).one_or_none()
-        if row is None or row.outcome != "requested":
-            msg = f"release {release} is not waiting to be taken"
+        if row is None or row.outcome not in outcomes:
+            states = " or ".join(outcomes)
+            msg = f"release {release} is not waiting: it is not {states}"
             raise RequestInvalid(msg)
         found = json.loads(row.request)
-        return row.officer, ReleaseRequest(
+        wanted = ReleaseRequest(
             **{**found, "columns": tuple(found["columns"])}
         )
+        return row, wanted  # type: ignore[return-value] # a row with the table's columns
 
     def _write(
         self,
@@ -428,7 +706,7 @@ class ReleaseDesk:
         outcome: str,
         reasons: Sequence[str],
     ) -> None:
-        with self._engine.begin() as conn:
+        def write(conn: Connection) -> None:
             self._ledger.lock(conn)
             conn.execute(
                 _TABLE.insert().values(
@@ -454,28 +732,31 @@ class ReleaseDesk:
                 {"officer": officer.id, "reasons": list(reasons)},
             )
 
+        self._transactions.run(write)
+
     def _settle(
         self,
-        release: UUID,
+        row: ReleaseRow,
         wanted: ReleaseRequest,
         columns: tuple[str, ...],
         outcome: str,
         detail: Mapping[str, Json],
+        **columns_of_row: str | int,
     ) -> int:
-        with self._engine.begin() as conn:
+        """Change how a request ended, from what it was when it was read."""
+
+        def write(conn: Connection) -> int:
             self._ledger.lock(conn)
-            conn.execute(
+            changed = conn.execute(
                 update(ReleaseRow)
-                .where(_TABLE.c.id == release)
-                .values(
-                    outcome=outcome,
-                    rows=detail.get("rows", 0),
-                    manifest=detail.get("manifest", ""),
-                )
+                .where(_TABLE.c.id == row.id, _TABLE.c.outcome == row.outcome)
+                .values(outcome=outcome, **columns_of_row)
             )
-            return self._append(
-                conn, release, wanted, columns, outcome, detail
-            )
+            if changed.rowcount != 1:
+                raise _moved(row)
+            return self._append(conn, row.id, wanted, columns, outcome, detail)
+
+        return self._transactions.run(write)
 
     def _enter(
         self,
@@ -485,8 +766,11 @@ class ReleaseDesk:
         outcome: str,
         detail: Mapping[str, Json],
     ) -> None:
-        with self._engine.begin() as conn:
-            self._append(conn, release, wanted, columns, outcome, detail)
+        self._transactions.run(
+            lambda conn: self._append(
+                conn, release, wanted, columns, outcome, detail
+            )
+        )
 
     def _append(  # noqa: PLR0917 - the parts of one entry
         self,
@@ -509,7 +793,12 @@ class ReleaseDesk:
             decision=release,
             detail=dict(detail),
         )
-        return self._ledger.append(conn, [draft])[0].index
+        return self._ledger.append(conn, [draft])[0].numbered()
+
+
+def officers_report(folder: Path) -> Path:
+    """Where the officer's report of an extract stands: beside its folder."""
+    return folder.parent / f"{folder.name}{OFFICERS}"
 
 
 def parse_terms(answer: Mapping[str, Json], asked: Sequence[str]) -> Terms:
@@ -567,12 +856,47 @@ def _codes(reasons: Json) -> list[str]:
     )
 
 
+def _moved(row: ReleaseRow) -> RequestInvalid:
+    return RequestInvalid(f"release {row.id} is not {row.outcome} any more")
+
+
+def _analyst(officer: Caller, proposer: str) -> Caller:
+    """Who filed a request, in the place of who acts on it."""
+    return Caller(kind=officer.kind, id=proposer, roles=("analyst",))
+
+
+def _dataset(wanted: ReleaseRequest) -> str:
+    return f"{wanted.service}/{wanted.purpose}"
+
+
 def _leaving(terms: Terms) -> tuple[str, ...]:
     return tuple(
         name
         for name, role in terms.columns.items()
         if role is not ColumnRole.DIRECT
     )
+
+
+def _sensitive(terms: Terms) -> list[str]:
+    return sorted(
+        name
+        for name, role in terms.columns.items()
+        if role is ColumnRole.SENSITIVE
+    )
+
+
+def _full_name(
+    values: Mapping[str, str],
+) -> Iterator[tuple["KnownValue", str]]:
+    """Give a person's name as it is written, in both orders."""
+    parts = [values.get(f"user.name.{one}", "") for one in _NAMES]
+    if all(parts):
+        # In the order in which a person's own values have their key.
+        value = anonymize.KnownValue(
+            entity="PERSON", text=" ".join(sorted(parts))
+        )
+        yield value, value.text
+        yield value, " ".join(sorted(parts, reverse=True))
 
 
 def _entity(name: str) -> str:

@@ -1,19 +1,23 @@
-"""Restrictions (GDPR 18) and objections (GDPR 21) as facts.
+"""Restrictions (GDPR 18), objections (GDPR 21) and signals (GPC) as facts.
 
 A restriction freezes every use but storage; an objection concerns one
-purpose. Both are lifted by a date, never by an edit, so that the facts of a
-past instant can be read again.
+purpose; a signal of the person's browser refuses optional sharing. Each is
+lifted by a date, never by an edit, so that the facts of a past instant can
+be read again.
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
+    Select,
     and_,
     bindparam,
     or_,
@@ -22,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlmodel import col
 
+from consent import PreparedForEach
 from policy.reading import DriverStatement
 from policy.tables import RestraintRow
 
@@ -33,6 +38,7 @@ class RestraintKind(StrEnum):
 
     RESTRICTION = "restriction"
     OBJECTION = "objection"
+    SIGNAL = "signal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +47,89 @@ class Restraints:
 
     restricted: bool
     objected: tuple[str, ...]
+    signalled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A signal of a person's browser, as it was seen.
+
+    Attributes:
+        id: its own.
+        kind: which signal, such as ``gpc``.
+        at: POSIX seconds when it was first seen.
+        where: the route on which it was seen; it names nobody.
+        lifted_at: POSIX seconds when the person lifted it, or None.
+    """
+
+    id: UUID
+    kind: str
+    at: int
+    where: str
+    lifted_at: int | None
+
+
+def union(listed: Sequence[Restraints]) -> Restraints:
+    """Give what holds where every one of these holds."""
+    if len(listed) == 1:
+        return listed[0]
+    objected = {purpose for one in listed for purpose in one.objected}
+    return Restraints(
+        restricted=any(one.restricted for one in listed),
+        objected=tuple(sorted(objected)),
+        signalled=any(one.signalled for one in listed),
+    )
 
 
 _AS_OF = select(_TABLE.c.kind, _TABLE.c.purpose).where(
     and_(
         _TABLE.c.tenant == bindparam("tenant"),
         _TABLE.c.subject == bindparam("subject"),
-        _TABLE.c.since <= bindparam("now"),
         or_(_TABLE.c.until.is_(None), _TABLE.c.until > bindparam("now")),
     )
 )
+
+
+_OF_MANY = select(_TABLE.c.subject, _TABLE.c.kind, _TABLE.c.purpose).where(
+    _TABLE.c.tenant == bindparam("tenant"),
+    _TABLE.c.subject.in_(bindparam("subjects", expanding=True)),
+    or_(_TABLE.c.until.is_(None), _TABLE.c.until > bindparam("now")),
+)
+
+
+def _restraints(rows: Sequence[tuple[str, str]]) -> Restraints:
+    """Read rows of kind and purpose."""
+    return Restraints(
+        restricted=any(kind == RestraintKind.RESTRICTION for kind, _ in rows),
+        objected=tuple(
+            sorted(
+                {
+                    purpose
+                    for kind, purpose in rows
+                    if kind == RestraintKind.OBJECTION
+                }
+            )
+        ),
+        signalled=any(kind == RestraintKind.SIGNAL for kind, _ in rows),
+    )
+
+
+def _of_each(
+    subject: ColumnElement[Any],
+) -> Select[*tuple[Any, ...]]:
+    return select(_TABLE.c.kind, _TABLE.c.purpose).where(
+        _TABLE.c.tenant == bindparam("tenant"),
+        _TABLE.c.subject == subject,
+        or_(_TABLE.c.until.is_(None), _TABLE.c.until > bindparam("now")),
+    )
+
+
+Heard = Callable[[Connection, UUID, RestraintKind, str, int], None]
+"""Hears, in the same transaction, of each restraint that is imposed."""
+
+
+def _nobody(*_imposed: object) -> None:
+    """Hear of a restraint and write nothing."""
 
 
 class RestraintStore:
@@ -62,13 +141,19 @@ class RestraintStore:
         tenant: str,
         engine: Engine,
         random: Callable[[int], bytes],
+        heard: Heard = _nobody,
     ) -> None:
+        self._heard = heard
         self._tenant = tenant
         self._random = random
         self._as_of = DriverStatement(engine, _AS_OF)
+        self._of_each = PreparedForEach(engine, _of_each)
 
     def at(self, conn: Connection, subject: UUID, now: int) -> Restraints:
-        """Read what holds for `subject` at the instant `now`."""
+        """Read what holds for `subject` at the instant `now`.
+
+        One that was imposed by a clock ahead of ours holds already.
+        """
         rows = self._as_of.rows(
             conn,
             {
@@ -77,20 +162,63 @@ class RestraintStore:
                 "now": now,
             },
         )
-        return Restraints(
-            restricted=any(
-                kind == RestraintKind.RESTRICTION for kind, _ in rows
-            ),
-            objected=tuple(
-                sorted(
-                    {
-                        purpose
-                        for kind, purpose in rows
-                        if kind == RestraintKind.OBJECTION
-                    }
-                )
-            ),
+        return _restraints(rows)
+
+    def of_many(
+        self, conn: Connection, subjects: Sequence[UUID], now: int
+    ) -> dict[UUID, Restraints]:
+        """Read what holds for many people as `at`, by one statement.
+
+        Args:
+            conn: the transaction to read in.
+            subjects: the people; some hundreds at a time.
+            now: the instant.
+
+        Returns:
+            By person, everybody who was asked about.
+
+        """
+        listed: dict[UUID, list[tuple[str, str]]] = {}
+        values = {"tenant": self._tenant, "subjects": subjects, "now": now}
+        for subject, kind, purpose in conn.execute(_OF_MANY, values):
+            listed.setdefault(subject, []).append((kind, purpose))
+        none = _restraints(())
+        return {
+            subject: (
+                _restraints(listed[subject]) if subject in listed else none
+            )
+            for subject in subjects
+        }
+
+    def of_each(
+        self, conn: Connection, subjects: Sequence[UUID], now: int
+    ) -> list[Restraints]:
+        """Read what holds for each of several people, as `at` does."""
+        given = {"tenant": self._tenant, "now": now}
+        found = self._of_each.rows(conn, subjects, given)
+        return [_restraints(rows) for rows in found]
+
+    def signals(self, conn: Connection, subject: UUID) -> list[Signal]:
+        """Return the signals of a person's browsers, oldest first."""
+        rows = conn.execute(
+            select(_TABLE)
+            .where(
+                _TABLE.c.tenant == self._tenant,
+                _TABLE.c.subject == subject,
+                _TABLE.c.kind == RestraintKind.SIGNAL.value,
+            )
+            .order_by(_TABLE.c.since, _TABLE.c.id)
         )
+        return [
+            Signal(
+                id=row.id,
+                kind=row.purpose,
+                at=row.since,
+                where=row.evidence or "",
+                lifted_at=row.until,
+            )
+            for row in rows
+        ]
 
     def impose(
         self,
@@ -100,6 +228,7 @@ class RestraintStore:
         *,
         purpose: str = "",
         now: int,
+        evidence: str | None = None,
     ) -> UUID:
         """Add a restraint from `now` on; an objection names its purpose."""
         identity = uuid.UUID(bytes=self._random(16), version=4)
@@ -111,8 +240,10 @@ class RestraintStore:
                 kind=kind.value,
                 purpose=purpose,
                 since=now,
+                evidence=evidence,
             )
         )
+        self._heard(conn, subject, kind, purpose, now)
         return identity
 
     def lift(

@@ -45,7 +45,7 @@ class AddressAnswer:
 
     address: NewAddress | None
     ask_person: bool
-    ledger_index: int
+    ledger_index: int | None
 
 
 class MovingHouse:

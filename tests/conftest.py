@@ -5,6 +5,7 @@
 ``opa_server``            address of an OPA server that runs ``policies/``
 ``postgresql_url``        a database of this process's own, on a throw-away
                           cluster; also in ``CURTILAGE_TEST_POSTGRESQL``
+``database``              each kind of database in turn, for `build_world`
 ``chromium_executable``   a Chromium to open pages in
 ``corpus``                the folder of reference data beside the checkout
 ========================  ==================================================
@@ -27,6 +28,13 @@ import structlog
 from api.logs import LibraryHandler
 from policy.bundle import load_bundle
 from policy.compiling import build_server_bundle
+from tests.databases import (
+    KINDS,
+    Kind,
+    create_database,
+    create_owner,
+    drop_template,
+)
 from tests.loopback import guard_network
 from tests.parts import (
     ROOT,
@@ -39,7 +47,9 @@ from tests.parts import (
 
 DATABASE = "CURTILAGE_TEST_POSTGRESQL"
 _SERVER = "CURTILAGE_TEST_POSTGRESQL_SERVER"
+_SUPERUSER = "CURTILAGE_TEST_POSTGRESQL_SUPERUSER"
 _ABSENT = "CURTILAGE_TEST_POSTGRESQL_ABSENT"
+CORPUS = ROOT.parent / "shared" / "corpus"
 _STARTED = pytest.StashKey[ExitStack]()
 
 
@@ -60,12 +70,21 @@ def pytest_configure(config: pytest.Config) -> None:
         _start_cluster(started)
     if _SERVER in os.environ:
         name = worker["workerid"] if worker else "alone"
-        os.environ[DATABASE] = _create_database(f"curtilage_{name}")
+        os.environ[DATABASE] = create_database(
+            os.environ[_SERVER], f"curtilage_{name}"
+        )
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the cluster and remove it."""
+    drop_template()
     config.stash[_STARTED].close()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs the reference data, where that is not here."""
+    if item.get_closest_marker("corpus") and not CORPUS.is_dir():
+        pytest.skip("the reference data ../shared/corpus is not here")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -144,6 +163,15 @@ def postgresql_url() -> str:
     return os.environ[DATABASE]
 
 
+@pytest.fixture(scope="session", params=KINDS)
+def database(request: pytest.FixtureRequest) -> Kind:
+    """Return each kind of database that an instance may stand on."""
+    kind: Kind = request.param
+    if kind is Kind.POSTGRESQL:
+        request.getfixturevalue("postgresql_url")
+    return kind
+
+
 @pytest.fixture(scope="session")
 def chromium_executable() -> Path:
     """Return a Chromium to open pages in."""
@@ -156,10 +184,9 @@ def chromium_executable() -> Path:
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """Return the folder of reference data beside the checkout."""
-    folder = ROOT.parent / "shared" / "corpus"
-    if not folder.is_dir():
+    if not CORPUS.is_dir():
         pytest.skip("the reference data ../shared/corpus is not here")
-    return folder
+    return CORPUS
 
 
 def _start_cluster(started: ExitStack) -> None:
@@ -171,19 +198,9 @@ def _start_cluster(started: ExitStack) -> None:
     except MissingPartError as error:
         os.environ[_ABSENT] = str(error)
         return
-    os.environ[_SERVER] = server
+    os.environ[_SUPERUSER] = server
+    started.callback(os.environ.pop, _SUPERUSER, None)
+    os.environ[_SERVER] = create_owner(server)
     # A run inside this process, by pytester, starts its own.
     started.callback(os.environ.pop, _SERVER, None)
     started.callback(os.environ.pop, DATABASE, None)
-
-
-def _create_database(name: str) -> str:
-    """Create an empty database on the cluster and return its address."""
-    import psycopg  # noqa: PLC0415 - an extra: needed with a cluster only
-
-    server = os.environ[_SERVER]
-    with psycopg.connect(
-        server.replace("+psycopg", ""), autocommit=True
-    ) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return server.replace("/postgres?", f"/{name}?")

@@ -18,7 +18,7 @@ from policy.engine import Limits
 from policy.opa import OpaPdp, Patience
 from tests.parts import ROOT, opa
 
-PATIENT = Patience(seconds=30.0)
+PATIENT = Patience(seconds=240.0)
 
 
 def write_policy(

@@ -13,9 +13,17 @@ from itertools import count
 from pathlib import Path
 from uuid import UUID
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from sqlalchemy import text
 
 from api.databases import open_database
+from consent.checkpoint import Checkpoint
+from consent.cosignatures import (
+    CosignatureSigner,
+    cosigned_message,
+    timed_text,
+)
 from consent.entries import (
     AUDIT_DOMAIN,
     SUBJECT_DOMAIN,
@@ -32,10 +40,21 @@ from consent.merkle import (
     over_leaves,
     subtree_root,
 )
+from consent.signed_notes import sign_note
 from consent.tables import ConsentTable
-from tests.ledgers import NOON, VKEY, draft, make_ledger, person
+from consent.witness import submission
+from tests.ledgers import (
+    NOON,
+    ORIGIN,
+    SIGNER,
+    VKEY,
+    draft,
+    make_ledger,
+    person,
+)
 
 FOLDER = Path(__file__).parent / "vectors"
+WITNESS = "witness.example/w1"
 SIZES = (1, 2, 3, 5, 8, 13)
 DRAFTS: tuple[Draft, ...] = (
     draft(1),
@@ -192,10 +211,17 @@ def proof_vectors(ledger: Ledger) -> dict[str, object]:
     anna = person(1)[1]
     proof = ledger.disclosure_proof(2, anna)
     grown = ledger.consistency_file(2, 5)
+    head = ledger.person_head(*person(1))
     cases = [
         ("valid", "an entry in the middle of the ledger", proof),
         ("valid", "the first entry", ledger.disclosure_proof(0, anna)),
         ("valid", "the ledger grew from 2 to 5 entries", grown),
+        ("valid", "a person's head", head),
+        (
+            "invalid",
+            "a head of another count",
+            head.replace("\\n3\\n", "\\n2\\n"),
+        ),
         ("invalid", "a word changed", proof.replace("withdrawn", "given", 1)),
         ("invalid", "another index", proof.replace("index 2", "index 1")),
         ("invalid", "another size", proof.replace("\\n5\\n", "\\n6\\n")),
@@ -217,6 +243,68 @@ def proof_vectors(ledger: Ledger) -> dict[str, object]:
     }
 
 
+def cosignature_vectors() -> dict[str, object]:
+    """Give both kinds of cosignature over one checkpoint."""
+    checkpoint = Checkpoint(
+        origin=ORIGIN, size=5, root=hash_leaf(bytes([1]) * 32)
+    )
+    text = checkpoint.text()
+    log = CosignatureSigner(
+        ORIGIN, MLDSA44PrivateKey.from_seed_bytes(b"l" * 32), lambda: NOON
+    )
+    new = CosignatureSigner(
+        WITNESS, MLDSA44PrivateKey.from_seed_bytes(b"w" * 32), lambda: NOON
+    )
+    old = CosignatureSigner(
+        WITNESS, Ed25519PrivateKey.from_private_bytes(b"w" * 32), lambda: NOON
+    )
+    note = str(sign_note(text, [SIGNER]))
+    return {
+        "source": "made by tests/ledger_vectors.py",
+        "text": text,
+        "time": NOON,
+        "cosignatures": [
+            cosignature_vector(
+                log, cosigned_message(ORIGIN, checkpoint, NOON)
+            ),
+            cosignature_vector(
+                new, cosigned_message(WITNESS, checkpoint, NOON)
+            ),
+            cosignature_vector(old, timed_text(text, NOON)),
+        ],
+        "submission": submission(2, [bytes(32)], note).decode(),
+    }
+
+
+def cosignature_vector(
+    signer: CosignatureSigner, message: bytes
+) -> dict[str, object]:
+    """Describe one cosignature over the text of the vectors."""
+    return {
+        "vkey": str(signer.verifier),
+        "message": message.hex(),
+        "signature": kept_signature(signer).hex(),
+    }
+
+
+def kept_signature(signer: CosignatureSigner) -> bytes:
+    """Return the signature that was written before, if it still holds.
+
+    ML-DSA-44 draws randomness for each, so a new one is another.
+    """
+    path = FOLDER / "ledger_cosignatures.json"
+    text = Checkpoint(
+        origin=ORIGIN, size=5, root=hash_leaf(bytes([1]) * 32)
+    ).text()
+    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    for vector in known.get("cosignatures", ()):
+        signature = bytes.fromhex(vector["signature"])
+        if vector["vkey"] == str(signer.verifier):
+            signer.verifier.verify(text, signature)
+            return signature
+    return signer.sign(text)
+
+
 def swap_salts(proof: str) -> str:
     """Let the two parts of a document change their salts."""
     document = json.loads(proof)
@@ -230,6 +318,7 @@ def make() -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         ledger = example(Path(folder))
         files = {
+            "ledger_cosignatures.json": cosignature_vectors(),
             "ledger_entries.json": entry_vectors(ledger),
             "ledger_proofs.json": proof_vectors(ledger),
             "ledger_trees.json": tree_vectors(),

@@ -11,10 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
 from api.databases import open_database
+from consent.checkpoint import Checkpoint
 from consent.entries import Draft, EntryKind
 from consent.ledger import Ledger
 from consent.signed_notes import LedgerSigner
 from consent.tables import ConsentTable
+from consent.tlog_policy import TrustPolicy
 
 ORIGIN = "town.example/access-log"
 NOON = 1_790_000_000
@@ -50,6 +52,9 @@ def make_ledger(
     origin: str = ORIGIN,
     signer: LedgerSigner | None = None,
     random: Callable[[int], bytes] = os.urandom,
+    clock: Callable[[], int] = lambda: NOON,
+    trust: TrustPolicy | None = None,
+    announce: Callable[[Checkpoint], None] | None = None,
 ) -> Ledger:
     """Build a ledger with the keys that the tests know."""
     return Ledger(
@@ -58,8 +63,10 @@ def make_ledger(
         signer=signer or SIGNER,
         audit_key=b"a" * 32,
         mark_key=b"m" * 32,
-        clock=lambda: NOON,
+        clock=clock,
         random=random,
+        trust=trust,
+        announce=announce,
     )
 
 

@@ -26,9 +26,18 @@ REMEDIES = {
     "consent_missing": "give_consent",
     "consent_refused": "give_consent",
     "consent_withdrawn": "give_consent",
+    "consent_paused": "resume_consent",
+    "consent_revoked": "give_consent",
+    "consent_invalidated": "give_consent",
     "consent_expired": "renew_consent",
     "preference_refuses": "change_preferences",
     "preference_limits": "change_preferences",
+    "preference_paused": "change_preferences",
+    "preference_window": "change_preferences",
+    "preference_uses": "change_preferences",
+    "preference_frequency": "change_preferences",
+    "preference_obligation": "change_preferences",
+    "signal_refuses": "lift_signal",
     "restricted": "lift_restriction",
     "objected": "withdraw_objection",
     "essential_incomplete": "complete_essential",
@@ -44,6 +53,13 @@ BASES = (
     "vital-interests",
 )
 OBLIGATIONS = ("delete_by", "mask", "no_onward_transfer", "notify")
+HOLDS = {
+    "paused": "preference_paused",
+    "window": "preference_window",
+    "uses": "preference_uses",
+    "frequency": "preference_frequency",
+    "signal": "signal_refuses",
+}
 MOST = 10**12
 
 
@@ -85,6 +101,8 @@ class Offer:
     days: int | None
     codes: frozenset[str]
     noted: frozenset[str]
+    confined: bool
+    demanded: tuple[tuple[str, int | None], ...]
 
 
 def disclosure(document: Document) -> dict[str, Any] | None:
@@ -152,13 +170,19 @@ def _judge(document: Document, name: str) -> Verdict:
 def _grant(document: Document, offers: list[Offer]) -> Verdict:
     level = min(offer.level for offer in offers)
     best = [offer for offer in offers if offer.level == level]
+    asked = [one for offer in best for one in offer.demanded]
     days = [offer.days for offer in best if offer.days is not None]
+    days += [limit for _, limit in asked if limit is not None]
     obligations: list[dict[str, Any]] = []
     if days:
         obligations.append({"type": "delete_by", "days": min(days)})
     if level:
         obligations.append({"type": "mask"})
-    obligations += [{"type": kind} for kind in sorted(_undertakings(document))]
+    kinds = _undertakings(document)
+    if any(offer.confined for offer in best):
+        kinds.add("no_onward_transfer")
+    kinds |= {kind for kind, limit in asked if limit is None}
+    obligations += [{"type": kind} for kind in sorted(kinds)]
     return Verdict(
         effect="generalize" if level else "release",
         level=level,
@@ -194,17 +218,30 @@ def _failings(document: Document, name: str) -> set[str]:
         codes.add("unknown_attribute")
     elif not declaring:
         codes.add("not_declared")
-    elif not any(_understood(document, one) for one in declaring):
+    elif not any(_understood(document, one, name) for one in declaring):
         codes.add("obligation_not_understood")
     return codes
 
 
-def _understood(document: Document, statement: Document) -> bool:
+def _confined(document: Document, statement: Document, name: str) -> bool:
+    """A special category that goes to the body alone goes no further."""
+    found = document["catalogue"].get(name)
+    return (
+        bool(found)
+        and found["sensitivity"] == 3
+        and statement["recipients"]
+        and all(one == "ours" for one in statement["recipients"])
+    )
+
+
+def _understood(document: Document, statement: Document, name: str) -> bool:
     duties = _undertakings(document)
     if not duties <= set(OBLIGATIONS):
         return False
     if _days(statement) is not None:
         duties.add("delete_by")
+    if _confined(document, statement, name):
+        duties.add("no_onward_transfer")
     return duties <= set(document["service"]["understands"])
 
 
@@ -218,7 +255,9 @@ def _days(statement: Document) -> int | None:
 def _weigh(document: Document, name: str) -> tuple[list[Offer], set[str]]:
     offers, obstacles = [], set()
     for key, statement in _statements(document):
-        if name in statement["data"] and _understood(document, statement):
+        if name in statement["data"] and _understood(
+            document, statement, name
+        ):
             found = _offer(document, key, name)
             if isinstance(found, Offer):
                 offers.append(found)
@@ -249,7 +288,11 @@ def _offer(document: Document, key: str, name: str) -> Offer | set[str]:
     if basis == "consent":
         level = _level(document, verdict, name)
         if level < 0:
-            against.add("preference_refuses")
+            hold = None if verdict is None else verdict["hold"]
+            refusal = "preference_refuses"
+            if hold is None and _unmet(document, verdict):
+                refusal = "preference_obligation"
+            against.add(HOLDS.get(hold, refusal))
         elif level:
             codes.add("preference_limits")
     elif verdict is not None and verdict["behavior"] != "allow":
@@ -259,14 +302,56 @@ def _offer(document: Document, key: str, name: str) -> Offer | set[str]:
             ]
         )
     return against or Offer(
-        level, _days(statement), frozenset(codes), frozenset(noted)
+        level,
+        _days(statement),
+        frozenset(codes),
+        frozenset(noted),
+        _confined(document, statement, name),
+        _demanded(verdict) if basis == "consent" else (),
     )
+
+
+def _demanded(
+    verdict: Document | None,
+) -> tuple[tuple[str, int | None], ...]:
+    """What the person's rules ask in return; nothing where left out.
+
+    Raises:
+        Unsound: it is no list of obligations.
+
+    """
+    asked = False if verdict is None else verdict.get("obligations", False)
+    if asked is False:
+        return ()
+    if type(asked) is not list:
+        raise Unsound
+    found = []
+    for one in asked:
+        if one in ({"type": "no_onward_transfer"}, {"type": "notify"}):
+            found.append((one["type"], None))
+            continue
+        if type(one) is not dict or set(one) != {"type", "days"}:
+            raise Unsound
+        days = one["days"]
+        if one["type"] != "delete_by" or not (
+            _count(days) and 1 <= days <= 3660
+        ):
+            raise Unsound
+        found.append(("delete_by", days))
+    return tuple(found)
+
+
+def _unmet(document: Document, verdict: Document | None) -> bool:
+    kinds = {kind for kind, _ in _demanded(verdict)}
+    return any(k not in document["service"]["understands"] for k in kinds)
 
 
 def _standing(document: Document, key: str, name: str) -> str:
     for consent in document["consents"]:
         if consent["statement"] == key:
             state, until = consent["state"], consent["until"]
+            if state in {"unanswered", "requested"}:
+                return "consent_missing"
             if state != "given":
                 return f"consent_{state}"
             if until is not None and until <= document["now"]:
@@ -294,7 +379,10 @@ def _objected(document: Document, statement: Document) -> bool:
 
 def _preference(document: Document, key: str, name: str) -> Document | None:
     for one in document["preferences"]:
-        if (one["statement"], one["attribute"]) == (key, name):
+        # Of one that has a defect and is about nothing asked, nothing is owed.
+        if type(one) is not dict:
+            continue
+        if (one.get("statement"), one.get("attribute")) == (key, name):
             found: Document = one
             return found
     return None
@@ -303,6 +391,8 @@ def _preference(document: Document, key: str, name: str) -> Document | None:
 def _level(document: Document, verdict: Document | None, name: str) -> int:
     if verdict is None:
         raise Unsound
+    if verdict["hold"] is not None or _unmet(document, verdict):
+        return -1
     if verdict["behavior"] == "allow":
         return 0
     levels: int = document["catalogue"][name]["levels"]
@@ -310,6 +400,151 @@ def _level(document: Document, verdict: Document | None, name: str) -> int:
         return -1
     wanted = verdict["level"]
     return levels if wanted is None else min(wanted, levels)
+
+
+# Guidance: the service's own side alone.
+
+_HOME = "user.home-info.postal"
+PREDICATES = {
+    "user.bdate": ("age_over", "18"),
+    "user.income.annual": ("income_band", "10000"),
+    f"{_HOME}.city": ("resident_in", "PLACE"),
+    f"{_HOME}.country": ("resident_in", "PLACE"),
+    f"{_HOME}.postalcode": ("resident_in", "PLACE"),
+    f"{_HOME}.stateprov": ("resident_in", "PLACE"),
+}
+EXACT = {"current", "historical", "other-purpose"}
+
+
+def guidance(document: Document) -> dict[str, Any] | None:
+    """Say what a service lacks on its own side.
+
+    Args:
+        document: the input of ``curtilage/guidance/decision``.
+
+    Returns:
+        The guidance document, or None where there is none.
+
+    """
+    try:
+        _sound_guidance(document)
+    except Unsound:
+        return None
+    told = {}
+    for name in document["request"]["attributes"]:
+        instead = _instead(document, name)
+        codes = _failings(document, name)
+        if instead:
+            codes = codes | {"predicate_would_do"}
+        remedies = {**REMEDIES, "predicate_would_do": "declare_predicate"}
+        told[name] = {
+            "reasons": [
+                {"code": code, "remedy": remedies[code]}
+                for code in sorted(codes)
+            ],
+            "instead": instead,
+        }
+    return {
+        "schema": "curtilage/guidance/1",
+        "attributes": told,
+        "minimum": _minimum(document),
+    }
+
+
+def _instead(document: Document, name: str) -> list[str]:
+    """Name what would do in place of a value; nothing where it is needed."""
+    if name not in PREDICATES:
+        return []
+    others: set[str] = set()
+    declared = False
+    for _, statement in _statements(document):
+        others.update(statement["data"])
+        if name in statement["data"]:
+            declared = True
+            essential = not statement["data"][name]["optional"]
+            uses = {one["purpose"] for one in statement["purposes"]}
+            if essential and uses & EXACT:
+                return []
+    if not declared:
+        return []
+    kind, example = PREDICATES[name]
+    beside = [one for one in others if one.startswith(f"{name}.{kind}_")]
+    return sorted(beside) or [f"{name}.{kind}_{example}"]
+
+
+def _minimum(document: Document) -> dict[str, Any] | None:
+    if document["declaration"] is None:
+        return None
+    forms: set[str] = set()
+    duties = _undertakings(document)
+    assurance = document["declaration"]["assurance"]
+    for _, statement in _statements(document):
+        for name, item in statement["data"].items():
+            found = document["catalogue"].get(name)
+            special = statement["basis"] in {
+                "consent",
+                "legal-obligation",
+                "public-task",
+            }
+            if item["optional"] or found is None:
+                continue
+            if found["sensitivity"] == 3 and not special:
+                continue
+            forms.update(_instead(document, name) or [name])
+            clearance = {2: 1, 3: 2}.get(found["sensitivity"], 0)
+            assurance = max(assurance, clearance)
+            if _days(statement) is not None:
+                duties.add("delete_by")
+            if _confined(document, statement, name):
+                duties.add("no_onward_transfer")
+    return {
+        "attributes": sorted(forms),
+        "assurance": assurance,
+        "understands": sorted(duties),
+    }
+
+
+def _sound_guidance(document: object) -> None:
+    _demand(
+        document,
+        schema=_among("curtilage/guidance/1"),
+        now=_time,
+        service=_a(dict),
+        request=_a(dict),
+        declaration=_or_none(_a(dict)),
+        catalogue=_a(dict),
+    )
+    assert isinstance(document, dict)
+    _sound_asker(document)
+    for found in document["catalogue"].values():
+        _demand(found, sensitivity=_among(0, 1, 2, 3))
+    if document["declaration"] is None:
+        return
+    declaration = document["declaration"]
+    _demand(
+        declaration,
+        valid_from=_time,
+        valid_until=_or_none(_time),
+        assurance=_time,
+        obligations=_a(list),
+        statements=_a(dict),
+    )
+    if any(type(kind) is not str for kind in declaration["obligations"]):
+        raise Unsound
+    for statement in declaration["statements"].values():
+        _demand(
+            statement,
+            basis=_among(*BASES),
+            purposes=_a(list),
+            recipients=_a(list),
+            retention=_a(str),
+            retention_days=_or_none(_count),
+            data=_a(dict),
+        )
+        for purpose in statement["purposes"]:
+            _demand(purpose, purpose=_a(str))
+        for item in statement["data"].values():
+            _demand(item, optional=_a(bool))
 
 
 # What a sound document looks like.
@@ -369,6 +604,21 @@ def sound(document: object) -> None:
         person=_a(dict),
     )
     assert isinstance(document, dict)
+    _sound_asker(document)
+    _demand(
+        document["person"],
+        known=_a(bool),
+        restricted=_a(bool),
+        present=_a(list),
+        objected=_a(list),
+    )
+    if document["declaration"] is not None:
+        asked = document["request"]["attributes"]
+        _sound_declaration(document["declaration"], asked)
+    _sound_lists(document)
+
+
+def _sound_asker(document: Document) -> None:
     _demand(
         document["service"],
         id=_a(str),
@@ -380,13 +630,6 @@ def sound(document: object) -> None:
     asked = document["request"]["attributes"]
     if not asked or any(type(name) is not str for name in asked):
         raise Unsound
-    _demand(
-        document["person"],
-        known=_a(bool),
-        restricted=_a(bool),
-        present=_a(list),
-        objected=_a(list),
-    )
     for name in asked:
         if document["catalogue"].get(name, False) is not False:
             _demand(
@@ -394,9 +637,6 @@ def sound(document: object) -> None:
                 sensitivity=_among(0, 1, 2, 3),
                 levels=lambda value: _count(value) and value < 16,
             )
-    if document["declaration"] is not None:
-        _sound_declaration(document["declaration"], asked)
-    _sound_lists(document)
 
 
 def _sound_declaration(declaration: Document, asked: list[str]) -> None:
@@ -413,6 +653,7 @@ def _sound_declaration(declaration: Document, asked: list[str]) -> None:
             statement,
             basis=_among(*BASES),
             purposes=_a(list),
+            recipients=_a(list),
             retention=_a(str),
             retention_days=_or_none(_count),
             data=_a(dict),
@@ -433,7 +674,10 @@ def _sound_lists(document: Document) -> None:
         _demand(
             one,
             statement=_a(str),
-            state=_among("given", "refused", "withdrawn", "expired"),
+            state=_among(
+                *("given", "refused", "withdrawn", "expired", "paused"),
+                *("revoked", "invalidated", "requested", "unanswered"),
+            ),
             attributes=_a(list),
             until=_or_none(_until),
         )
@@ -461,14 +705,191 @@ def _sound_verdicts(document: Document) -> None:
 
 
 def _sound_verdict(document: Document, verdict: Document) -> None:
-    if "attribute" not in verdict or "level" not in verdict:
+    if "attribute" not in verdict or "hold" not in verdict:
+        raise Unsound
+    if verdict["hold"] is not None:
+        if type(verdict["hold"]) is str and verdict["hold"] in HOLDS:
+            return
+        raise Unsound
+    if _unmet(document, verdict):
+        return
+    if "level" not in verdict:
         raise Unsound
     behavior, level = verdict.get("behavior"), verdict["level"]
     if behavior not in ("allow", "refuse", "limit"):
         raise Unsound
     name = verdict["attribute"]
     found = document["catalogue"].get(name) if type(name) is str else None
-    divisible = found and found.get("levels") != 0
+    if behavior != "limit" or found is None or found is False:
+        return
+    # Of what was not asked for, the catalogue's word was not looked at yet.
+    levels = found.get("levels") if type(found) is dict else None
     whole = level is None or (_count(level) and level >= 1)
-    if behavior == "limit" and divisible and not whole:
+    if levels != 0 and not (whole and _above_zero(levels)):
         raise Unsound
+
+
+def _above_zero(levels: object) -> bool:
+    """As Rego orders: null and booleans before numbers, texts after them."""
+    if levels is None or type(levels) is bool:
+        return False
+    return levels > 0 if isinstance(levels, int | float) else True
+
+
+GLASS_TERMS = {
+    "seconds": 14_400,
+    "approval_seconds": 900,
+    "officer_day": 5,
+    "person_day": 3,
+}
+GLASS_REACH = {"emergency-care": 3, "missing-person": 2, "disaster-relief": 1}
+GLASS_REMEDIES = {
+    "case_missing": "give_justification",
+    "glass_alert_open": "ask_colleague",
+    "glass_approved": "none",
+    "glass_attribute": "none",
+    "glass_ended": "ask_colleague",
+    "glass_limit": "none",
+    "glass_person": "none",
+    "glass_purpose": "none",
+    "justification_missing": "give_justification",
+    "not_own": "none",
+    "person_unknown": "none",
+    "restricted": "lift_restriction",
+    "unknown_attribute": "correct_request",
+}
+
+
+def glass(document: Document) -> dict[str, Any] | None:
+    """Decide a step of emergency access.
+
+    Args:
+        document: the input of ``curtilage/glass/decision``.
+
+    Returns:
+        The decision document, or None where there is no decision.
+
+    """
+    try:
+        _sound_glass(document)
+    except Unsound:
+        return None
+    step, grant = document["step"], document["grant"]
+    codes = _glass_asked(document) if step == "request" else set()
+    if step != "request" and not _glass_stands(document["now"], grant):
+        codes.add("glass_ended")
+    if step == "open":
+        codes |= _glass_opened(document, grant)
+    if step == "approve" and grant["approver"]:
+        codes.add("glass_approved")
+    if step != "approve":
+        codes |= _glass_about(document)
+    return {
+        "schema": "curtilage/glass/1",
+        "allow": not codes,
+        "reasons": [
+            {"code": code, "remedy": GLASS_REMEDIES[code]}
+            for code in sorted(codes)
+        ],
+        "terms": GLASS_TERMS,
+    }
+
+
+def _glass_asked(document: Document) -> set[str]:
+    recent, stated = document["recent"], document["stated"]
+    found = set()
+    if not stated["reason"].strip():
+        found.add("justification_missing")
+    if not stated["case"].strip():
+        found.add("case_missing")
+    if recent["officer"] >= GLASS_TERMS["officer_day"]:
+        found.add("glass_limit")
+    if recent["person"] >= GLASS_TERMS["person_day"]:
+        found.add("glass_limit")
+    if recent["alerts"]:
+        found.add("glass_alert_open")
+    return found
+
+
+def _glass_opened(document: Document, grant: Document) -> set[str]:
+    request, found = document["request"], set()
+    if document["officer"] != grant["officer"]:
+        found.add("not_own")
+    if not grant["same_person"]:
+        found.add("glass_person")
+    if request["purpose"] != grant["purpose"]:
+        found.add("glass_purpose")
+    for name in request["attributes"]:
+        if name not in grant["attributes"]:
+            found.add("glass_attribute")
+    return found
+
+
+def _glass_about(document: Document) -> set[str]:
+    found = set()
+    if not document["person"]["known"]:
+        found.add("person_unknown")
+    if document["person"]["restricted"]:
+        found.add("restricted")
+    reach = GLASS_REACH.get(document["request"]["purpose"])
+    if reach is None:
+        return found | {"glass_purpose"}
+    for name in document["request"]["attributes"]:
+        if name not in document["catalogue"]:
+            found.add("unknown_attribute")
+        elif document["catalogue"][name]["sensitivity"] > reach:
+            found.add("glass_attribute")
+    return found
+
+
+def _glass_stands(now: int, grant: Document) -> bool:
+    if grant["ended"] or now < grant["seen"] or now >= grant["ends"]:
+        return False
+    return bool(grant["approver"]) or now < grant["deadline"]
+
+
+def _sound_glass(document: object) -> None:
+    _demand(
+        document,
+        schema=_among("curtilage/glass/1"),
+        now=_count,
+        step=_among("request", "open", "approve"),
+        officer=lambda value: type(value) is str and bool(value),
+        request=_a(dict),
+        stated=_a(dict),
+        catalogue=_a(dict),
+        person=_a(dict),
+        recent=_a(dict),
+    )
+    assert isinstance(document, dict)
+    _demand(
+        document["request"],
+        purpose=_a(str),
+        attributes=_a(list),
+    )
+    _demand(document["stated"], reason=_a(str), case=_a(str))
+    names = document["request"]["attributes"]
+    if not names or any(type(name) is not str for name in names):
+        raise Unsound
+    if len(set(names)) != len(names):
+        raise Unsound
+    for one in document["catalogue"].values():
+        _demand(one, sensitivity=_count)
+    _demand(document["person"], known=_a(bool), restricted=_a(bool))
+    _demand(document["recent"], officer=_count, person=_count, alerts=_count)
+    if document["step"] == "request":
+        if document.get("grant", 0) is not None:
+            raise Unsound
+        return
+    _demand(
+        document.get("grant"),
+        officer=lambda value: type(value) is str and bool(value),
+        purpose=_a(str),
+        approver=_a(str),
+        attributes=_a(list),
+        ended=_a(bool),
+        same_person=_a(bool),
+        seen=_count,
+        deadline=_count,
+        ends=_count,
+    )

@@ -24,7 +24,10 @@ from api.pages import (
     CastMember,
     Choice,
     Conflict,
+    DisputeMark,
+    DisputeView,
     Effect,
+    FormInvalid,
     HeldAttribute,
     NotFound,
     NoticeView,
@@ -33,6 +36,7 @@ from api.pages import (
     PagesSettings,
     PreferencesView,
     PresetView,
+    ReceiptForm,
     ServiceView,
     State,
     StatementView,
@@ -42,7 +46,10 @@ from api.pages import (
     load_reasons,
     make_pages_router,
 )
+from api.pages.port import ReleaseView, Reply, ToldView
 from api.pages.sessions import TOKEN_FIELD, Sessions
+from api.pages.unanswered import UnansweredView
+from policy import HappeningKind
 
 ROOT = Path(__file__).parents[1]
 NOW = 1_795_000_000
@@ -306,7 +313,25 @@ def uses(count: int) -> list[UseView]:
                 Outcome.CHANGED,
                 Outcome.OFFICER,
                 Outcome.EXTRACT,
+                Outcome.JUDGED,
+                Outcome.TOLD,
+                Outcome.ASKED,
             )
+        ),
+        *(
+            (OWN_LOOK, outcome, ())
+            for outcome in (
+                Outcome.GLASS_GRANTED,
+                Outcome.GLASS_OPENED,
+                Outcome.GLASS_APPROVED,
+                Outcome.GLASS_ENDED,
+                Outcome.GLASS_LAPSED,
+            )
+        ),
+        (
+            services()[2],
+            Outcome.UNDECIDED,
+            (("user.tax.number", "withhold", ""),),
         ),
     )
     return [
@@ -390,12 +415,14 @@ class FakeDesk:
         views: how often what is held was opened, by person.
         decided: every answer recorded, as it was asked for.
         failure: raised by the next call instead of an answer, if set.
+        undisclosed: by year, what is counted for everybody together.
 
     """
 
     held: dict[UUID, list[HeldAttribute]] = field(default_factory=dict)
     offered: dict[UUID, list[ServiceView]] = field(default_factory=dict)
     used: dict[UUID, list[UseView]] = field(default_factory=dict)
+    undisclosed: tuple[tuple[int, int | None], ...] = ()
     preset: dict[UUID, str] = field(default_factory=dict)
     version: dict[UUID, int] = field(default_factory=dict)
     views: dict[UUID, int] = field(default_factory=dict)
@@ -412,6 +439,53 @@ class FakeDesk:
         self._may_fail()
         self.views[subject] = self.views.get(subject, 0) + 1
         return list(self.held.get(subject, []))
+
+    async def dispute(
+        self, subject: UUID, attribute: str, statement: str
+    ) -> None:
+        """Keep a statement beside what is held."""
+        self._may_fail()
+        if "\0" in statement:
+            msg = "no text"
+            raise FormInvalid(msg)
+        made = DisputeView(
+            id=UUID(int=2000),
+            statement=statement,
+            at=NOW,
+            state=DisputeMark.OPEN,
+        )
+        self._redispute(subject, attribute, (made,))
+
+    async def withdraw_dispute(
+        self, subject: UUID, attribute: str, dispute: UUID
+    ) -> None:
+        """Close a statement."""
+        self._may_fail()
+        found = [
+            one
+            for each in self.held.get(subject, [])
+            for one in each.disputes
+            if one.id == dispute and one.state is DisputeMark.OPEN
+        ]
+        if not found:
+            msg = "no such dispute"
+            raise NotFound(msg)
+        closed = replace(found[0], state=DisputeMark.WITHDRAWN)
+        self._redispute(subject, attribute, (closed,))
+
+    def _redispute(
+        self, subject: UUID, name: str, disputes: tuple[DisputeView, ...]
+    ) -> None:
+        held = self.held.get(subject, [])
+        if all(each.attribute != name for each in held):
+            msg = "not held"
+            raise NotFound(msg)
+        self.held[subject] = [
+            replace(each, disputes=disputes)
+            if each.attribute == name
+            else each
+            for each in held
+        ]
 
     async def own_services(self, subject: UUID) -> list[ServiceView]:
         """Return the services of the person."""
@@ -449,6 +523,7 @@ class FakeDesk:
         declaration_digest: str,
         notice_digest: str,
         language: str,
+        served: str,
     ) -> UUID:
         """Record an answer and change the state of the statement."""
         self._may_fail()
@@ -463,6 +538,7 @@ class FakeDesk:
                 "declaration": declaration_digest,
                 "notice": notice_digest,
                 "language": language,
+                "served": served,
             }
         )
         event = UUID(int=1000 + len(self.decided))
@@ -481,15 +557,28 @@ class FakeDesk:
         ]
         return event
 
+    async def serve(
+        self,
+        subject: UUID,
+        service: str,
+        purpose: str,
+        language: str,
+        statement: str,
+    ) -> NoticeView:
+        """Return the notice, under a hash that names its person."""
+        notice = await self.notice(service, purpose, language, statement)
+        served = sha256(subject.bytes + notice.digest.encode()).hexdigest()
+        return replace(notice, served=served)
+
     async def notice(
-        self, service: str, purpose: str, language: str
+        self, service: str, purpose: str, language: str, statement: str
     ) -> NoticeView:
         """Return a notice that names its edition."""
         self._may_fail()
         text = {
             "en": "The Demonstration Municipality asks for the details named "
             "below.\n\nYou may refuse, and you may withdraw at any time. "
-            f"Edition {self.edition}, {service}, {purpose}.",
+            f"Edition {self.edition}, {service}, {purpose}{statement}.",
             "zh-Hans": "演示市政府请求下列项目。\n\n您可以拒绝，也可以随时"
             f"撤回。第 {self.edition} 版，{service}，{purpose}。",
         }[language]
@@ -505,10 +594,19 @@ class FakeDesk:
         entries = tuple(rest[:limit])
         more = len(rest) > limit
         return UsesPage(
-            entries=entries, older=entries[-1].index if more else None
+            entries=entries,
+            older=entries[-1].index if more else None,
+            undisclosed=self.undisclosed,
         )
 
-    async def receipt(self, subject: UUID, event_id: UUID) -> str:
+    async def usage_receipt(self, subject: UUID, index: int) -> str:
+        """Return a stand-in receipt of an own entry."""
+        await self.proof(subject, index)
+        return "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl"
+
+    async def receipt(
+        self, subject: UUID, event_id: UUID, form: ReceiptForm
+    ) -> str:
         """Return a stand-in receipt of an own event."""
         self._may_fail()
         own = {
@@ -519,7 +617,43 @@ class FakeDesk:
         if event_id not in own:
             msg = "event"
             raise NotFound(msg)
+        if form is ReceiptForm.ODRL:
+            return "{}"
         return "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl"
+
+    async def released(self, subject: UUID) -> list[ReleaseView]:
+        """Return two extracts, one of them recalled."""
+        self._may_fail()
+        if not self.used.get(subject):
+            return []
+        return [
+            ReleaseView(
+                title=view.title,
+                recipient="statistics-office",
+                at=NOW - 86_400,
+                until=NOW + 86_400,
+                recalled=recalled,
+            )
+            for view in services()[:1]
+            for recalled in (False, True)
+        ]
+
+    async def told(self, subject: UUID) -> list[ToldView]:
+        """Return a service for each reply, the last of them late."""
+        self._may_fail()
+        if not self.used.get(subject):
+            return []
+        return [
+            ToldView(
+                title=view.title,
+                at=NOW - 86_400,
+                deadline=NOW + 86_400,
+                reply=reply,
+                late=reply is Reply.RECEIVED,
+            )
+            for view in services()[:1]
+            for reply in Reply
+        ]
 
     async def proof(self, subject: UUID, index: int) -> str:
         """Return a stand-in proof of an own entry."""
@@ -528,6 +662,11 @@ class FakeDesk:
             msg = "entry"
             raise NotFound(msg)
         return f'{{"index": {index}}}'
+
+    async def head(self, subject: UUID) -> str:
+        """Return a stand-in count of own entries."""
+        self._may_fail()
+        return f'{{"counter": {len(self.used.get(subject, []))}}}'
 
 
 def _answered(
@@ -543,6 +682,8 @@ def _answered(
             Choice.GIVE: State.GIVEN,
             Choice.REFUSE: State.REFUSED,
             Choice.WITHDRAW: State.WITHDRAWN,
+            Choice.PAUSE: State.PAUSED,
+            Choice.RESUME: State.GIVEN,
         }[choice],
         given_attributes=(*view.essential, *optional) if given else (),
         since=NOW,
@@ -597,6 +738,22 @@ def session_cookie(subject: UUID) -> str:
     return jar[sessions.cookie].value
 
 
+async def owed() -> list[UnansweredView]:
+    """Return services that owe an answer: one late, the others in time."""
+    return [
+        UnansweredView(
+            delivery=f"delivery-{at}",
+            title=services()[at % 3].title,
+            kind=kind.value,
+            at=NOW - (20 - at) * 86_400,
+            deadline=NOW - (6 - at) * 86_400,
+            days_late=max(0, 6 - at),
+            reply=(Reply.WAITING, Reply.UNREACHABLE, Reply.RECEIVED)[at % 3],
+        )
+        for at, kind in enumerate(HappeningKind)
+    ]
+
+
 def make_fake_app(
     desk: FakeDesk,
     *,
@@ -613,6 +770,7 @@ def make_fake_app(
         clock,
         reasons=load_reasons(reasons()),
         random=counter(),
+        outstanding=owed,
     )
     app = FastAPI(openapi_url=None)
     app.include_router(router)
@@ -683,7 +841,7 @@ class Visitor:
             TOKEN_FIELD: self.hidden(TOKEN_FIELD),
             **{
                 name: self.hidden(name)
-                for name in ("declaration", "notice", "language")
+                for name in ("declaration", "notice", "language", "served")
             },
         }
         return self.post(path, fields | changes)

@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,36 @@ class Served:
         return found
 
 
+def running(process: int) -> bool:
+    """Whether a process still runs: one that nobody has reaped does not."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text("ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
+def until(
+    true: Callable[[], bool], what: str, *, seconds: float = 240.0
+) -> None:
+    """Wait for something that happens sooner or later.
+
+    Args:
+        true: whether it has happened.
+        what: it, in words.
+        seconds: after which it never will; far beyond what a busy machine
+            takes.
+
+    Raises:
+        AssertionError: it has not happened by then.
+
+    """
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not after {seconds:.0f} s: {what}"
+        time.sleep(0.05)
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
@@ -72,7 +102,13 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    world: World, *, before: Sequence[str] = (), unsafe: bool = False
+    world: World,
+    *,
+    before: Sequence[str] = (),
+    unsafe: bool = False,
+    workers: int = 1,
+    by_command: bool = False,
+    options: Sequence[str] = (),
 ) -> Iterator[Served]:
     """Serve a world's instance in a process of its own.
 
@@ -80,6 +116,9 @@ def serving(
         world: its databases stay open here, which SQLite allows.
         before: a command that the server runs under, such as strace.
         unsafe: switch syncing off.
+        workers: more than one are started by `curtilage serve`.
+        by_command: so is one.
+        options: further ones of `curtilage serve`, which then starts it.
 
     """
     with world.platform.data.begin() as conn:
@@ -96,6 +135,13 @@ def serving(
         str(port),
         *(["--unsafe"] if unsafe else []),
     ]
+    if workers > 1 or by_command or options:
+        command = [
+            *(sys.executable, "-c", "from api.cli.main import main; main()"),
+            *("--home", str(world.home), "serve", "--port", str(port)),
+            *("--workers", str(workers)),
+            *options,
+        ]
     process = subprocess.Popen(command, start_new_session=True)
     try:
         _wait(process, port)
@@ -105,20 +151,20 @@ def serving(
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
             try:
-                process.wait(timeout=30)
+                process.wait(timeout=120)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:
-    for _ in range(900):
+    for _ in range(3000):
         if process.poll() is not None:
             msg = f"the server ended with {process.returncode}"
             raise RuntimeError(msg)
         try:
             urllib.request.urlopen(
-                f"http://{HOST}:{port}/health/live", timeout=5
+                f"http://{HOST}:{port}/health/live", timeout=30
             ).close()
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)

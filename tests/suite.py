@@ -7,6 +7,7 @@ lets the policies be formatted instead of compared.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import time
@@ -15,13 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.parts import ROOT, MissingPartError, is_ci, opa
+from tests.parts import ROOT, MissingPartError, is_ci, opa, regal
 from tests.parts.__main__ import main as obtain_parts
 
 RESULTS = ROOT / "var" / "test" / "pytest.xml"
 POLICIES = Path("policies")
 CAPABILITIES = POLICIES / "capabilities.json"
 SCHEMAS = POLICIES / "schemas"
+LEAST_COVERAGE = 95  # percent of the lines of the rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,9 @@ def types() -> tuple[bool, str]:
 def policies(*, write: bool = False) -> tuple[bool, str]:
     """Hold the Rego to its format, to strict mode and to its own tests.
 
+    The tests reach `LEAST_COVERAGE` of the rules, and Regal finds nothing,
+    where it can be had.
+
     Args:
         write: format it, instead of comparing it with its format.
 
@@ -82,7 +87,52 @@ def policies(*, write: bool = False) -> tuple[bool, str]:
     )
     # The test runner needs a built-in of its own, beyond the capabilities.
     tested = _run(binary, "test", "--fail-on-empty", *bundle)
-    return formatted and strict and tested, ""
+    covered, note = coverage(binary, POLICIES)
+    linted, said = linting()
+    note = "; ".join(part for part in (note, said) if part)
+    return formatted and strict and tested and covered and linted, note
+
+
+def coverage(binary: Path, folder: Path) -> tuple[bool, str]:
+    """Tell whether the tests of a folder of Rego reach enough of it.
+
+    Args:
+        binary: of OPA.
+        folder: the policies; schemas for them are those of the tree.
+
+    """
+    done = subprocess.run(
+        [
+            *(str(binary), "test", "--coverage", "--format", "json"),
+            *("--schema", str(ROOT / SCHEMAS), "--bundle", str(folder)),
+        ],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        files = json.loads(done.stdout)["files"]
+    except (ValueError, KeyError):
+        return False, "no coverage"
+    lines = {"covered_lines": 0, "not_covered_lines": 0}
+    for name, one in files.items():
+        if not name.endswith("_test.rego"):
+            for kind in lines:
+                lines[kind] += one.get(kind, 0)
+    reached = 100 * lines["covered_lines"] / max(1, sum(lines.values()))
+    note = f"{reached:.1f} % of the rules covered"
+    return reached >= LEAST_COVERAGE, note
+
+
+def linting() -> tuple[bool, str]:
+    """Hold the Rego to Regal; where that cannot be had, say so."""
+    try:
+        binary = regal.find().path
+    except MissingPartError as error:
+        return True, f"not linted: {error}"
+    return _run(binary, "lint", POLICIES), ""
 
 
 def pytest() -> tuple[bool, str]:

@@ -19,7 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.app import LARGEST_BODY
+from api.routes.profiles import ProfileOut
 from policy import Cause, NoDecision
+from tests.databases import Kind
 from tests.doors import (
     ASK,
     UNDERSTANDS,
@@ -52,10 +54,15 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+def door(
+    tmp_path_factory: pytest.TempPathFactory, database: Kind
+) -> Iterator[Door]:
     """A running application with its cast, shared."""
     home = tmp_path_factory.mktemp("profiles") / "home"
-    with build_world(home) as world, at_the_door(world) as made:
+    with (
+        build_world(home, database=database) as world,
+        at_the_door(world) as made,
+    ):
         yield made
 
 
@@ -81,6 +88,37 @@ def test_consent_opens_what_was_declared(door: Door) -> None:
         told[INCOME]["reason"],
         told[INCOME]["value"],
     )
+
+
+def test_the_short_way_answers_as_the_route_does(door: Door) -> None:
+    """Headers, shape and bytes are one; the model describes both."""
+    body = body_about(door.world, "consenting", *EVERYTHING)
+    short = door.ask(body)
+    # A media type with a parameter is left to the route.
+    long = door.ask(
+        body, headers={"Content-Type": "application/json; charset=utf-8"}
+    )
+
+    shown = [
+        [
+            (name, "" if name == "x-request-id" else value)
+            for name, value in one
+        ]
+        for one in (short.headers.multi_items(), long.headers.multi_items())
+    ]
+    assert shown[0] == shown[1]
+    told = [
+        {
+            name: value
+            for name, value in one.json().items()
+            if name not in OF_THE_ANSWER
+        }
+        for one in (short, long)
+    ]
+    assert told[0] == told[1]
+    for one in (short, long):
+        read = ProfileOut.model_validate_json(one.content)
+        assert one.content == read.model_dump_json().encode()
 
 
 def test_a_person_can_be_named_by_id(door: Door) -> None:
@@ -170,7 +208,7 @@ def test_an_unknown_id_is_the_same_answer(door: Door) -> None:
 
 @pytest.mark.parametrize("cause", [Cause.DOWN, Cause.TIMEOUT, Cause.UNDEFINED])
 def test_no_decision_is_its_own_answer(tmp_path: Path, cause: Cause) -> None:
-    """An engine without an answer is 503 with its cause, and no entry."""
+    """An engine without an answer is 503 with its cause, and an entry."""
 
     class Silent:
         revision = "none"
@@ -193,7 +231,7 @@ def test_no_decision_is_its_own_answer(tmp_path: Path, cause: Cause) -> None:
             )
             assert "2" == found.headers["retry-after"]
             assert "990001" not in found.text
-            assert before == door.size()
+            assert before + 1 == door.size()
 
 
 def test_an_unforeseen_error_says_nothing(
@@ -578,7 +616,8 @@ def test_checkpoints_do_not_stop_the_gate(door: Door) -> None:
         one.join()
 
     assert [200] * 40 == statuses
-    assert time.monotonic() - began < 9
+    # Who waits for a lock in vain waits ten seconds, and gets no 200.
+    assert time.monotonic() - began < 240
 
 
 def test_a_checkpoint_is_signed_between_two_batches(

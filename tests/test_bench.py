@@ -52,6 +52,30 @@ def test_a_run_without_time_is_not_started(tmp_path: Path) -> None:
         run(two, full=False, results=tmp_path, minutes=1.5)
 
 
+def test_a_run_that_can_ends_in_time(tmp_path: Path) -> None:
+    """It is told how many seconds it has, and never more than it needs."""
+    told: list[float | None] = []
+
+    class Patient(Sample):
+        """A measurement that does as much as there is time for."""
+
+        ENDS_IN_TIME = True
+
+        @staticmethod
+        def measure(
+            *, full: bool, folder: Path, seconds: float | None = None
+        ) -> dict[str, object]:
+            """Note the time that there is."""
+            told.append(seconds)
+            return {"full": full, "folder": folder.name}
+
+    for minutes in (0.5, 2.0, None):
+        patient = {"patient": Patient()}
+        run(patient, full=False, results=tmp_path, minutes=minutes)
+
+    assert [30.0, None, None] == told
+
+
 def test_room_is_enough_where_it_is_enough(tmp_path: Path) -> None:
     """A small run on an ordinary disk is let through."""
     check_room(Needs(bytes=1, seconds=59), folder=tmp_path / "new", minutes=1)

@@ -14,9 +14,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import uvicorn
@@ -24,12 +25,15 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
-from api.pages import Conflict, NoDecision
+from api.pages import Conflict, NoDecision, State
 from tests.pages_fake import (
     CAST,
+    FIRST,
+    NOW,
     FakeDesk,
     fake_desk,
     make_fake_app,
+    services,
     session_cookie,
 )
 
@@ -47,6 +51,7 @@ ARGUMENTS = (
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 LANGUAGES = ("en", "zh-Hans")
 WIDTHS = (320, 1280)
+WRONG = "/me/data/user.home-info.postal.city/wrong"
 MOVING = "/me/consents/moving-house/address-change"
 LIBRARY = "/me/consents/library/reminders"
 OWN_STATUS = "Failed to load resource: the server responded with a status of"
@@ -125,6 +130,17 @@ def _nothing_held(visit: Visit) -> None:
     visit.open("/me/data")
 
 
+def _disputed(visit: Visit) -> None:
+    at(WRONG)(visit)
+    visit.page.fill("#statement", "I have never lived there.")
+    visit.press("form[action$='/wrong'] button")
+
+
+def _said_nothing(visit: Visit) -> None:
+    at(WRONG)(visit)
+    visit.press("form[action$='/wrong'] button")
+
+
 def _preference_error(visit: Visit) -> None:
     at("/me/consents")(visit)
     visit.press("form[action='/me/preferences'] button")
@@ -140,21 +156,41 @@ def _nothing_chosen(visit: Visit) -> None:
     visit.press("button[aria-describedby^='part-2 ']")
 
 
+def _asked_again(visit: Visit) -> None:
+    first, *others = services()
+    (statement,) = first.statements
+    more = replace(
+        statement,
+        state=State.GIVEN,
+        given_attributes=("user.name.given", "user.name.family"),
+        since=NOW - 40 * 86_400,
+        event_id=UUID(int=79),
+        asked_again=("user.home-info.postal.city",),
+    )
+    visit.desk.offered[FIRST] = [replace(first, statements=(more,)), *others]
+    at(MOVING)(visit)
+
+
 STATES: dict[str, Callable[[Visit], None]] = {
     "sign-in": lambda visit: visit.open("/"),
     "sign-in-error": _sign_in_error,
     "home": at("/"),
     "data": at("/me/data"),
+    "data-disputed": _disputed,
+    "data-wrong": at(WRONG),
+    "data-wrong-error": _said_nothing,
     "data-empty": _nothing_held,
     "choices": at("/me/consents"),
     "choices-error": _preference_error,
     "consent-open": at(MOVING),
     "consent-given": _given,
+    "consent-asked-again": _asked_again,
     "consent-parts": at(LIBRARY),
     "consent-error": _nothing_chosen,
     "consent-law": at("/me/consents/planning/statistics"),
     "uses": at("/me/uses"),
     "uses-older": at("/me/uses?before=1007"),
+    "unanswered": at("/desk/unanswered"),
     "help": at("/help"),
     "accessibility": at("/accessibility"),
     "error-404": at("/nowhere"),
@@ -204,12 +240,12 @@ def site(shared_desk: FakeDesk) -> Iterator[str]:
         target=server.run, kwargs={"sockets": [listener]}, daemon=True
     )
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 240
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.02)
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
-    thread.join(timeout=20)
+    thread.join(timeout=120)
     listener.close()
 
 
@@ -379,11 +415,11 @@ def test_choices_are_equal_to_the_eye(
 ) -> None:
     """All buttons of choices share size, colours, type and weight."""
     here = visit(language=language, width=width)
-    for state in ("consent-open", "consent-given"):
+    for state, count in (("consent-open", 2), ("consent-given", 3)):
         STATES[state](here)
         groups = here.page.evaluate(LOOKS)
 
-        assert [2] == [len(group) for group in groups]
+        assert [count] == [len(group) for group in groups]
         assert [1] == [len(set(group)) for group in groups]
 
 

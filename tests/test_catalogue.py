@@ -72,6 +72,10 @@ def test_only_unique_identifiers_are_indexed() -> None:
     """No skewed attribute can be looked up."""
     assert [
         "user.home-info.online.email",
+        "user.identifier.account",
+        "user.identifier.card",
+        "user.identifier.email",
+        "user.identifier.phone",
         "user.identity.number",
         "user.identity.passport",
         "user.tax.number",
@@ -84,6 +88,7 @@ def test_only_unique_identifiers_are_indexed() -> None:
         [Attribute(name="a", number=1), Attribute(name="a", number=2)],
         [Attribute(name="a", number=1), Attribute(name="b", number=1)],
         [Attribute(name="a", number=0)],
+        [Attribute(name="a", number=2**16 - 16)],
         [Attribute(name="a", number=2**31)],
     ],
 )

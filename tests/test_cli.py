@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 
 from api.cli.main import build
 from consent import issue_receipt
+from tests.databases import Kind, fresh
 from tests.parts import ROOT
 from tests.worlds import (
     BIRTH,
@@ -83,16 +84,19 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
 
 
-def made(home: Path) -> Shell:
+def made(home: Path, **more: str) -> Shell:
     """An instance with its cast, and the command line at it."""
-    with build_world(home, extra=24) as world:
+    with build_world(home, extra=24, **more) as world:
         return Shell(home=home, cast=dict(world.cast))
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+def shell(
+    tmp_path_factory: pytest.TempPathFactory, database: Kind
+) -> Iterator[Shell]:
     """An instance that tests share: they add to it and break nothing."""
-    return made(tmp_path_factory.mktemp("cli") / "home")
+    with fresh(database) as addresses:
+        yield made(tmp_path_factory.mktemp("cli") / "home", **addresses)
 
 
 @pytest.fixture
@@ -102,15 +106,20 @@ def own(tmp_path: Path) -> Shell:
 
 
 def commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Every command with its path."""
+    """Every command with its path, also of groups within groups."""
     root = typer.main.get_command(build())
     assert isinstance(root, click.Group)
-    for name, one in sorted(root.commands.items()):
+    yield from _under(root, ())
+
+
+def _under(
+    group: click.Group, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, one in sorted(group.commands.items()):
         if isinstance(one, click.Group):
-            for inner, two in sorted(one.commands.items()):
-                yield (name, inner), two
+            yield from _under(one, (*path, name))
         else:
-            yield (name,), one
+            yield (*path, name), one
 
 
 PATHS = [path for path, _ in commands()]
@@ -136,7 +145,7 @@ def test_every_command_speaks_to_machines(path: Sequence[str]) -> None:
     command = dict(commands())[tuple(path)]
     options = {name for one in command.params for name in one.opts}
 
-    assert (tuple(path) != ("serve",)) == ("--json" in options)
+    assert (path[-1] != "serve") == ("--json" in options)
 
 
 @pytest.mark.parametrize("group", sorted({path[0] for path in PATHS}))
@@ -226,7 +235,7 @@ def test_a_purpose_that_is_not_declared_has_no_credential(
     """The line says which command comes first."""
     said = shell("service", "add", SERVICE, "another-purpose")
 
-    assert "declaration register" in said.line(2)
+    assert "declaration propose" in said.line(2)
 
 
 @pytest.fixture
@@ -240,20 +249,51 @@ def declared(tmp_path: Path) -> Path:
 def test_a_declaration_is_read_shown_and_registered(
     shell: Shell, declared: Path
 ) -> None:
-    """Lint, show, register by two people, list."""
+    """Lint, show, propose, approve by another, list."""
     linted = shell("declaration", "lint", declared, "--json").document()
     shown = shell("declaration", "show", declared, "--json").document()
-    arguments = ("declaration", "register", declared, "--proposer", "ann")
-    refused = shell(*arguments, "--as", "ann")
-    done = shell(*arguments, "--as", "bea", "--json").document()
+    arguments = ("declaration", "propose", declared)
+    proposed = shell(*arguments, "--as", "ann", "--json").document()
+    (number,) = [one["number"] for one in proposed["proposed"]]
+    refused = shell("declaration", "approve", number, "--as", "ann")
+    before = shell("declaration", "list", "--json").document()
+    done = shell(
+        "declaration", "approve", number, "--as", "bea", "--json"
+    ).document()
     listed = shell("declaration", "list", "--json").document()
 
     assert 1 == linted["declarations"]
     assert STREET in {one["attribute"] for one in shown["flows"]}
     assert "separation_of_duties" in refused.line()
-    assert ["library"] == [one["service"] for one in done["registered"]]
-    assert linted["digests"] == [one["digest"] for one in done["registered"]]
+    assert "library" not in {one["service"] for one in before["declarations"]}
+    assert ("library", "published") == (done["service"], done["state"])
+    assert linted["digests"] == [done["digest"]]
     assert "library" in {one["service"] for one in listed["declarations"]}
+
+
+def test_a_plan_says_what_changes_and_whom_it_asks(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """Statement by statement, for people and for machines."""
+    wider = tmp_path / "wider.yaml"
+    wider.write_text(
+        DECLARATION.replace("version: 1", "version: 2").replace(
+            "    data:\n", "    data:\n      - user.name.family\n"
+        ),
+        "utf-8",
+    )
+    said = shell("declaration", "plan", wider)
+    (plan,) = shell("declaration", "plan", wider, "--json").document()["plans"]
+    (statement,) = plan["statements"]
+
+    assert "address (consent): wider" in said.out
+    assert f"{plan['people_asked_again']} people would be asked" in said.out
+    assert (1, 2) == (plan["from"]["version"], plan["to"]["version"])
+    assert ["user.name.family"] == statement["added"]
+    assert {"user.name.family"} == set(statement["asked_about"])
+    assert plan["people_asked_again"] == statement["asked_again"] >= 4
+    assert 2 == shell("declaration", "plan").code
+    assert 2 == shell("declaration", "plan", wider, "--proposal", 1).code
 
 
 @pytest.mark.parametrize(
@@ -414,7 +454,12 @@ def test_an_officer_looks_and_the_look_is_an_entry(shell: Shell) -> None:
     found = shell(*view, "--because", "a call", "--as", "o1", "--json")
 
     assert [
-        {"attribute": STREET, "value": "2 Canary Street", "source": "register"}
+        {
+            "attribute": STREET,
+            "value": "2 Canary Street",
+            "source": "register",
+            "disputed": "",
+        }
     ] == found.document()["values"]
     audited = shell("officer", "audit", "--limit", "1000", "--json").document()
     last = audited["entries"][-1]
@@ -500,9 +545,13 @@ def test_an_extract_takes_two_officers(shell: Shell, tmp_path: Path) -> None:
     assert not folder.exists()
     found = shell(*take, "--as", "bea", "--json").document()
 
-    assert {"data.csv", "report.json", "report.md", "manifest.json"} == {
-        path.name for path in folder.iterdir()
-    }
+    assert {
+        "data.csv",
+        "report.json",
+        "report.md",
+        "manifest.json",
+        "proof.json",
+    } == {path.name for path in folder.iterdir()}
     assert found["k"] >= 3
     assert found["l"] >= 2
     checked = shell("extract", "check", folder, "--json").document()
@@ -516,6 +565,36 @@ def test_an_extract_takes_two_officers(shell: Shell, tmp_path: Path) -> None:
     with (folder / "data.csv").open("a", encoding="utf-8") as file:
         file.write("x\n")
     shell("extract", "check", folder).line()
+
+
+def test_an_extract_is_approved_verified_reported_and_recalled(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """Each by its own command; who asked takes what another approved."""
+    release = request(shell, "--k", "3", *SENSITIVE).document()["release"]
+    folder = tmp_path / "extract"
+    assert "separation_of_duties" in (
+        shell("release", "approve", release, "--as", "ann").line()
+    )
+    shell("release", "approve", release, "--as", "bea", "--json").document()
+    shell(
+        *("release", "take", release, "--out", folder, "--as", "ann", "--json")
+    ).document()
+    key = shell("ledger", "key", "--json").document()["keys"][0]
+    verify = ("release", "verify", folder, "--vkey", key)
+    assert shell(*verify).code == 0
+    page = tmp_path / "report.html"
+    shell(
+        *("release", "report", folder, "--out", page, "--copy", "officer"),
+        "--json",
+    ).document()
+    assert "bea" in page.read_text("utf-8")
+    recall = ("release", "recall", release, "--reason", "too fine")
+    assert "separation_of_duties" in shell(*recall, "--as", "ann").line()
+    shell(*recall, "--as", "bea", "--json").document()
+    assert "not waiting" in shell(*recall, "--as", "bea").line(2)
+    (folder / "report.md").write_text("another", encoding="utf-8")
+    assert shell(*verify).code != 0
 
 
 def test_an_extract_that_misses_its_criteria_is_not_there(
@@ -668,7 +747,7 @@ def test_an_unforeseen_error_names_its_class_alone(
 ) -> None:
     """Its text may quote a value; a trace is for who asks for one."""
 
-    def broken(*_arguments: object) -> None:
+    def broken(*_arguments: object, **_named: object) -> None:
         msg = "0 Canary Street"
         raise RuntimeError(msg)
 
@@ -705,11 +784,11 @@ def start(home: Path, port: int) -> subprocess.Popen[str]:
 
 def ready(process: subprocess.Popen[str], port: int) -> dict[str, Any]:
     """Wait until a server is ready."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while time.monotonic() < end and process.poll() is None:
         try:
             with urllib.request.urlopen(
-                f"http://127.0.0.1:{port}/health/ready", timeout=5
+                f"http://127.0.0.1:{port}/health/ready", timeout=60
             ) as answer:
                 found: dict[str, Any] = json.load(answer)
                 return found
@@ -727,11 +806,11 @@ def test_a_server_is_alone_and_ends_when_told(own: Shell) -> None:
     try:
         found = ready(first, port)
         second = start(own.home, free_port())
-        _, refused = second.communicate(timeout=60)
+        _, refused = second.communicate(timeout=240)
         busy = start(own.home, port)
-        busy.communicate(timeout=60)
+        busy.communicate(timeout=240)
         first.send_signal(signal.SIGTERM)
-        _, log = first.communicate(timeout=60)
+        _, log = first.communicate(timeout=240)
     finally:
         first.kill()
 
@@ -745,7 +824,7 @@ def test_a_server_is_alone_and_ends_when_told(own: Shell) -> None:
     try:
         ready(again, port)
         again.send_signal(signal.SIGTERM)
-        again.communicate(timeout=60)
+        again.communicate(timeout=240)
     finally:
         again.kill()
     assert 0 == again.returncode

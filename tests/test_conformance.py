@@ -2,7 +2,8 @@
 
 Every case whose plan asks for built-ins of the profile passes; every other
 case is refused when its plan is loaded, with the name of a built-in that it
-asks for. No case is excepted.
+asks for. One case of the corpus (OPA 1.14.1) was corrected in OPA since, and
+is held to the answer of the pinned release; none is excepted.
 """
 
 import gzip
@@ -33,8 +34,23 @@ CASES = (
     Path(__file__).parents[1].parent
     / "shared/corpus/opa-conformance/cases.jsonl.gz"
 )
-PASSED, REFUSED = 1026, 517
+PASSED, REFUSED = 1292, 251
 """Of the 1,543 cases of the corpus."""
+
+CORRECTED = {
+    "reachable_paths/cycle_1022_3": [
+        {
+            "x": [
+                ["one", "five", "seven", "eight", "three"],
+                ["one", "five", "six", "nine"],
+                ["one", "five", "six", "seven", "eight", "three"],
+                ["one", "two", "four", "three"],
+            ]
+        }
+    ],
+}
+"""What OPA 1.20.2's own case of that name wants: a node that one branch has
+visited no longer ends another branch."""
 
 LIMITS = Limits(steps=10_000_000, seconds=60.0)
 
@@ -152,9 +168,8 @@ def fault(case: dict[str, Any]) -> str | None:
     anyhow = bool(case.get("sort_bindings"))
     distinct = list(make_set(results).values())
     got = ordered(comparable(r, anyhow=anyhow) for r in distinct)
-    wanted = ordered(
-        comparable(r, anyhow=anyhow) for r in case["want_plan_result"] or []
-    )
+    listed = CORRECTED.get(case["note"], case["want_plan_result"]) or []
+    wanted = ordered(comparable(r, anyhow=anyhow) for r in listed)
     return None if key(wanted) == key(got) else f"got {got!r}"
 
 
@@ -198,11 +213,14 @@ def test_every_builtin_of_the_profile_is_tried() -> None:
     """A built-in is in the profile only where a case or OPA itself tries it.
 
     What no case of the corpus calls is compared with an OPA server in
-    `test_engine_differential.py`.
+    `test_engine_differential.py` and `test_engine_builtins.py`.
     """
-    from tests.test_engine_differential import COMPARED  # noqa: PLC0415 - its names alone
+    from tests.test_engine_builtins import SAMPLED  # noqa: PLC0415 - its names alone
+    from tests.test_engine_differential import COMPARED  # noqa: PLC0415 - likewise
 
     tried: set[str] = set()
     for case in cases():
         tried |= asked_for(case)
-    assert set() == PROFILE.keys() - tried - COMPARED - {"internal.print"}
+    assert set() == PROFILE.keys() - tried - COMPARED - SAMPLED - {
+        "internal.print"
+    }

@@ -122,6 +122,11 @@ def event(
     return replace(made, **changes)  # type: ignore[arg-type] # vary by test
 
 
+def stored(one: ConsentEvent) -> ConsentEvent:
+    """Say of an answer what the log adds: its own record, known at once."""
+    return replace(one, record=one.id, recorded_at=one.at)
+
+
 def record(engine: Engine, store: ConsentStore, *events: ConsentEvent) -> int:
     """Record events, each in a transaction of its own."""
     revision = 0
@@ -138,8 +143,12 @@ def test_what_was_recorded_is_read_back(
     engine: Engine, store: ConsentStore
 ) -> None:
     """Every field survives, in the order of the log."""
-    first = event(expires_at=500, actor="guardian:7", channel="counter")
-    second = event(EventType.WITHDRAWN, at=200, notice="")
+    first = stored(event(expires_at=500, officer="o-7", channel="paper"))
+    second = replace(
+        event(EventType.WITHDRAWN, at=200, notice=""),
+        record=first.id,
+        recorded_at=250,
+    )
     record(engine, store, first, second)
     assert store.events(
         ANNA, "moving-house", "address-change", until=None
@@ -156,7 +165,7 @@ def test_only_matching_events_are_selected(
     with engine.begin() as conn:
         store.register(conn, other)
         neighbour.register(conn, declaration())
-    wanted = event(at=100)
+    wanted = stored(event(at=100))
     record(engine, store, event(of=other), wanted, event(at=300))
     record(engine, store, event(subject=BRUNO))
     record(engine, neighbour, event())

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 from uuid import UUID
 
 import pytest
@@ -24,6 +23,7 @@ from policy import (
     CredentialRefused,
     Disclosure,
 )
+from tests.databases import with_options
 from tests.worlds import (
     ADDRESS,
     CHEAP,
@@ -34,12 +34,6 @@ from tests.worlds import (
     Clock,
     person_values,
 )
-
-
-def with_options(url: str, *settings: str) -> str:
-    """An address whose connections carry server settings."""
-    options = quote(" ".join(f"-c{one}" for one in settings))
-    return f"{url}{'&' if '?' in url else '?'}options={options}"
 
 
 def pragma(engine: Engine, name: str) -> object:
@@ -182,8 +176,12 @@ class Town:
         """Give or withdraw, as the person."""
         declared = self.platform.consents.declaration(SERVICE, PURPOSE)
         assert declared is not None
+        caller = Caller(kind=CallerKind.PERSON, id=str(self.subject))
+        served = await self.platform.consent_desk.serve(
+            caller, self.subject, SERVICE, PURPOSE, "address", "en"
+        )
         await self.platform.person.answer(
-            Caller(kind=CallerKind.PERSON, id=str(self.subject)),
+            caller,
             self.subject,
             Answer(
                 service=SERVICE,
@@ -195,6 +193,7 @@ class Town:
                 notice=render_notice(declared, "en").digest,
                 language="en",
                 channel="portal",
+                served=served.digest,
             ),
         )
 

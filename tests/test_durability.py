@@ -141,8 +141,8 @@ def test_a_server_that_is_asked_to_end_answers_what_it_took(
             target=lambda: got.append(server.ask(number)["ledger_index"])
         )
         asker.start()
-        asker.join(timeout=60)
+        asker.join(timeout=240)
         os.killpg(server.process.pid, signal.SIGTERM)
-        assert 0 == server.process.wait(timeout=60)
+        assert 0 == server.process.wait(timeout=240)
 
     assert 1 == len(got)

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from consent.elements import categories_of, covers, leaves, schema
+from consent.elements import (
+    base_categories_of,
+    categories_of,
+    covers,
+    leaves,
+    schema,
+)
 from consent.labels import label
 from consent.vocabulary import Category
 
@@ -104,6 +110,18 @@ def test_a_variable_element_has_no_categories_of_its_own() -> None:
     """Cookies may hold anything, so a reference must say what."""
     assert categories_of("dynamic.cookies") == frozenset()
     assert categories_of("user.shoe-size") is None
+
+
+def test_the_whole_user_of_a_p3p_file_is_that_of_p3p() -> None:
+    """Who refers to ``user`` means ten elements, and none of ours."""
+    assert base_categories_of("user") == {
+        Category.PHYSICAL,
+        Category.ONLINE,
+        Category.UNIQUEID,
+        Category.DEMOGRAPHIC,
+    }
+    assert base_categories_of("user.bdate") == categories_of("user.bdate")
+    assert Category.GOVERNMENT in (categories_of("user") or ())
 
 
 def test_a_reference_means_its_subtree_and_no_neighbour() -> None:

@@ -106,7 +106,8 @@ def test_it_is_a_decision_point(pdp: EmbeddedPdp, bundle: Bundle) -> None:
     assert {f"t/{name}" for name in NAMES} == pdp.entrypoints
     document = {"nonce": "a", "least": 3}
     decided = asyncio.run(port.decide("t/answer", document))
-    assert {"nonce": "a", "left": 1, "right": 1} == decided
+    assert {"nonce": "a", "left": 1, "right": 1} == decided.document
+    assert bundle.revision == decided.revision
 
 
 ECHOED = [
@@ -176,7 +177,7 @@ def test_fault_is_no_decision_with_its_cause(
 
 def test_empty_object_is_a_decision_to_the_engine(pdp: EmbeddedPdp) -> None:
     """Whether `{}` is one to act on is for the reader of decisions."""
-    assert {} == asyncio.run(pdp.decide("t/empty", {}))
+    assert {} == asyncio.run(pdp.decide("t/empty", {})).document
 
 
 def test_deep_input_is_an_answer_or_a_clean_error(pdp: EmbeddedPdp) -> None:

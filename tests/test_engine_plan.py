@@ -97,6 +97,18 @@ MALFORMED = {
     "a dynamic call by itself": plan(
         stmt("CallDynamicStmt", args=[0, 1], path=[], result=2)
     ),
+    "a field beside a statement": plan(
+        {**stmt("ResetLocalStmt", target=2), "more": 1}
+    ),
+    "a field beside an operand": plan(
+        stmt("AssignVarStmt", source={**local(0), "more": 1}, target=2)
+    ),
+    "a field beside the statements": plan(
+        stmt("BlockStmt", blocks=[{"stmts": [], "more": 1}])
+    ),
+    "a file that is no number": plan(
+        stmt("ResetLocalStmt", target=2, file="x")
+    ),
     "a lone surrogate": plan(strings=("\ud800",)),
     "blocks without end": plan(
         json.loads(

@@ -146,7 +146,8 @@ def test_kinds_are_never_renamed() -> None:
     expected = (
         "disclosure refusal consent preference restriction objection import"
         " correction erasure release own-view officer-view declaration bundle"
-        " key recovery"
+        " key recovery visibility link merge dispute look-up evaluation"
+        " notification no-decision consent-request break-glass"
     )
 
     assert expected.split() == [kind.value for kind in EntryKind]

@@ -104,7 +104,7 @@ def test_keys_do_not_print_or_pickle() -> None:
 def test_only_wanted_rows_are_opened() -> None:
     """A row that no grant names may be anything; it is not touched."""
     keys = SubjectKeys("town", uuid.uuid4(), 1, bytearray(os.urandom(128)))
-    record = fmt.record_prefix(1, "desk") + b"female"
+    record = fmt.record_head(1, "desk") + b"female"
     sealed = keys.seal(8, 1, record, bytes(12))
     rows = [(7, 1, b"garbage"), (8, 1, sealed)]
 

@@ -9,6 +9,7 @@ from httpx2 import Response
 
 from api.routes.extracts import extract_folder
 from policy import ReleaseRequest
+from tests.databases import Kind
 from tests.doors import Door, assert_problem, at_the_door, credential
 from tests.worlds import OFFICER, OTHER_OFFICER, build_world
 
@@ -17,11 +18,13 @@ FILES = ("data.csv", "report.json", "report.md", "manifest.json")
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+def door(
+    tmp_path_factory: pytest.TempPathFactory, database: Kind
+) -> Iterator[Door]:
     """A running application with people enough for an extract."""
     home = tmp_path_factory.mktemp("extracts") / "home"
     with (
-        build_world(home, extra=24) as world,
+        build_world(home, extra=24, database=database) as world,
         at_the_door(world) as made,
     ):
         yield made

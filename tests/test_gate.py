@@ -18,9 +18,11 @@ from policy import (
     Effect,
     NoDecision,
     RequestInvalid,
+    Ruling,
     UnknownAttributes,
 )
 from policy.decisions import Json
+from tests.databases import Kind
 from tests.worlds import (
     ADDRESS,
     BIRTH,
@@ -36,9 +38,9 @@ from tests.worlds import (
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, database: Kind) -> Iterator[World]:
     """An instance with its cast."""
-    with build_world(tmp_path / "home") as made:
+    with build_world(tmp_path / "home", database=database) as made:
         yield made
 
 
@@ -193,7 +195,7 @@ def test_a_change_between_decision_and_entry_decides_again(
 
             async def decide(
                 self, entrypoint: str, document: Mapping[str, Json]
-            ) -> Mapping[str, Json]:
+            ) -> Ruling:
                 answer = await real(entrypoint, document)
                 decided.append(1)
                 if len(decided) == 1:
@@ -226,7 +228,7 @@ def test_facts_that_never_stand_still_are_no_decision(
 
             async def decide(
                 self, entrypoint: str, document: Mapping[str, Json]
-            ) -> Mapping[str, Json]:
+            ) -> Ruling:
                 answer = await real(entrypoint, document)
                 with platform.data.begin() as conn:
                     platform.consents.bump(conn, world.cast["consenting"])
@@ -250,11 +252,11 @@ class Fixed:
 
     async def decide(
         self, _entrypoint: str, _document: Mapping[str, Json]
-    ) -> Mapping[str, Json]:
+    ) -> Ruling:
         """Give the answer."""
         if isinstance(self._answer, Exception):
             raise self._answer
-        return self._answer
+        return Ruling(document=self._answer, revision=self.revision)
 
 
 def one(effect: str = "release", **changes: Json) -> dict[str, Json]:
@@ -295,7 +297,7 @@ def answer_of(attributes: Json) -> dict[str, Json]:
 def test_a_malformed_decision_is_no_decision(
     world: World, answer: Json
 ) -> None:
-    """Anything but the promised shape opens nothing and writes nothing."""
+    """Anything but the promised shape opens nothing, and is an entry."""
     platform = world.platform
     before = platform.ledger.size()
     platform.gate._pdp = Fixed(answer)
@@ -305,7 +307,7 @@ def test_a_malformed_decision_is_no_decision(
             platform.gate.disclose(world.request("consenting", *ADDRESS))
         )
 
-    assert (Cause.MALFORMED, before) == (
+    assert (Cause.MALFORMED, before + 1) == (
         caught.value.cause,
         platform.ledger.size(),
     )
@@ -369,7 +371,7 @@ def test_after_withdrawal_and_a_smaller_grant_exactly_that_is_granted(
     platform = world.platform
     name, subject = "consenting", world.cast["consenting"]
 
-    def answer(kind: EventType, *attributes: str) -> Answer:
+    async def answer(kind: EventType, *attributes: str) -> Answer:
         event_ = world.event(name, kind, *attributes)
         return Answer(
             service=SERVICE,
@@ -380,14 +382,17 @@ def test_after_withdrawal_and_a_smaller_grant_exactly_that_is_granted(
             declaration=event_.declaration,
             notice=event_.notice,
             language="en",
+            served=await world.served(name),
         )
 
     async def story() -> Disclosure:
         door = platform.person
         caller = world.caller(name)
-        await door.answer(caller, subject, answer(EventType.WITHDRAWN))
+        await door.answer(caller, subject, await answer(EventType.WITHDRAWN))
         world.clock.now += 1
-        await door.answer(caller, subject, answer(EventType.GIVEN, *ADDRESS))
+        await door.answer(
+            caller, subject, await answer(EventType.GIVEN, *ADDRESS)
+        )
         return await platform.gate.disclose(world.request(name))
 
     granted = {

@@ -15,6 +15,7 @@ from anonymize import (
     Prefixes,
     TableHierarchy,
     flat,
+    taxonomy,
 )
 from anonymize.hierarchies import hierarchy_digest
 
@@ -240,3 +241,40 @@ def test_the_hierarchies_of_adult_are_well_formed() -> None:
         "occupation": (14, 3),
         "salary-class": (2, 2),
     } == {name: (len(h.paths), h.levels) for name, h in found.items()}
+
+
+def test_a_taxonomy_may_be_of_uneven_depth() -> None:
+    """A leaf of a short branch is its own label for longer."""
+    tree = {"office": ["clerk"], "works": {"metal": ["smith", "turner"]}}
+    found = taxonomy(tree, where="trade")
+    assert ("clerk", "clerk", "office", "*") == found.path("clerk")
+    assert ("smith", "metal", "works", "*") == found.path("smith")
+    assert 3 == found.leaves
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {},
+        [],
+        "smith",
+        {"metal": []},
+        {"metal": ["smith"], "wood": ["smith"]},
+        {"metal": {"metal": ["smith", "turner"]}, "wood": ["metal"]},
+        {"metal": [["smith"]]},
+        {"*": ["smith"]},
+    ],
+)
+def test_what_is_no_tree_is_refused(tree: object) -> None:
+    """Names that stand twice, branches without leaves, leaves of lists."""
+    with pytest.raises(InvalidHierarchy):
+        taxonomy(tree, where="trade")
+
+
+def test_a_taxonomy_is_not_endlessly_deep() -> None:
+    """One clear error rather than a full stack."""
+    tree: object = ["smith"]
+    for number in range(5_000):
+        tree = {f"n{number}": tree}
+    with pytest.raises(InvalidHierarchy, match="deeper"):
+        taxonomy(tree, where="trade")

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import select, update
 
 from tests.test_vault import World, sqlite_world, world
-from vault import CryptoFailure, UnknownSubject
+from vault import CryptoFailure, KeyUnavailable, UnknownSubject
+from vault.rewrapping import Pace, Rewrapping
 from vault.tables import DEK, TENANT, DekState
 
 __all__ = ["sqlite_world", "world"]
@@ -56,6 +57,84 @@ def test_a_settled_erasure_is_not_looked_at_again(world: World) -> None:
     assert [(subject, DekState.DESTROYED)] == world.keys.unsettled()
     world.vault.recover()
     assert [] == world.keys.unsettled()
+
+
+@pytest.mark.parametrize("state", [DekState.ERASING, DekState.DESTROYED])
+def test_a_gone_key_opens_nothing_though_its_bytes_are_there(
+    world: World, state: DekState
+) -> None:
+    """By its state alone: the wrapped key is whole, and would unwrap."""
+    subject = world.person()
+    before = world.keys.many([subject])[subject]
+    with world.engine.begin() as conn:
+        conn.execute(
+            update(DEK).where(DEK.c.subject == subject).values(state=state)
+        )
+    now = world.keys.many([subject])[subject]
+
+    assert before.wrapped == now.wrapped
+    with pytest.raises(CryptoFailure):
+        world.keys.open(now)
+    world.keys.open(now._replace(state=DekState.LIVE)).close()
+
+
+@pytest.mark.parametrize("state", [DekState.ERASING, DekState.DESTROYED])
+def test_a_look_up_of_a_gone_key_takes_the_decoy(
+    world: World, state: DekState
+) -> None:
+    """Whatever the rows still hold, nobody is found, and it is said why."""
+    subject = world.person()
+    with world.engine.begin() as conn:
+        conn.execute(
+            update(DEK).where(DEK.c.subject == subject).values(state=state)
+        )
+    chosen = world.keys.choose(subject, world.vault.decoy())
+
+    assert (False, True) == (chosen.known, chosen.erased)
+    assert world.vault.decoy() == chosen.dek.wrapped.subject
+    assert {} == world.read(subject)
+
+
+def test_a_page_shrinks_while_the_lock_is_held_long() -> None:
+    """Down to the least, and up again once a page is quick."""
+    pace, sizes = Pace(500), []
+    for seconds in [0.01] * 5 + [0.003, 0.001, 0.001]:
+        pace.note(seconds)
+        sizes.append(pace.size)
+    for _ in range(20):
+        pace.note(0)
+
+    assert [250, 125, 62, 50, 50, 50, 63, 79] == sizes
+    assert 500 == pace.size
+    small = Pace(3)
+    small.note(1)
+    assert 3 == small.size
+
+
+def test_a_slow_rewrap_takes_smaller_pages(world: World) -> None:
+    """The job itself goes by how long its pages hold the lock."""
+    world.vault.enrol_many(900)
+    world.keys.epochs.rotate()
+    clock = iter(range(10**6))
+    pages: list[int] = []
+    job = Rewrapping(
+        engine=world.engine,
+        provider=world.keys._provider,
+        tenant=world.keys.tenant,
+        epochs=world.keys.epochs,
+        random=os.urandom,
+        progress=pages.append,
+        timer=lambda: next(clock),
+    )
+
+    assert 902 == job.run(world.keys.secrets())
+    assert [500, 250, 125] == pages[:3]
+    with world.engine.connect() as conn:
+        if conn.dialect.name == "sqlite":
+            driver = conn.connection.driver_connection
+            assert driver is not None
+            kept = driver.execute("PRAGMA wal_autocheckpoint").fetchone()
+            assert (1000,) == kept
 
 
 def test_a_rewrap_moves_live_keys_alone(world: World) -> None:
@@ -122,7 +201,7 @@ def test_a_missing_epoch_row_is_a_failure(world: World) -> None:
             update(DEK).where(DEK.c.subject == subject).values(kek_epoch=-5)
         )
 
-    with pytest.raises(CryptoFailure):
+    with pytest.raises(KeyUnavailable):
         world.keys.rewrap()
 
 

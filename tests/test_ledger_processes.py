@@ -17,6 +17,7 @@ from tests.ledgers import (
     open_empty,
     person,
 )
+from tests.serving import until
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,12 +30,14 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     opened.dispose()
 
 
-def child(engine: Engine, count: int, width: int) -> "subprocess.Popen[str]":
+def child(
+    engine: Engine, count: int, width: int, *options: str
+) -> "subprocess.Popen[str]":
     """Start a process that appends."""
     url = engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "tests.ledger_child"]
     return subprocess.Popen(
-        [*command, url, str(count), str(width)],
+        [*command, url, str(count), str(width), *options],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -77,6 +80,46 @@ def test_killed_writers(engine: Engine) -> None:
     ledger.checkpoint()
 
     assert len(seen) >= 101
+
+
+@pytest.mark.slow
+def test_killed_workers_keep_their_promises(engine: Engine) -> None:
+    """Attack 23: kill -9 of the one that numbers; another goes on."""
+    ledger = make_ledger(engine)
+    promised: list[str] = []
+    workers = [child(engine, 0, 4, "--pending") for _ in range(3)]
+    for worker in workers:
+        assert worker.stdout is not None
+        promised += [worker.stdout.readline().strip() for _ in range(20)]
+    for worker in workers[:2]:
+        worker.kill()
+        output, _ = worker.communicate()
+        promised += output.split("\n")[:-1]
+    # The one that is left numbers what the dead had promised.
+    owed, last = set(promised), workers[2]
+
+    def numbered() -> bool:
+        with engine.begin() as conn:
+            rows = conn.execute(text("SELECT leaf FROM ledger_entry"))
+            stored = {bytes(leaf).hex() for (leaf,) in rows}
+        return owed <= stored
+
+    until(numbered, "what the dead promised is numbered")
+    last.kill()
+    output, _ = last.communicate()
+    promised += output.split("\n")[:-1]
+    ledger.settle()
+    check(ledger, [])
+    with engine.begin() as conn:
+        rows = conn.execute(text("SELECT leaf FROM ledger_entry"))
+        every = [bytes(leaf).hex() for (leaf,) in rows]
+
+    assert len(set(promised)) == len(promised) >= 60
+    assert set(promised) <= set(every)
+    assert len(set(every)) == len(every)
+    for number in range(1, 5):
+        own = ledger.own_entries(person(number)[1], limit=10**6)
+        assert list(range(len(own), 0, -1)) == [one.counter for one in own]
 
 
 @pytest.mark.slow

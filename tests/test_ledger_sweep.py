@@ -98,6 +98,7 @@ FLIPS = [
             "own",
             "audit",
             "seal",
+            "before",
             "ledger",
         )
     ),
@@ -139,18 +140,23 @@ def test_every_table_and_column_is_tried(engine: Engine) -> None:
         (table.name, column.name)
         for table in ConsentTable.metadata.sorted_tables
         if table.name.startswith("ledger_")
+        and table.name
+        not in {"ledger_pending", "ledger_withheld", "ledger_cosignature"}
         for column in table.columns
     }
     elsewhere = {
         ("ledger_person", name)
-        for name in ("ledger", "tag", "counter", "previous")
+        for name in ("ledger", "tag", "counter", "previous", "last")
     }
+    elsewhere.add(("ledger_head", "latest"))
     harmless = {("ledger_checkpoint", "ledger"), ("ledger_head", "ledger")}
 
     assert columns - elsewhere - harmless == {f[:2] for f in FLIPS}
 
 
-@pytest.mark.parametrize("column", ["ledger", "tag", "counter", "previous"])
+@pytest.mark.parametrize(
+    "column", ["ledger", "tag", "counter", "previous", "last"]
+)
 def test_counts_of_people_count(ledger: Ledger, column: str) -> None:
     """A changed count is found and named by the person's last entry."""
     last = SIZE - 5
@@ -166,12 +172,23 @@ def test_counts_of_people_count(ledger: Ledger, column: str) -> None:
     assert last == caught.value.index
 
 
+def test_the_latest_time_counts(engine: Engine) -> None:
+    """A head that states another time than its entries do is found."""
+    ledger = make_ledger(engine)
+    fill(ledger, 3)
+    ledger.verify()
+    with engine.begin() as conn:
+        attack(conn, "ledger_head", "latest", "1 = 1")
+
+    with pytest.raises(LedgerInconsistent, match="time of the head"):
+        ledger.verify()
+
+
 def test_a_count_of_nobody_is_found(ledger: Ledger) -> None:
     """A person's row without an entry was not written by the ledger."""
     with ledger.engine.begin() as conn:
-        conn.exec_driver_sql(
-            ledger._sql.set_people, [(b"t" * 16, 1, b"p" * 32)]
-        )
+        sql = ledger._sql
+        sql.write(conn, sql.set_people, [(b"t" * 16, 1, b"p" * 32, 0)])
 
     with pytest.raises(LedgerInconsistent, match="count of nobody"):
         ledger.verify()
@@ -218,14 +235,16 @@ ATTACKS = {
     "an entry is appended past the head": (
         statement(
             "INSERT INTO ledger_entry SELECT ledger, 300, leaf, tag, service,"
-            " purpose, day, own, audit, seal FROM ledger_entry WHERE idx = 1"
+            " purpose, day, own, audit, seal, before FROM ledger_entry"
+            " WHERE idx = 1"
         ),
         300,
     ),
     "an entry is put before the first": (
         statement(
             "INSERT INTO ledger_entry SELECT ledger, -1, leaf, tag, service,"
-            " purpose, day, own, audit, seal FROM ledger_entry WHERE idx = 1"
+            " purpose, day, own, audit, seal, before FROM ledger_entry"
+            " WHERE idx = 1"
         ),
         299,
     ),
@@ -376,7 +395,7 @@ def test_a_ledger_cut_back_with_all_its_rows(ledger: Ledger) -> None:
         conn.execute(text("DELETE FROM ledger_entry WHERE idx >= 200"))
         conn.execute(text("DELETE FROM ledger_tile"))
         conn.exec_driver_sql(
-            ledger._sql.move_head, (200, b"".join(edge.nodes))
+            ledger._sql.move_head, (200, b"".join(edge.nodes), NOON)
         )
 
     with pytest.raises(LedgerInconsistent) as caught:
@@ -415,7 +434,7 @@ def rewrite(ledger: Ledger, conn: Connection, index: int) -> None:
     conn.exec_driver_sql(
         sql.set_tiles, [(0, 0, b"".join(hashes[:256])), (1, 0, closed[0][2])]
     )
-    conn.exec_driver_sql(sql.move_head, (SIZE, b"".join(edge.nodes)))
+    conn.exec_driver_sql(sql.move_head, (SIZE, b"".join(edge.nodes), NOON))
 
 
 @pytest.mark.parametrize(("index", "named"), [(7, 0), (40, 30), (299, 30)])

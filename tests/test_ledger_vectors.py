@@ -1,11 +1,14 @@
 """The ledger's format, against vectors and against LEDGER.md's own words."""
 
+import base64
 import hashlib
 import hmac
 import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from consent.merkle import verify_consistency, verify_inclusion
@@ -42,11 +45,12 @@ def expand(key: bytes, use: bytes, name: bytes, length: int) -> bytes:
     return out[:length]
 
 
-def open_row(key: bytes, row: bytes, vector: dict[str, Any]) -> bytes:
+def open_row(
+    key: bytes, row: bytes, vector: dict[str, Any], version: bytes
+) -> bytes:
     """Open a sealed row."""
-    bound = b"\x01" + vector["index"].to_bytes(8)
-    bound += bytes.fromhex(vector["leaf"])
-    assert b"\x01" == row[:1]
+    bound = version + bytes.fromhex(vector["leaf"])
+    assert version == row[:1]
     return AESGCM(key).decrypt(row[1:13], row[13:], bound)
 
 
@@ -54,12 +58,11 @@ def open_row(key: bytes, row: bytes, vector: dict[str, Any]) -> bytes:
 def test_the_persons_row_by_hand(vector: dict[str, Any]) -> None:
     """Key, tag, layout, salts, bodies and leaf, as LEDGER.md has them."""
     keys = expand(bytes.fromhex(vector["log_key"]), b"own", b"", 48)
-    plain = open_row(keys[:32], bytes.fromhex(vector["own"]), vector)
+    row = bytes.fromhex(vector["own"])
+    plain = open_row(keys[:32], row, vector, b"\x03")
     own = vector["subject_body"].encode()
     audit = vector["audit_body"].encode()
-    expected = bytes.fromhex(
-        vector["subject_salt"] + vector["audit_salt"]
-    ) + fields(own, audit)
+    expected = bytes.fromhex(vector["subject_salt"]) + fields(own, b"")
     commitments = b""
     for part, body in (("subject", own), ("audit", audit)):
         salt = bytes.fromhex(vector[f"{part}_salt"])
@@ -86,7 +89,8 @@ def test_the_officers_row_by_hand(vector: dict[str, Any]) -> None:
     day = vector["day"].to_bytes(8, signed=True)
     audit_key = bytes.fromhex(ENTRIES["audit_key"])
     sealed = bytes.fromhex(vector["audit"])
-    plain = open_row(expand(audit_key, b"audit", day, 32), sealed, vector)
+    day_key = expand(audit_key, b"audit", day, 32)
+    plain = open_row(day_key, sealed, vector, b"\x02")
     length = int.from_bytes(plain[48:52])
     audit = json.loads(plain[52 : 52 + length])
     subject = hashlib.sha256(
@@ -180,3 +184,27 @@ def test_trees() -> None:
 
     assert 15 == len(TREES["inclusion"])
     assert 21 == len(TREES["consistency"])
+
+
+COSIGNED: dict[str, Any] = json.loads(
+    (FOLDER / "ledger_cosignatures.json").read_text("utf-8")
+)
+
+
+@pytest.mark.parametrize(
+    "vector", COSIGNED["cosignatures"], ids=lambda v: v["vkey"][:30]
+)
+def test_a_cosignature_by_hand(vector: dict[str, Any]) -> None:
+    """Key id, timestamp and signature over the message, as LEDGER.md says."""
+    name, identity, blob = vector["vkey"].split("+", 2)
+    raw = base64.b64decode(blob)
+    signature = bytes.fromhex(vector["signature"])
+    hashed = hashlib.sha256(name.encode() + b"\n" + raw)
+    key = {
+        0x04: Ed25519PublicKey.from_public_bytes,
+        0x06: MLDSA44PublicKey.from_public_bytes,
+    }[raw[0]](raw[1:])
+
+    assert hashed.hexdigest()[:8] == identity
+    assert COSIGNED["time"] == int.from_bytes(signature[:8])
+    key.verify(signature[8:], bytes.fromhex(vector["message"]))

@@ -1,5 +1,6 @@
 """Preferences against declarations, with the defects of APPEL as tests."""
 
+from dataclasses import replace
 from itertools import starmap
 
 import pytest
@@ -26,6 +27,7 @@ from consent import (
     Rule,
     Statement,
     StatementPurpose,
+    Terms,
     Tuple,
     Verdict,
     at_most,
@@ -263,6 +265,72 @@ def test_a_naive_oracle_agrees(
             order.index(verdict.behavior),
             verdict.level or 0,
         )
+
+
+@given(preferences=preference_sets(), pair=cuts())
+def test_all_rows_at_once_are_decided_as_each_row_is(
+    preferences: Preferences, pair: tuple[Declaration, Declaration]
+) -> None:
+    """Rule, level and the row objected to are those of the strictest row."""
+    for verdict in match(preferences, pair[0]):
+        one = pair[0].statement(verdict.statement)
+        assert one is not None
+        [item] = [
+            each
+            for each in one.data or (DataItem(attribute=UNNAMED),)
+            if each.attribute == verdict.attribute
+        ]
+        order = list(Behavior)
+        decisive = max(
+            (
+                decide(preferences, row, "moving-house")
+                for row in one.tuples_of(item)
+            ),
+            key=lambda each: (order.index(each.behavior), each.level or 0),
+        )
+        allowed = decisive.behavior is ALLOW
+        assert (
+            decisive.behavior,
+            decisive.rule,
+            decisive.level,
+            None if allowed else decisive.row,
+        ) == (verdict.behavior, verdict.rule, verdict.level, verdict.rejected)
+
+
+@given(preferences=preference_sets(), pair=cuts())
+def test_terms_are_those_of_every_rule_that_permitted(
+    preferences: Preferences, pair: tuple[Declaration, Declaration]
+) -> None:
+    """Each rule that decided some leaf of some row brings its terms."""
+    paused = Preferences(
+        rules=tuple(
+            each
+            if each.behavior is REFUSE
+            else replace(each, terms=Terms(paused=True))
+            for each in preferences.rules
+        )
+    )
+    for verdict in match(paused, pair[0]):
+        one = pair[0].statement(verdict.statement)
+        assert one is not None
+        deciding = {
+            each.id
+            for row in one.tuples()
+            if row.attribute == verdict.attribute
+            for leaf in leaves(row.attribute)
+            for each in paused.rules
+            if each is first(paused, row, leaf)
+        }
+        expected = set() if verdict.behavior is REFUSE else deciding
+        assert expected == {name for name, _ in verdict.terms}
+
+
+def first(preferences: Preferences, row: Tuple, leaf: str) -> Rule | None:
+    """Return the first rule that holds."""
+    for each in preferences.rules:
+        if each.holds(row, leaf, "moving-house"):
+            return each
+    return None
 
 
 def oracle(preferences: Preferences, row: Tuple, leaf: str) -> tuple[int, int]:

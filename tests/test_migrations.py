@@ -7,11 +7,15 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Engine, MetaData, inspect, text
 
-from api.databases import open_database
+from api.databases import Rows, open_database
 from api.migrations import Chain, _config, downgrade, metadata, upgrade
-from tests.test_databases import with_options
+from consent import ledger_number
+from consent.ledger import Ledger
+from tests.databases import with_options
+from tests.ledgers import ORIGIN, draft, make_ledger, person
 
 VERSIONS = {Chain.DATA: "data_revision", Chain.KEYS: "keys_revision"}
 
@@ -151,3 +155,62 @@ def test_the_packages_tables_are_named_for_them() -> None:
                 assert name.startswith(
                     ("vault_", "consent_", "ledger_", "policy_")
                 )
+
+
+def as_version_2(ledger: Ledger, log_key: bytes) -> None:
+    """Write a person's rows as they were before revision 0015."""
+    keys, mine = ledger._keys, ledger._keys.person(log_key)
+    with ledger.engine.begin() as conn:
+        for entry in ledger.own_entries(log_key):
+            row = ledger._row(conn, entry.index)
+            opened = ledger._opened(mine, row)
+            plain = opened.subject_salt + opened.audit_salt
+            for part in (opened.subject_body, opened.audit_body, b""):
+                plain += len(part).to_bytes(4, "big") + part
+            nonce = bytes(12)
+            own = b"\x02" + nonce
+            own += mine.cipher.encrypt(nonce, plain, b"\x02" + row.leaf)
+            seal = keys.seal_entry(row._replace(own=own))
+            conn.execute(
+                text(
+                    "UPDATE ledger_entry SET own = :own, seal = :seal"
+                    " WHERE idx = :idx"
+                ),
+                {"own": own, "seal": seal, "idx": row.idx},
+            )
+
+
+def test_entries_of_before_are_linked(engine: Engine) -> None:
+    """An older ledger verifies, shows its entries, and goes on.
+
+    Entries that older code cannot read keep it from being made older.
+    """
+    upgrade(engine, Chain.DATA)
+    own = open_database(
+        engine.url.render_as_string(hide_password=False),
+        rows=Rows(tenant="town", ledger=ledger_number(ORIGIN)),
+    )
+    ledger, key = make_ledger(own), person(1)[1]
+    for _ in range(3):
+        with own.begin() as conn:
+            ledger.append(conn, [draft(1), draft(2), draft(0)])
+    for number in (1, 2):
+        with pytest.raises(CommandError, match="older code cannot read"):
+            downgrade(engine, Chain.DATA, "0014")
+        as_version_2(ledger, person(number)[1])
+    before = ledger.own_entries(key)
+    downgrade(engine, Chain.DATA, "0014")
+    assert "before" not in {
+        column["name"]
+        for column in inspect(engine).get_columns("ledger_entry")
+    }
+    upgrade(engine, Chain.DATA)
+
+    assert 9 == ledger.verify().size
+    assert [6, 3, 0] == [entry.index for entry in before]
+    assert before == ledger.own_entries(key)
+    with own.begin() as conn:
+        ledger.append(conn, [draft(1)])
+    assert [9, 6, 3, 0] == [one.index for one in ledger.own_entries(key)]
+    ledger.verify()
+    own.dispose()

@@ -1,5 +1,6 @@
 """P3P files as declarations: the corpus, and each reading on its own."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,10 @@ def test_the_policy_of_healthcare_gov_loads_and_is_matched() -> None:
     (statement,) = declared.statements
     assert statement.data == ()
     assert statement.retention is Retention.LEGAL_REQUIREMENT
-    assert [(f.code, f.line) for f in reading.findings] == [("no-data", 27)]
+    assert [(f.code, f.line) for f in reading.findings] == [
+        ("no-opturi", 3),
+        ("no-data", 27),
+    ]
     rules = Preferences(
         rules=(
             Rule(
@@ -130,8 +134,9 @@ def read(
 ) -> tuple[Statement, list[str]]:
     """Read a policy of one statement; return it and the findings' codes."""
     text = (
-        f'<POLICY xmlns="{root}" name="P" discuri="https://a.example/p">'
-        f"{before}<STATEMENT>{body}</STATEMENT></POLICY>"
+        f'<POLICY xmlns="{root}" name="P" discuri="https://a.example/p"'
+        f' opturi="https://a.example/o">{before}{WHO}'
+        f"<STATEMENT>{body}</STATEMENT></POLICY>"
     )
     reading = read_p3p(text.encode(), where="p.xml")
     return reading.declarations[0].statements[0], [
@@ -139,6 +144,11 @@ def read(
     ]
 
 
+WHO = (
+    '<ENTITY><DATA-GROUP><DATA ref="#business.name">Shop</DATA>'
+    '<DATA ref="#business.contact-info.online.uri">shop.example</DATA>'
+    "</DATA-GROUP></ENTITY><ACCESS><all/></ACCESS>"
+)
 FULL = (
     "<PURPOSE><current/></PURPOSE><RECIPIENT><ours/></RECIPIENT>"
     "<RETENTION><stated-purpose/></RETENTION>"
@@ -171,6 +181,8 @@ def test_what_is_left_out_is_read_as_the_widest() -> None:
     assert statement.recipients == (RecipientClass.PUBLIC,)
     assert statement.retention is Retention.INDEFINITELY
     assert statement.data == ()
+    assert codes == ["unsaid"] * 4
+    _, codes = read("")
     assert sorted(codes) == [
         "no-data",
         "no-purpose",
@@ -262,7 +274,7 @@ def test_data_said_twice_is_one_element() -> None:
         Category.CONTENT,
         Category.OTHER,
     }
-    assert codes == ["unknown-word", "both-optional"]
+    assert codes == ["both-optional", "unknown-word"]
 
 
 def test_categories_of_fixed_elements_stay_as_they_are() -> None:
@@ -287,7 +299,7 @@ def test_an_unknown_part_is_as_sensitive_as_what_it_is_part_of() -> None:
 
 
 def test_a_file_may_define_its_own_elements() -> None:
-    """Categories come from its DATASCHEMA, or there are none."""
+    """Categories come from its DATASCHEMA; an odd one is another."""
     schema = (
         '<DATASCHEMA><DATA-DEF name="shop.basket"><CATEGORIES><purchase/>'
         '<x/></CATEGORIES></DATA-DEF><DATA-DEF name="shop.mood"/>'
@@ -298,10 +310,10 @@ def test_a_file_may_define_its_own_elements() -> None:
         before=schema,
     )
     assert [item.categories for item in statement.data] == [
-        {Category.PURCHASE},
+        {Category.PURCHASE, Category.OTHER},
         frozenset(),
     ]
-    assert codes == ["no-categories"]
+    assert codes == ["unknown-word", "no-categories"]
 
 
 def test_contradictions_within_a_statement_are_findings() -> None:
@@ -366,7 +378,7 @@ def test_a_test_policy_is_left_out_unless_asked_for() -> None:
     ).encode()
     reading = read_p3p(text, where="x.xml")
     assert reading.declarations == ()
-    assert [f.code for f in reading.findings] == ["test"]
+    assert "test" in {f.code for f in reading.findings}
     kept = read_p3p(text, where="x.xml", include_tests=True)
     assert len(kept.declarations) == 1
 
@@ -401,6 +413,139 @@ def test_policies_stand_in_line_and_have_names_of_their_own() -> None:
     assert first.controller.name == "Shop"
     assert first.controller.address == "1 Lane, Town"
     assert first.controller.contact == "shop.example"
-    assert [f.code for f in reading.findings] == ["no-name"]
+    assert "no-name" in {f.code for f in reading.findings}
     named = read_p3p(text.encode(), where="x.xml", service="shop")
     assert {d.service for d in named.declarations} == {"shop"}
+
+
+# --- strictly, by the letter ------------------------------------------------
+
+BROKEN = [
+    ("<TEST/>", "<TEST/><TEST/>", "repeated-part"),
+    ("<TEST/>", "<TEST>yes</TEST>", "stray-text"),
+    ("<TEST/>", "<MOON/>", "unknown-part"),
+    ("<TEST/>", "<STATEMENT/><TEST/>", "out-of-order"),
+    ("<TEST/>", "<DISPUTES-GROUP/>", "missing-part"),
+    (' name="P"', "", "no-name"),
+    (' discuri="https://a.example/p"', "", "no-discuri"),
+    (' name="P"', ' name="P" moon="1"', "unknown-attribute"),
+    ("<all/>", "", "no-access"),
+    ("<all/>", "<all/><none/>", "several-accesses"),
+    ("<all/>", "<some/>", "unknown-word"),
+    ("Shop</DATA>", "</DATA>", "entity-unnamed"),
+    ("shop.example</DATA>", "</DATA>", "entity-unreachable"),
+    ("#business.name", "#user.name", "entity-foreign"),
+    (WHO, "<ACCESS><all/></ACCESS>", "no-entity"),
+    ("<current/>", "<other-purpose/>", "no-text"),
+    (
+        "<TEST/>",
+        (
+            '<DISPUTES-GROUP><DISPUTES resolution-type="duel" service="/"/>'
+            "</DISPUTES-GROUP>"
+        ),
+        "unknown-word",
+    ),
+    (
+        "<TEST/>",
+        '<DISPUTES-GROUP><DISPUTES resolution-type="law"/></DISPUTES-GROUP>',
+        "missing-attribute",
+    ),
+    (
+        "<TEST/>",
+        (
+            '<DISPUTES-GROUP><DISPUTES resolution-type="law" service="/"'
+            f' short-description="{"x" * 256}"/></DISPUTES-GROUP>'
+        ),
+        "too-long",
+    ),
+    (
+        "<TEST/>",
+        (
+            '<DISPUTES-GROUP><DISPUTES resolution-type="law" service="/">'
+            "<REMEDIES/></DISPUTES></DISPUTES-GROUP>"
+        ),
+        "no-remedy",
+    ),
+]
+WHOLE = (
+    f'<POLICY xmlns="{NAMESPACE}" name="P" discuri="https://a.example/p">'
+    f"<TEST/>{WHO}<STATEMENT>{FULL}</STATEMENT></POLICY>"
+)
+
+
+@pytest.mark.parametrize(("old", "new", "code"), BROKEN)
+def test_a_strict_reader_stops_at_a_breach(
+    old: str, new: str, code: str
+) -> None:
+    """By its name, line and column; a lenient one lists it."""
+    assert old in WHOLE
+    text = WHOLE.replace(old, new).encode()
+    assert code in {f.code for f in read_p3p(text, where="p").findings}
+    with pytest.raises(DeclarationInvalid) as caught:
+        read_p3p(text, where="p", strict=True)
+    assert caught.value.line >= 1
+    assert caught.value.column >= 1
+    assert caught.value.code in {
+        f.code for f in read_p3p(text, where="p").findings
+    }
+
+
+def test_a_correct_file_is_read_strictly() -> None:
+    """Notes and warnings do not stop a strict reader."""
+    reading = read_p3p(WHOLE.encode(), where="p", strict=True)
+    assert ["test"] == [f.code for f in reading.findings]
+
+
+def test_extensions_of_p3p_1_1_are_understood_even_if_mandatory() -> None:
+    """Primary purposes, groups and jurisdictions; no other word."""
+    eleven = "http://www.w3.org/2006/01/P3Pv11"
+    extension = '<EXTENSION optional="no">{}</EXTENSION>'
+    inside = extension.format(
+        f'<PPURPOSE xmlns="{eleven}"><government/></PPURPOSE>'
+    )
+    body = FULL.replace("</PURPOSE>", inside + "</PURPOSE>")
+    body = body.replace(
+        "</RECIPIENT>",
+        extension.format(f'<JURISDICTION xmlns="{eleven}" service="/x"/>')
+        + "</RECIPIENT>",
+    )
+    body += extension.format(
+        f'<STATEMENT-GROUP xmlns="{eleven}" name="Contact"/>'
+    )
+    text = WHOLE.replace(FULL, body).replace("<TEST/>", "")
+    reading = read_p3p(text.encode(), where="p", strict=True)
+    (said,) = reading.document.policies[0].statements
+    assert ("government",) == said.primary
+    assert "Contact" == said.group
+    assert "JURISDICTION" == said.jurisdictions[0].name
+    odd = text.replace("<government/>", "<moon/>").encode()
+    with pytest.raises(DeclarationInvalid, match="mandatory EXTENSION"):
+        read_p3p(odd, where="p")
+
+
+def test_data_may_be_spelled_as_elements() -> None:
+    """P3P 1.1 writes a reference as the path of its names."""
+    statement, codes = read(
+        FULL.replace(
+            '<DATA ref="#user.bdate"/>',
+            "<datatype><user><home-info><online><email/></online>"
+            "<postal/></home-info></user></datatype>"
+            "<dynamic><cookies><CATEGORIES><state/></CATEGORIES></cookies>"
+            "</dynamic>",
+        )
+    )
+    assert statement.attributes == (
+        "user.home-info.online.email",
+        "user.home-info.postal",
+        "dynamic.cookies",
+    )
+    assert {"p3p-1.1"} == set(codes)
+
+
+def test_thousands_of_policies_are_read_in_time() -> None:
+    """Equal names are told apart without counting each time from one."""
+    start = time.process_time()
+    text = "<POLICIES>" + "<POLICY><STATEMENT/></POLICY>" * 5000
+    reading = read_p3p((text + "</POLICIES>").encode(), where="p")
+    assert "policy-5000" == reading.declarations[-1].purpose
+    assert time.process_time() - start < 40

@@ -127,8 +127,10 @@ def test_every_state_offers_a_way_out_in_one_press(state: State) -> None:
     offered = {button.value for button in part.choices}
 
     assert offered == CHOICES[state]
-    assert (Choice.WITHDRAW in offered) == (state is State.GIVEN)
-    assert Choice.GIVE in offered
+    assert (Choice.WITHDRAW in offered) == (
+        state in {State.GIVEN, State.PAUSED}
+    )
+    assert (Choice.RESUME if state is State.PAUSED else Choice.GIVE) in offered
     assert state in MEANS
 
 
@@ -148,6 +150,32 @@ def test_law_offers_no_choice() -> None:
         assert [((), ())] == [(p.choices, p.options) for p in parts]
 
 
+def test_what_a_wider_declaration_asks_is_told_and_can_be_allowed() -> None:
+    """The difference alone is named, beside what stands (invariant 8)."""
+    desk = fake_desk()
+    first, *others = services()
+    (statement,) = first.statements
+    more = replace(
+        statement,
+        state=State.GIVEN,
+        given_attributes=("user.name.given", "user.name.family"),
+        asked_again=("user.home-info.postal.city",),
+    )
+    desk.offered[FIRST] = [replace(first, statements=(more,)), *others]
+    visitor = visitor_at(desk)
+    page = visitor.get(f"/me/consents/{MOVING}").text
+    (view,) = service_of(
+        desk.offered[FIRST][0], load_labels(), Language("en")
+    ).parts
+
+    assert "New since you answered" in page
+    assert 1 == len(view.asked_again)
+    assert ["give", "withdraw"] == [value for value, _ in buttons(page)]
+    assert "Allow this as well" in page
+    visitor.answer(MOVING, "s1", "give")
+    assert Choice.GIVE == desk.decided[-1]["choice"]
+
+
 def test_law_takes_no_answer() -> None:
     """A forged answer to a statement that the law settles is refused."""
     desk = fake_desk()
@@ -160,9 +188,10 @@ def test_law_takes_no_answer() -> None:
             "choice": "refuse",
             "declaration": services()[2].declaration_digest,
             "notice": asyncio.run(
-                desk.notice("tax", "assessment", "en")
+                desk.notice("tax", "assessment", "en", "")
             ).digest,
             "language": "en",
+            "served": "0" * 64,
             TOKEN_FIELD: visitor.hidden(TOKEN_FIELD),
         },
     )

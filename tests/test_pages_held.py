@@ -2,10 +2,13 @@
 
 import re
 
+from httpx2 import Response
+
 from api.pages import HeldAttribute
 from api.pages.held import grouped
 from api.pages.i18n import Language
 from api.pages.labels import load_labels
+from api.pages.sessions import TOKEN_FIELD
 from tests.pages_fake import FIRST, HELD, Visitor, fake_desk, make_fake_app
 from vault import standard_catalogue
 
@@ -74,3 +77,60 @@ def test_views_do_not_print_values() -> None:
     rows = grouped([held], load_labels(), Language.EN)
 
     assert "1984" not in repr(held) + repr(rows)
+
+
+CITY = "user.home-info.postal.city"
+WRONG = f"/me/data/{CITY}/wrong"
+
+
+def say(
+    visitor: Visitor, path: str, fields: dict[str, str] | None = None
+) -> Response:
+    """Send a form with the token of the page with the form."""
+    visitor.get(WRONG)
+    token = {TOKEN_FIELD: visitor.hidden(TOKEN_FIELD)}
+    return visitor.post(path, token | (fields or {}))
+
+
+def test_a_person_says_that_a_detail_is_wrong() -> None:
+    """The words stand beside it as text, until they are withdrawn."""
+    desk = fake_desk()
+    visitor = Visitor(make_fake_app(desk)).sign_in()
+    form = visitor.get(WRONG).text
+    assert "City" in form
+    assert {} == desk.views
+    say(visitor, WRONG, {"statement": "Never <i>there</i>.\r\nAsk me."})
+    page = visitor.get("/me/data").text
+
+    assert 1 == page.count("You say this is wrong")
+    assert "Never &lt;i&gt;there&lt;/i&gt;.\nAsk me." in page
+    (action,) = re.findall(r'action="(/me/data/[^"]*/withdraw)"', page)
+    say(visitor, action)
+    page = visitor.get("/me/data").text
+    assert "You say this is wrong" not in page
+    assert "You withdrew this" in page
+    assert 404 == say(visitor, action).status_code
+
+
+def test_what_is_no_statement_is_asked_again() -> None:
+    """Empty, blank, too long, or no text: the form with what was written."""
+    desk = fake_desk()
+    visitor = Visitor(make_fake_app(desk)).sign_in()
+    for said in ("", "  \r\n", "x" * 2001, "\0"):
+        answer = say(visitor, WRONG, {"statement": said})
+
+        assert 422 == answer.status_code
+        assert "govuk-error-summary" in answer.text
+    assert all(not each.disputes for each in desk.held[FIRST])
+
+
+def test_no_other_detail_can_be_disputed() -> None:
+    """An unknown name, one that is not held, an id that is none."""
+    visitor = Visitor(make_fake_app(fake_desk())).sign_in()
+    assert 404 == visitor.get("/me/data/no.such.thing/wrong").status_code
+    for path, fields in (
+        ("/me/data/user.tax.number/wrong", {"statement": "x"}),
+        (f"/me/data/{CITY}/disputes/none/withdraw", {}),
+    ):
+        assert 404 == say(visitor, path, fields).status_code
+    assert 403 == visitor.post(WRONG, {"statement": "x"}).status_code

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from api.pages.errors import NotFound
 from api.pages.i18n import load_strings
-from api.pages.port import Outcome
+from api.pages.port import Outcome, Reply
 from api.pages.used import PAGE_SIZE, download, whole_number
 from tests.pages_fake import FIRST, Visitor, fake_desk, make_fake_app, uses
 
@@ -52,6 +52,20 @@ def test_every_outcome_is_told_in_words() -> None:
         assert all(f"{word}</strong>" in text for word in words)
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "The rules could not be applied just then"),
+        ("zh-Hans", "当时无法依规则作出决定"),
+    ],
+)
+def test_no_decision_is_told_without_a_code(language: str, words: str) -> None:
+    """Where nothing was decided, a sentence stands for the reason."""
+    visitor = Visitor(make_fake_app(fake_desk()), language=language)
+
+    assert words in visitor.sign_in().get("/me/uses").text
+
+
 def test_codes_do_not_show() -> None:
     """A person reads words, not the names that machines use."""
     page = Visitor(make_fake_app(fake_desk())).sign_in().get("/me/uses").text
@@ -76,6 +90,50 @@ def test_reason_without_words_is_not_passed_over() -> None:
     visitor = Visitor(make_fake_app(desk)).sign_in()
 
     assert 500 == visitor.get("/me/uses").status_code
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ["2026: fewer than ten", "2025: 14"]),
+        ("zh-Hans", ["2026 年：少于十条", "2025 年：14 条"]),
+    ],
+)
+def test_what_is_not_shown_yet_is_counted(
+    language: str, words: list[str]
+) -> None:
+    """By year and for everybody; a small number is not told."""
+    desk = replace(fake_desk(), undisclosed=((2026, None), (2025, 14)))
+    visitor = Visitor(make_fake_app(desk)).sign_in()
+    visitor.get(f"/language/{language}?back=/me/uses")
+    page = visitor.get("/me/uses").text
+    (counted,) = re.findall(
+        r'(?s)<section[^>]*aria-labelledby="undisclosed">.*?</section>', page
+    )
+
+    assert words == [
+        one.strip() for one in re.findall(r"<li>(.*?)</li>", counted)
+    ]
+
+
+def test_nothing_is_counted_where_nothing_is_withheld() -> None:
+    """The section is left out."""
+    page = Visitor(make_fake_app(fake_desk())).sign_in().get("/me/uses").text
+
+    assert "undisclosed" not in page
+
+
+def test_the_count_is_a_file_of_ones_own() -> None:
+    """The signed count of one's entries downloads from the page."""
+    visitor = Visitor(make_fake_app(fake_desk())).sign_in()
+
+    answer = visitor.get("/me/uses/count")
+    assert "/me/uses/count" in visitor.get("/me/uses").text
+    assert {"counter"} == set(answer.json())
+    assert (
+        'attachment; filename="curtilage-entries-count.json"'
+        == answer.headers["content-disposition"]
+    )
 
 
 def test_proof_is_a_file_of_ones_own() -> None:
@@ -129,3 +187,30 @@ def test_download_is_named_by_what_it_is() -> None:
     """JSON and compact JWS carry their own types."""
     assert "application/json" == download("{}", name="a").media_type
     assert "application/jose" == download("e30.e30.x", name="a").media_type
+
+
+def test_every_reply_of_a_service_is_told_in_words() -> None:
+    """Who was told of a no and what they did, late ones named as late."""
+    for language, strings in load_strings().items():
+        visitor = Visitor(make_fake_app(fake_desk()), language=language)
+        page = visitor.sign_in().get("/me/uses").text
+        words = {strings(f"reply.{reply}") for reply in Reply}
+
+        assert len(Reply) == len(words)
+        assert all(f"{word}</strong>" in page for word in words)
+        assert 1 == page.count(strings("told.late"))
+        older = visitor.get("/me/uses?before=1010").text
+        assert strings("told.title") not in older
+
+
+def test_extracts_that_had_the_person_are_listed() -> None:
+    """To whom, since when, until when; a recalled one is said to be so."""
+    for language, strings in load_strings().items():
+        visitor = Visitor(make_fake_app(fake_desk()), language=language)
+        page = visitor.sign_in().get("/me/uses").text
+
+        assert page.count(strings("released.title")) >= 2
+        assert strings("released.hint") in page
+        assert 1 == page.count(strings("released.recalled"))
+        older = visitor.get("/me/uses?before=1010").text
+        assert strings("released.title") not in older

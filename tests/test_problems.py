@@ -93,7 +93,7 @@ def test_rows_are_sensible() -> None:
 
     assert all(one == by_slug[one.slug] for one in rows)
     assert all(one.title and one.remedy for one in rows)
-    assert {400, 401, 403, 404, 409, 410, 422, 500, 503} >= {
+    assert {400, 401, 403, 404, 409, 410, 422, 429, 500, 503} >= {
         one.status for one in rows
     }
 

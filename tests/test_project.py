@@ -16,6 +16,7 @@ TOP = {
     ".editorconfig": "the shape of files, for any editor",
     ".gitattributes": "the same bytes on every machine",
     ".github": "the security policy, where it is looked for",
+    ".regal": "what the linter of the policies is told, with reasons",
     ".gitignore": "what set-up and runs leave",
     "LICENSE": "Apache-2.0",
     "Makefile": "one command each for what a person does",

@@ -31,8 +31,8 @@ from consent import (
     RecordInvalid,
     issue_receipt,
     load_yaml,
+    notice_for,
     read_public_key,
-    render_notice,
     verify_receipt,
 )
 from consent.canonical import canonical
@@ -74,7 +74,7 @@ EVENT = ConsentEvent(
     purpose="address-change",
     statement="s1",
     declaration=DECLARED.digest,
-    notice=render_notice(DECLARED, "en").digest,
+    notice=notice_for(DECLARED, "en", "s1").digest,
     language="en",
     type=EventType.GIVEN,
     attributes=("user.name.given",),
@@ -146,7 +146,7 @@ def parts(text: str) -> tuple[dict[str, str], dict[str, object]]:
 def test_a_receipt_verifies_with_the_public_key_alone() -> None:
     """The content comes back, bound to declaration, notice and event."""
     found = verify_receipt(issue(), PUBLIC)
-    notice = render_notice(DECLARED, "en")
+    notice = notice_for(DECLARED, "en", "s1")
     assert found["declaration"] == {
         "digest": DECLARED.digest,
         "service": "moving-house",
@@ -158,6 +158,7 @@ def test_a_receipt_verifies_with_the_public_key_alone() -> None:
     assert processing["privacy_notice"] == {
         "sha256": hashlib.sha256(notice.text.encode()).hexdigest(),
         "text": notice.text,
+        "served": None,
     }
     assert processing["pii_information"] == ["user.name.given"]
     assert processing["recipient_third_parties"] == ["same"]
@@ -165,16 +166,22 @@ def test_a_receipt_verifies_with_the_public_key_alone() -> None:
         "class": "stated-purpose",
         "days": 90,
     }
-    assert found["event"] == [
-        {
+    (event,) = found["event"]  # type: ignore[misc,union-attr] # a list
+    assert isinstance(event, dict)
+    assert (
+        event
+        | {
+            "allowed": ["user.name.given"],
             "channel": "portal",
             "entity_id": "self",
             "event_state": "ConsentGiven",
             "event_time": "2026-09-21T14:13:10Z",
             "event_type": "ExplicitlyExpressed",
+            "subject": str(EVENT.subject),
             "validity_duration": "until 2026-09-22T14:13:20Z",
         }
-    ]
+        == event
+    )
     assert found["pii"] == [
         {
             "pii_allowed": name == "user.name.given",
@@ -183,10 +190,22 @@ def test_a_receipt_verifies_with_the_public_key_alone() -> None:
             "pii_type": categories,
             "sensitive_pii_category": "health" in categories,
             "special_pii_category": "health" in categories,
+            "pii_term": terms,
+            "pii_necessity": need,
         }
-        for name, categories in (
-            ("user.name.given", ["physical"]),
-            ("user.health.note", ["content", "health"]),
+        for name, categories, terms, need in (
+            (
+                "user.name.given",
+                ["physical"],
+                ["dpv:PersonalData"],
+                "dpv:Required",
+            ),
+            (
+                "user.health.note",
+                ["content", "health"],
+                ["dpv:SpecialCategoryPersonalData", "pipl:MedicalHealth"],
+                "dpv:Optional",
+            ),
         )
     ]
 
@@ -237,7 +256,7 @@ def test_the_stored_notice_is_used_where_one_is_passed() -> None:
     """A notice of an older layout stays the one that was shown."""
     text = "The old layout."
     digest = hashlib.sha256(text.encode()).hexdigest()
-    old = replace(render_notice(DECLARED, "en"), text=text, digest=digest)
+    old = replace(notice_for(DECLARED, "en", "s1"), text=text, digest=digest)
     receipt = issue_receipt(
         replace(EVENT, notice=digest),
         DECLARED,

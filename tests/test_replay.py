@@ -12,6 +12,8 @@ from policy import (
     ReplayImpossible,
     load_bundle,
 )
+from tests.databases import Kind
+from tests.engines import PATIENT
 from tests.worlds import (
     EVERYTHING,
     OFFICER,
@@ -33,9 +35,9 @@ NAMES = (
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, database: Kind) -> Iterator[World]:
     """An instance with its cast."""
-    with build_world(tmp_path / "home") as made:
+    with build_world(tmp_path / "home", database=database) as made:
         yield made
 
 
@@ -118,7 +120,11 @@ def test_an_opa_server_decides_and_replays_the_same(
     platform = world.platform
 
     async def story() -> list[tuple[str, ...]]:
-        opa = OpaPdp(url=opa_server, revision=load_bundle().revision)
+        opa = OpaPdp(
+            url=opa_server,
+            revision=load_bundle().revision,
+            patience=PATIENT,
+        )
         differences = []
         async with opa:
             for name in NAMES:

@@ -4,8 +4,11 @@ import json
 
 import pytest
 
-from anonymize import ReleaseReport, measure_risks
+from anonymize import Basis, ReleaseReport, measure_risks
+from anonymize.attacks import Rate
+from anonymize.crossing import Pair, crossing_effect
 from anonymize.report import ColumnReport, decimal
+from anonymize.trials import Guesses, Trials
 
 
 def a_report(**changes: object) -> ReleaseReport:
@@ -50,6 +53,7 @@ def test_the_json_has_what_an_officer_is_told() -> None:
         "classes": 2,
         "mean_class": "5.500000",
         "discernibility": 25 + 36 + 12,
+        "columns": [],
     } == found["utility"]
     assert "0.200000" == found["risk"]["prosecutor"]["highest"]
     assert [{"size": "5-9", "classes": 2, "rows": 11}] == found["class_sizes"]
@@ -106,3 +110,69 @@ def test_labels_cannot_be_markup() -> None:
 def test_ratios_are_decimal_text(share: float, text: str) -> None:
     """Six places and no exponent."""
     assert text == decimal(share)
+
+
+TRIALS = Trials(
+    seed="ab",
+    alone=0,
+    alone_over_all=3,
+    bound=0.2,
+    linkage=Rate(successes=1.5, attempts=11),
+    members=Rate(successes=11, attempts=11),
+    control=Rate(successes=7, attempts=10),
+    guesses=(
+        Guesses(
+            column="illness",
+            members=Rate(successes=6, attempts=11),
+            control=Rate(successes=5, attempts=10),
+            naive=Rate(successes=4, attempts=11),
+        ),
+    ),
+)
+
+
+def test_attacks_are_stated_with_their_control() -> None:
+    """Members, control, interval and gain; in both forms."""
+    report = a_report(trials=TRIALS)
+    found = json.loads(report.to_json())["attacks"]
+
+    assert {"quasi_identifiers": 0, "all_columns": 3} == found["singling_out"]
+    assert "0.200000" == found["linkage"]["bound"]
+    assert 11 == found["membership"]["members"]["attempts"]
+    assert "1.000000" == found["membership"]["gain"]
+    assert found["membership"]["beyond_control"] is False
+    assert "0.090909" == found["inference"][0]["gain"]
+    assert "| membership |" in report.to_markdown()
+    assert json.loads(a_report().to_json())["attacks"] is None
+
+
+def test_recipients_get_no_exact_figure_of_attacks_or_differences() -> None:
+    """Shares in hundredths; no counts, no differences, nobody left out."""
+    pair = Pair(
+        sizes={0: 8}, before=[0] * 6, now=[0] * 6, release="one to other"
+    )
+    effect = crossing_effect(pair, 5)
+    report = a_report(
+        trials=TRIALS,
+        crossings=(effect,),
+        basis=Basis(stated={"Policies": "b"}, counted={"left out": 41}),
+    )
+    shown = a_report(
+        trials=TRIALS,
+        crossings=(effect,),
+        basis=Basis(stated={"Policies": "b"}),
+        published_only=True,
+    )
+
+    officers = json.loads(report.to_json())
+    assert [2] == [
+        one["smallest_difference"]
+        for one in officers["earlier_releases"]["effects"]
+    ]
+    assert 41 == officers["basis"]["counted"]["left out"]
+    found = json.loads(shown.to_json())
+    assert {"considered", "small"} == {*found["earlier_releases"]}
+    assert {"share": "0.140000"} == found["attacks"]["linkage"]["members"]
+    for key in ("successes", "attempts", "smallest", 'counted":{"'):
+        assert key not in shown.to_json().decode()
+    assert "one to other" not in shown.to_markdown()

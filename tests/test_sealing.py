@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent.entries import Opened
+from consent.entries import SUBJECT_DOMAIN, Opened, commit
 from consent.errors import EntryUnreadable
 from consent.ledger_keys import EntryFields, LedgerKeys
 from consent.sealing import (
@@ -14,6 +15,7 @@ from consent.sealing import (
     _seal,
     open_audit,
     open_own,
+    reseal_own,
     seal_audit,
     seal_own,
 )
@@ -41,20 +43,53 @@ OPENING = AuditOpening(
 NONCE = b"n" * 12
 
 
-def own(index: int = 7) -> bytes:
+AUDIT = seal_audit(
+    KEYS.audit(3),
+    AuditOpening(
+        salt=OPENED.audit_salt,
+        body=OPENED.audit_body,
+        subject=commit(
+            SUBJECT_DOMAIN, OPENED.subject_salt, OPENED.subject_body
+        ),
+    ),
+    leaf=LEAF,
+    nonce=NONCE,
+)
+
+
+def own() -> bytes:
     """Seal the example for its person."""
     cipher = KEYS.person(LOG_KEY).cipher
-    return seal_own(cipher, OPENED, index=index, leaf=LEAF, nonce=NONCE)
+    return seal_own(cipher, OPENED, leaf=LEAF, nonce=NONCE)
+
+
+def opened_own(
+    cipher: AESGCM,
+    sealed: bytes,
+    *,
+    leaf: bytes = LEAF,
+    audit: bytes = AUDIT,
+    index: int = 7,
+) -> Opened:
+    """Open a person's row beside the example's officer's row."""
+    return open_own(
+        cipher,
+        sealed,
+        day=KEYS.audit(3),
+        audit=audit,
+        index=index,
+        leaf=leaf,
+    )
 
 
 def test_what_is_sealed_opens() -> None:
     """Both rows give back what went in."""
     cipher = KEYS.person(LOG_KEY).cipher
     leaf = OPENING.leaf()
-    audit = seal_audit(KEYS.audit(3), OPENING, index=7, leaf=leaf, nonce=NONCE)
+    audit = seal_audit(KEYS.audit(3), OPENING, leaf=leaf, nonce=NONCE)
     opened = open_audit(KEYS.audit(3), audit, index=7, leaf=leaf)
 
-    assert OPENED == open_own(cipher, own(), index=7, leaf=LEAF)
+    assert OPENED == opened_own(cipher, own())
     assert (OPENING.salt, OPENING.body, OPENING.subject) == (
         opened.salt,
         opened.body,
@@ -70,7 +105,7 @@ def test_every_byte_of_a_row_counts(place: int, change: int) -> None:
     cipher = KEYS.person(LOG_KEY).cipher
 
     with pytest.raises(EntryUnreadable):
-        open_own(cipher, bytes(sealed), index=7, leaf=LEAF)
+        opened_own(cipher, bytes(sealed))
 
 
 @pytest.mark.parametrize("length", [0, 1, 12, 13, 20, 28])
@@ -79,21 +114,20 @@ def test_a_row_that_is_cut_short(length: int) -> None:
     cipher = KEYS.person(LOG_KEY).cipher
 
     with pytest.raises(EntryUnreadable):
-        open_own(cipher, own()[:length], index=7, leaf=LEAF)
+        opened_own(cipher, own()[:length])
 
 
 def test_a_row_opens_in_its_place_alone() -> None:
-    """Another index, leaf, person, day or ledger keeps it shut."""
+    """Another leaf, person, day or ledger keeps it shut."""
     cipher = KEYS.person(LOG_KEY).cipher
     leaf = OPENING.leaf()
-    audit = seal_audit(KEYS.audit(3), OPENING, index=7, leaf=leaf, nonce=NONCE)
+    audit = seal_audit(KEYS.audit(3), OPENING, leaf=leaf, nonce=NONCE)
 
-    for index, at_leaf in ((8, LEAF), (7, bytes(32))):
-        with pytest.raises(EntryUnreadable):
-            open_own(cipher, own(), index=index, leaf=at_leaf)
+    with pytest.raises(EntryUnreadable):
+        opened_own(cipher, own(), leaf=bytes(32))
     for keys, log_key in ((KEYS, person(2)[1]), (OTHER, LOG_KEY)):
         with pytest.raises(EntryUnreadable):
-            open_own(keys.person(log_key).cipher, own(), index=7, leaf=LEAF)
+            opened_own(keys.person(log_key).cipher, own())
     for day_cipher in (KEYS.audit(4), OTHER.audit(3)):
         with pytest.raises(EntryUnreadable):
             open_audit(day_cipher, audit, index=7, leaf=leaf)
@@ -103,11 +137,11 @@ def test_a_row_must_give_its_leaf() -> None:
     """A row that opens, but to other words than were committed, is refused."""
     cipher = KEYS.person(LOG_KEY).cipher
     lied = bytes(32)
-    sealed = seal_own(cipher, OPENED, index=7, leaf=lied, nonce=NONCE)
-    audit = seal_audit(KEYS.audit(3), OPENING, index=7, leaf=lied, nonce=NONCE)
+    sealed = seal_own(cipher, OPENED, leaf=lied, nonce=NONCE)
+    audit = seal_audit(KEYS.audit(3), OPENING, leaf=lied, nonce=NONCE)
 
     with pytest.raises(EntryUnreadable):
-        open_own(cipher, sealed, index=7, leaf=lied)
+        opened_own(cipher, sealed, leaf=lied, audit=audit)
     with pytest.raises(EntryUnreadable):
         open_audit(KEYS.audit(3), audit, index=7, leaf=lied)
 
@@ -116,10 +150,83 @@ def test_a_row_that_holds_less_than_it_says() -> None:
     """Only its writer could seal such a row; it stays shut all the same."""
     cipher = KEYS.person(LOG_KEY).cipher
     plain = bytes(32) + b"\xff" * 32
-    sealed = _seal(cipher, plain, index=7, leaf=LEAF, nonce=NONCE)
+    for version in b"\x02", b"\x03":
+        sealed = _seal(version, cipher, plain, LEAF, nonce=NONCE, spare=0)
+        with pytest.raises(EntryUnreadable):
+            opened_own(cipher, sealed)
 
+
+def test_a_person_s_row_needs_its_officer_s_row() -> None:
+    """The audit part is read there: changed, gone or another's, it shuts."""
+    cipher = KEYS.person(LOG_KEY).cipher
+    other = seal_audit(
+        KEYS.audit(3),
+        AuditOpening(salt=b"t" * 16, body=b"{}", subject=bytes(32)),
+        leaf=LEAF,
+        nonce=NONCE,
+    )
+
+    assert OPENED.audit_body not in cipher.decrypt(
+        NONCE, own()[13:], b"\x03" + LEAF
+    )
+    for audit in (b"", AUDIT[:-1], AUDIT[:-1] + bytes(1), other):
+        with pytest.raises(EntryUnreadable):
+            opened_own(cipher, own(), audit=audit)
+
+
+def second_version() -> bytes:
+    """Seal the example as version 2 did, both parts in one row."""
+    plain = OPENED.subject_salt + OPENED.audit_salt
+    for body in (OPENED.subject_body, OPENED.audit_body, b""):
+        plain += len(body).to_bytes(4, "big") + body
+    plain += bytes(-len(plain) % 32)
+    cipher = KEYS.person(LOG_KEY).cipher
+    return b"\x02" + NONCE + cipher.encrypt(NONCE, plain, b"\x02" + LEAF)
+
+
+def test_rows_of_version_2_are_read() -> None:
+    """They hold both parts, and need nothing beside them."""
+    cipher = KEYS.person(LOG_KEY).cipher
+
+    assert OPENED == opened_own(cipher, second_version(), audit=b"")
     with pytest.raises(EntryUnreadable):
-        open_own(cipher, sealed, index=7, leaf=LEAF)
+        opened_own(cipher, b"\x03" + second_version()[1:])
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_row_of_any_version_moves_to_another_key(version: int) -> None:
+    """It opens under the new key alone, to the same words."""
+    old, new = KEYS.person(LOG_KEY).cipher, KEYS.person(person(2)[1]).cipher
+    sealed = {1: first_version(7), 2: second_version(), 3: own()}[version]
+    moved = reseal_own(old, new, sealed, index=7, leaf=LEAF, nonce=b"o" * 12)
+
+    assert OPENED == opened_own(new, moved)
+    with pytest.raises(EntryUnreadable):
+        opened_own(old, moved)
+
+
+def first_version(index: int, cut: int = 0) -> bytes:
+    """Seal the example as version 1 did, with its index in the AAD."""
+    plain = OPENED.subject_salt + OPENED.audit_salt
+    for body in (OPENED.subject_body, OPENED.audit_body):
+        plain += len(body).to_bytes(4, "big") + body
+    plain += bytes(-len(plain) % 32)[cut:]
+    bound = b"\x01" + index.to_bytes(8, "big") + LEAF
+    cipher = KEYS.person(LOG_KEY).cipher
+    return b"\x01" + NONCE + cipher.encrypt(NONCE, plain, bound)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2])
+def test_rows_of_version_1_are_read(cut: int) -> None:
+    """At their own index alone, however few zeros end them."""
+    cipher = KEYS.person(LOG_KEY).cipher
+    sealed = first_version(7, cut)
+
+    assert OPENED == opened_own(cipher, sealed)
+    with pytest.raises(EntryUnreadable):
+        opened_own(cipher, sealed, index=8)
+    with pytest.raises(EntryUnreadable):
+        opened_own(cipher, b"\x02" + sealed[1:])
 
 
 def test_lengths_say_little() -> None:
@@ -131,7 +238,7 @@ def test_lengths_say_little() -> None:
         audit_salt=OPENED.audit_salt,
         audit_body=OPENED.audit_body + b" ",
     )
-    sealed = seal_own(cipher, longer, index=7, leaf=longer.leaf(), nonce=NONCE)
+    sealed = seal_own(cipher, longer, leaf=longer.leaf(), nonce=NONCE)
 
     assert len(own()) == len(sealed)
 

@@ -5,6 +5,7 @@ import copy
 import json
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from api.secrets import (
     Secrets,
     SecretsUnreadableError,
     _derive,
+    add_ledger_mldsa,
     create_secrets,
     load_secrets,
 )
@@ -37,16 +39,19 @@ def keys_of(secrets: Secrets) -> list[bytes]:
     """Every key, in the raw."""
     return [
         *(getattr(secrets, name) for name in RAW),
-        *(getattr(secrets, name).private_bytes_raw() for name in SIGNERS),
+        *(
+            getattr(secrets, name).private_bytes_raw()
+            for name in (*SIGNERS, "ledger_mldsa")
+        ),
     ]
 
 
 def test_it_opens_again_with_the_same_keys(path: Path) -> None:
-    """Eight keys of 256 bits, each another, the same at each opening."""
+    """Nine keys of 256 bits, each another, the same at each opening."""
     first = keys_of(load_secrets(path, PASSPHRASE))
 
     assert first == keys_of(load_secrets(path, PASSPHRASE))
-    assert 8 == len(set(first))
+    assert 9 == len(set(first))
     assert {32} == {len(one) for one in first}
 
 
@@ -199,3 +204,72 @@ def test_the_passphrase_is_not_in_the_file(path: Path) -> None:
 def test_the_default_costs_are_the_recommended_ones() -> None:
     """RFC 9106, section 4: three passes, four lanes, 64 MiB."""
     assert Costs(iterations=3, lanes=4, memory_kib=65_536) == Costs()
+
+
+def take_the_key_out(path: Path) -> None:
+    """Make the file one of before the ledger had a second key."""
+    document = json.loads(path.read_text("ascii"))
+    key = _derive(PASSPHRASE, base64.b64decode(document["salt"]), CHEAP)
+    nonce, box = (base64.b64decode(document[n]) for n in ("nonce", "box"))
+    body = json.loads(AESGCM(key).decrypt(nonce, box, b"curtilage/secrets/1"))
+    del body["ledger_mldsa"]
+    sealed = AESGCM(key).encrypt(
+        nonce, json.dumps(body).encode(), b"curtilage/secrets/1"
+    )
+    document["box"] = base64.b64encode(sealed).decode()
+    path.write_text(json.dumps(document), "ascii")
+
+
+def test_an_older_file_gets_the_second_key_once(path: Path) -> None:
+    """All other keys stay, and whoever comes later finds the same key."""
+    take_the_key_out(path)
+    before = load_secrets(path, PASSPHRASE)
+    added = add_ledger_mldsa(path, PASSPHRASE, random=os.urandom)
+    again = add_ledger_mldsa(path, PASSPHRASE, random=os.urandom)
+
+    assert None is before.ledger_mldsa
+    assert keys_of(added) == keys_of(again)
+    assert keys_of(added) == keys_of(load_secrets(path, PASSPHRASE))
+    assert [getattr(before, name) for name in RAW] == [
+        getattr(added, name) for name in RAW
+    ]
+    assert 0o600 == path.stat().st_mode & 0o777
+
+
+def test_processes_that_start_together_agree_on_the_key(path: Path) -> None:
+    """Of eight at once all hold the key that the file holds."""
+    take_the_key_out(path)
+
+    def add(_number: int) -> bytes:
+        found = add_ledger_mldsa(path, PASSPHRASE, random=os.urandom)
+        return keys_of(found)[-1]
+
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        added = set(threads.map(add, range(8)))
+
+    assert {keys_of(load_secrets(path, PASSPHRASE))[-1]} == added
+
+
+def test_a_file_that_cannot_be_replaced_stays(path: Path) -> None:
+    """What a crash left is cleared away; what cannot be is an OSError."""
+    take_the_key_out(path)
+    before = path.read_bytes()
+    fresh = path.with_suffix(".new")
+    fresh.mkdir()
+    with pytest.raises(OSError, match=str(fresh)):
+        add_ledger_mldsa(path, PASSPHRASE, random=os.urandom)
+
+    assert before == path.read_bytes()
+    fresh.rmdir()
+    fresh.write_bytes(b"half of it")
+    assert add_ledger_mldsa(path, PASSPHRASE, random=os.urandom).ledger_mldsa
+
+
+def test_only_the_passphrase_adds_a_key(path: Path) -> None:
+    """Another one changes nothing."""
+    take_the_key_out(path)
+    before = path.read_bytes()
+    with pytest.raises(SecretsUnreadableError):
+        add_ledger_mldsa(path, b"another", random=os.urandom)
+
+    assert before == path.read_bytes()

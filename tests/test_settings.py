@@ -155,6 +155,24 @@ def test_a_wrong_value_is_refused_by_name(
     assert [(name,)] == [one["loc"] for one in caught.value.errors()]
 
 
+@pytest.mark.parametrize(
+    ("listed", "groups"),
+    [
+        ("", []),
+        ("a+b, c+d", ["ab", "cd"]),
+        ("a+b,b+c", ["abc"]),
+        ("a+b,c+d,e+f,b+c", ["abcd", "ef"]),
+    ],
+)
+def test_groups_that_touch_are_one(
+    tmp_path: Path, listed: str, groups: list[str]
+) -> None:
+    """Who shares with two lets the one have what the other has."""
+    found = read_settings(tmp_path, colluding=listed).colluding_groups()
+
+    assert groups == sorted("".join(sorted(one)) for one in found)
+
+
 def test_settings_are_frozen(tmp_path: Path) -> None:
     """Nobody changes a setting after it was read."""
     found = read_settings(tmp_path)
@@ -328,3 +346,40 @@ def test_the_settings_of_the_readme_are_the_fields() -> None:
 
     assert len(set(rows)) == len(rows)
     assert fields == set(rows) - {"CURTILAGE_CONFIG"}
+
+
+@pytest.mark.parametrize(
+    ("journal", "what"),
+    [
+        ("data/erasures", "beside the data"),
+        ("keys/a/erasures", "beside the keys"),
+        ("kek/erasures", "in the folder of the KEK"),
+        ("kek/a/erasures", "in the folder of the KEK"),
+        ("link/erasures", "beside the data"),
+    ],
+)
+def test_the_journal_stands_apart(
+    tmp_path: Path, journal: str, what: str
+) -> None:
+    """It would be rolled back with a database, or never be copied."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+
+    with pytest.raises(ValidationError, match=what):
+        read_settings(tmp_path, journal=tmp_path / journal)
+
+
+@pytest.mark.parametrize(
+    ("provider", "needs"),
+    [
+        ("pkcs11", "pkcs11_module and pkcs11_token and pkcs11_pin_file"),
+        ("transit", "transit_url and transit_token_file"),
+        ("aws-kms", "kms_region"),
+    ],
+)
+def test_a_custodian_without_its_address_is_refused(
+    tmp_path: Path, provider: str, needs: str
+) -> None:
+    """What the chosen custodian needs is named at once, all of it."""
+    with pytest.raises(ValidationError, match=needs):
+        read_settings(tmp_path, key_provider=provider)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import suite
-from tests.parts import MissingPartError, opa
+from tests.parts import MissingPartError, Part, opa, regal
 
 RESULTS = """<?xml version="1.0"?>
 <testsuites><testsuite name="pytest" errors="1" failures="2" skipped="3"
@@ -71,6 +71,65 @@ def test_policies_are_checked_only_with_opa(
     monkeypatch.setattr(opa, "find", missing)
 
     assert (passed, "skipped: OPA is not here") == suite.policies()
+
+
+UNTRIED = """package tried
+
+reached if input.x == 1
+
+missed if {
+	input.x == 2
+	input.y == 3
+	input.z == 4
+}
+"""
+TRIED = """package tried_test
+
+import data.tried
+
+test_reached if tried.reached with input as {"x": 1}
+"""
+
+
+@pytest.mark.opa
+def test_rules_that_no_test_reaches_fail(
+    tmp_path: Path, opa_binary: Path
+) -> None:
+    """Those of the product are reached; a rule without a test is told."""
+    passed, note = suite.coverage(opa_binary, suite.POLICIES)
+    assert passed, note
+    (tmp_path / "tried.rego").write_text(UNTRIED, "utf-8")
+    (tmp_path / "tried_test.rego").write_text(TRIED, "utf-8")
+    passed, note = suite.coverage(opa_binary, tmp_path)
+    assert not passed
+    assert "% of the rules covered" in note
+    (tmp_path / "tried.rego").write_text("package tried\n\nx := {", "utf-8")
+    assert (False, "no coverage") == suite.coverage(opa_binary, tmp_path)
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_what_regal_finds_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: int
+) -> None:
+    """Where it is there; its exit status is its word."""
+    linter = tmp_path / "regal"
+    linter.write_text(f"#!/bin/sh\nexit {status}\n", "ascii")
+    linter.chmod(0o755)
+    part = Part(name="Regal", path=linter, version="1", how="here")
+    monkeypatch.setattr(regal, "find", lambda: part)
+
+    assert (not status, "") == suite.linting()
+
+
+def test_without_regal_nothing_is_linted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And the summary says so."""
+    monkeypatch.setattr(regal, "find", missing)
+
+    passed, note = suite.linting()
+    assert passed
+    assert "not linted" in note
 
 
 def missing() -> None:

@@ -12,11 +12,13 @@ from consent.merkle import (
     consistency_proof,
     hash_leaf,
     inclusion_proof,
+    levels_above,
     verify_consistency,
     verify_inclusion,
 )
 from consent.tree import (
     StoredTree,
+    UpperTiles,
     first_entry,
     full_tiles,
     read_tile,
@@ -44,10 +46,11 @@ class Grown:
         leaves = [b"%032d" % number for number in range(begin, size)]
         fresh = [hash_leaf(leaf) for leaf in leaves]
         closed = [each for leaf in fresh for each in self.edge.append(leaf)]
-        self.conn.exec_driver_sql(
+        self.sql.write(
+            self.conn,
             self.sql.add_entries,
             [
-                (begin + n, leaf, None, "", "", 0, None, None, b"")
+                (begin + n, leaf, None, "", "", 0, None, None, b"", None)
                 for n, leaf in enumerate(leaves)
             ],
         )
@@ -131,11 +134,50 @@ def test_tiles_are_those_of_the_standard(grown: Grown) -> None:
 
 
 def test_a_proof_reads_a_handful_of_rows(grown: Grown) -> None:
-    """It does not grow with the number of entries."""
-    tree = StoredTree(grown.conn, grown.sql, SIZE)
+    """It does not grow with the number of entries, nor does what is kept."""
+    upper = UpperTiles()
+    tree = StoredTree(grown.conn, grown.sql, SIZE, upper)
     inclusion_proof(30_000, SIZE, tree.subtree)
 
-    assert len(tree._tiles) <= 6
+    assert len(upper._kept) <= 3
+
+
+def test_upper_tiles_are_read_once(grown: Grown) -> None:
+    """The next proof needs them no more, and is the same."""
+    upper = UpperTiles()
+    proofs = []
+    with grown.conn.begin_nested() as savepoint:
+        for _ in range(2):
+            tree = StoredTree(grown.conn, grown.sql, SIZE, upper)
+            proofs.append(inclusion_proof(30_000, SIZE, tree.subtree))
+            grown.conn.exec_driver_sql(
+                "DELETE FROM ledger_tile WHERE level > 0"
+            )
+        savepoint.rollback()
+
+    assert proofs[0] == proofs[1]
+
+
+def test_a_tile_that_has_grown_is_read_again(grown: Grown) -> None:
+    """What is kept of it answers only as far as it went."""
+    upper = UpperTiles()
+    tile = read_tile(grown.conn, grown.sql, level=1, number=0) or []
+    upper.keep((1, 0), levels_above(b"".join(tile[:3])))
+    tree = StoredTree(grown.conn, grown.sql, SIZE, upper)
+
+    assert defined_root(grown.hashes[:512]) == tree.subtree(0, 512)
+    assert 3 == len(upper.get((1, 0))[0]) // 32
+    assert grown.root(TILE_WIDTH**2) == tree.subtree(0, TILE_WIDTH**2)
+    tree.subtree(TILE_WIDTH**2 - 512, TILE_WIDTH**2)
+    assert 256 == len(upper.get((1, 0))[0]) // 32
+
+
+def test_kept_tiles_are_limited() -> None:
+    """Beyond the limit they are read again, and memory stays bounded."""
+    upper = UpperTiles(most=4)
+    for number in range(50):
+        upper.keep((1, number), (b"",))
+        assert len(upper._kept) <= 4
 
 
 def test_a_tile_cut_short_is_named(grown: Grown) -> None:

@@ -8,6 +8,9 @@ import hashlib
 import hmac
 import json
 import os
+import signal
+import subprocess
+import sys
 import traceback
 import uuid
 from collections.abc import Iterator
@@ -21,6 +24,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from tests.parts import ROOT
 from tests.test_vault import CHEAP, World, sqlite_world, world
 from vault import (
     CryptoFailure,
@@ -28,8 +32,10 @@ from vault import (
     FindingKind,
     InvalidValue,
     KekState,
+    KeyStore,
     KeyUnavailable,
     NotInitialised,
+    StatesAltered,
     Vault,
     VaultError,
     standard_catalogue,
@@ -191,6 +197,31 @@ def test_01_swap_values_between_tenants(world: World, tmp_path: Path) -> None:
     other.vault.close()
 
 
+@pytest.mark.parametrize("part", ["tenant", "subject", "place", "version"])
+def test_01_every_part_of_the_place_is_sealed_in(part: str) -> None:
+    """Attack 1: the seal alone refuses, though a whole record would too.
+
+    The same sub-keys throughout, so that only the associated data differs.
+    """
+    derived, who = bytearray(os.urandom(128)), uuid.uuid4()
+    one = SubjectKeys("town", who, 1, derived)
+    value = one.seal(GENDER, 3, b"record", bytes(12))
+    other = SubjectKeys(
+        "village" if part == "tenant" else "town",
+        uuid.uuid4() if part == "subject" else who,
+        1,
+        derived,
+    )
+    place_of = GIVEN if part == "place" else GENDER
+    version = 4 if part == "version" else 3
+
+    assert fmt.pad(b"record") == one.open(GENDER, 3, value)
+    with pytest.raises(CryptoFailure):
+        other.open(place_of, version, value)
+    with pytest.raises(CryptoFailure):
+        other.open_texts([(place_of, version, value)], {place_of: "x"})
+
+
 @pytest.mark.parametrize(
     "fields", [("blob",), ("blob", "commitment"), ("commitment",)]
 )
@@ -228,7 +259,7 @@ def test_03_swap_blobs_between_generations(world: World) -> None:
         for gen in (1, 2)
     )
     value = one.seal(GENDER, 1, b"record", bytes(12))
-    renamed = fmt.value_header(2) + value[6:]
+    renamed = fmt.value_header(2, 2) + value[6:]
     for moved in (value, renamed):
         with pytest.raises(CryptoFailure):
             two.open(GENDER, 1, moved)
@@ -501,7 +532,7 @@ def _flips(value: object, *, bits: int) -> Iterator[object]:
             yield value ^ 1 << bit
 
 
-@pytest.mark.parametrize("table", [VALUE, SUBJECT, DEK, INDEX, TENANT])
+@pytest.mark.parametrize("table", [VALUE, SUBJECT, DEK, INDEX, TENANT, KEK])
 def test_09_flip_every_byte_of_every_stored_field(
     world: World, table: Table
 ) -> None:
@@ -512,7 +543,7 @@ def test_09_flip_every_byte_of_every_stored_field(
     """
     ada = world.person({"user.home-info.online.email": "ada@example.org"})
     world.put(ada, {"user.home-info.online.email": "ada@e.org"})
-    where = {} if table is TENANT else {"subject": ada}
+    where = {} if table in (TENANT, KEK) else {"subject": ada}
     (row,) = rows(world, table, **where)
     passed, flips = [], 0
     for name, value in row.items():
@@ -523,7 +554,7 @@ def test_09_flip_every_byte_of_every_stored_field(
             if not _noticed(world, ada, table):
                 passed.append((name, other))
             with (
-                world.engine if table in (DEK, TENANT) else world.data
+                world.engine if table in (DEK, TENANT, KEK) else world.data
             ).begin() as conn:
                 there = update(table).values(**row)
                 for column in table.primary_key:
@@ -542,6 +573,8 @@ def _noticed(world: World, ada: uuid.UUID, table: Table) -> bool:
     try:
         if table is TENANT:
             world.keys.secrets()
+        if table in (TENANT, KEK):
+            world.keys.epochs.kek_states.verify()
             return False
         if table is INDEX:
             opened = bool(
@@ -550,7 +583,7 @@ def _noticed(world: World, ada: uuid.UUID, table: Table) -> bool:
         else:
             opened = bool(vault.read(world.grant(ada)))
         return not opened and bool(list(vault.verify()))
-    except (CryptoFailure, KeyUnavailable):
+    except (CryptoFailure, KeyUnavailable, StatesAltered):
         return True
     except NotInitialised:
         return table is TENANT
@@ -720,8 +753,100 @@ def test_15_a_destroyed_kek_opens_nothing(world: World) -> None:
     with pytest.raises(KeyUnavailable):
         world.read(ada)
     change(world, KEK, {"epoch": 1}, state=KekState.DEACTIVATED)
+    with pytest.raises(StatesAltered):
+        world.read(ada)
+
+
+@pytest.mark.parametrize(
+    "state", [KekState.SUSPENDED, KekState.COMPROMISED, KekState.DESTROYED]
+)
+def test_15_a_state_set_back_by_sql_is_noticed(
+    world: World, state: KekState
+) -> None:
+    """Attack 15: at the start, in use, and before any change of states."""
+    ada = world.person()
+    world.keys.epochs.rotate()
+    if state is KekState.DESTROYED:
+        world.keys.rewrap()
+        world.keys.epochs.destroy(1)
+    else:
+        world.keys.epochs.mark(1, state)
+        with pytest.raises(KeyUnavailable):
+            world.read(ada)  # and the true state is in memory
+    (kept,) = rows(world, KEK, epoch=1)
+    change(world, KEK, {"epoch": 1}, state=KekState.DEACTIVATED)
+
+    with pytest.raises((StatesAltered, KeyUnavailable)):
+        world.vault.recover()
+    if state is not KekState.DESTROYED:
+        with pytest.raises(StatesAltered):
+            world.read(ada)
+    for act in (
+        world.keys.epochs.rotate,
+        lambda: world.keys.epochs.mark(1, KekState.SUSPENDED),
+        lambda: world.keys.epochs.destroy(1),
+        world.keys.epochs.states,
+    ):
+        with pytest.raises(StatesAltered):
+            act()
+    change(world, KEK, {"epoch": 1}, state=kept["state"])
+    world.keys.epochs.check()
+
+
+def test_15_an_old_epoch_made_active_by_sql_wraps_nothing(
+    world: World,
+) -> None:
+    """Attack 15: nobody new comes under a key that was retired."""
+    world.keys.epochs.rotate()
+    change(world, KEK, {"epoch": 2}, state=KekState.DEACTIVATED)
+    change(world, KEK, {"epoch": 1}, state=KekState.ACTIVE)
+
+    with pytest.raises(StatesAltered):
+        world.vault.enrol()
+    with pytest.raises(StatesAltered):
+        world.keys.rewrap()
+
+
+def test_15_states_set_back_together_are_noticed_by_who_ran_before(
+    world: World,
+) -> None:
+    """Attack 15: an older set of rows with its own seal is still older."""
+    ada = world.person()
+    world.keys.epochs.rotate()
+    (tenant,) = rows(world, TENANT)
+    (kek,) = rows(world, KEK, epoch=1)
+    world.keys.epochs.mark(1, KekState.COMPROMISED)
     with pytest.raises(KeyUnavailable):
         world.read(ada)
+    change(world, KEK, {"epoch": 1}, **kek)
+    change(world, TENANT, {}, **tenant)
+
+    with pytest.raises(StatesAltered):
+        world.read(ada)
+
+
+def test_15_a_suspended_kek_opens_under_the_explicit_flag(
+    world: World,
+) -> None:
+    """Attack 15, its exception: an investigation may read, and not wrap."""
+    ada = world.person()
+    world.keys.epochs.rotate()
+    world.keys.epochs.mark(1, KekState.SUSPENDED)
+    keys = KeyStore(
+        engine=world.engine,
+        provider=world.provider,
+        tenant=world.tenant,
+        clock=lambda: world.now,
+        random=world.random,
+        open_suspended=True,
+    )
+
+    with pytest.raises(KeyUnavailable):
+        world.read(ada)
+    with keys.open(keys.many([ada])[ada]):
+        pass
+    assert 2 == keys.epochs.initialise()
+    keys.close()
 
 
 def test_16_two_active_keks(world: World) -> None:
@@ -739,17 +864,12 @@ def test_17_a_crash_in_the_middle_of_a_rewrap(
     monkeypatch.setattr("vault.rewrapping.PAGE", 3)
     people = [world.person({"user.age": str(age)}) for age in range(8)]
     world.keys.epochs.rotate()
-    wrap, left = world.provider.wrap, iter(range(6))
 
-    def failing(epoch: int, context: bytes, key: bytes) -> bytes:
-        if next(left, None) is None:
-            raise KeyboardInterrupt
-        return wrap(epoch, context, key)
+    def crash(_: int) -> None:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(world.provider, "wrap", failing)
     with pytest.raises(KeyboardInterrupt):
-        world.keys.rewrap()
-    monkeypatch.setattr(world.provider, "wrap", wrap)
+        world.keys.rewrap(crash)
 
     assert {1, 2} == {row["kek_epoch"] for row in rows(world, DEK)}
     assert [str(age) for age in range(8)] == [
@@ -760,6 +880,37 @@ def test_17_a_crash_in_the_middle_of_a_rewrap(
     assert 0 == world.keys.rewrap()
 
 
+@pytest.mark.parametrize("pages", [1, 4, 9])
+def test_17_kill_9_in_the_middle_of_a_rewrap(
+    sqlite_world: World, tmp_path: Path, pages: int
+) -> None:
+    """Attack 17: a real process killed between and within its pages."""
+    world = sqlite_world
+    people = [world.person({"user.age": str(age)}) for age in range(60)]
+    world.keys.epochs.rotate()
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.rewrap_child", str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdout is not None
+        for _ in range(pages):
+            assert child.stdout.readline()
+        child.kill()
+
+    assert -signal.SIGKILL == child.returncode
+    epochs = [row["kek_epoch"] for row in rows(world, DEK)]
+    assert 4 * pages <= epochs.count(2) < 61
+    assert [str(age) for age in range(60)] == [
+        world.read(one)["user.age"] for one in people
+    ]
+    assert [] == list(world.vault.verify())
+    assert epochs.count(1) == world.keys.rewrap()
+    assert {2} == {row["kek_epoch"] for row in rows(world, DEK)}
+    world.keys.epochs.destroy(1)
+    assert "7" == world.read(people[7])["user.age"]
+
+
 def test_18_restore_yesterdays_backup_after_an_erasure(world: World) -> None:
     """Attack 18: once the old epoch is destroyed, no backup helps."""
     ada = world.person()
@@ -767,6 +918,7 @@ def test_18_restore_yesterdays_backup_after_an_erasure(world: World) -> None:
         table: rows(world, table, subject=ada)
         for table in (DEK, SUBJECT, VALUE, INDEX)
     }
+    whole = {table: rows(world, table) for table in (DEK, KEK, TENANT)}
     with world.data.begin() as conn:
         report = world.vault.erase(conn, ada)
     world.keys.epochs.rotate()
@@ -780,6 +932,30 @@ def test_18_restore_yesterdays_backup_after_an_erasure(world: World) -> None:
         replace_all(conn, DEK, *kept[DEK])
     with pytest.raises(KeyUnavailable):
         world.read(ada)
+
+    # The whole of the keys database, to one who starts with it: its states
+    # are sealed, and sound. What is missing is the key itself.
+    with world.engine.begin() as conn:
+        for table, old in whole.items():
+            conn.execute(table.delete())
+            conn.execute(insert(table), old)
+    again = Vault(
+        tenant=world.tenant,
+        data=world.data,
+        keys=KeyStore(
+            engine=world.engine,
+            provider=world.keys._provider,
+            tenant=world.tenant,
+            clock=lambda: world.now,
+            random=os.urandom,
+        ),
+        catalogue=standard_catalogue(),
+        clock=lambda: world.now,
+        random=os.urandom,
+    )
+    with pytest.raises(KeyUnavailable, match="no readable key"):
+        again.read(world.grant(ada))
+    again.close()
 
 
 def test_19_an_erased_person_in_a_second_worker(world: World) -> None:
@@ -875,16 +1051,17 @@ def test_21_the_built_texts_are_length_prefixed() -> None:
             b"pv1/dek", name, who.bytes, fmt.u32(7), fmt.u32(3), fmt.u64(9)
         )
         prefix = fmt.value_prefix(tenant, who)
-        assert fmt.value_aad(prefix, 21, 5, 7) == fmt.lp(
-            b"pv1/attr",
-            name,
-            who.bytes,
-            fmt.u32(1),
-            fmt.u32(21),
-            fmt.u64(5),
-            fmt.u32(7),
-            b"\x01",
-        )
+        for schema in (1, 2):
+            assert fmt.value_aad(prefix, 21, 5, 7, schema) == fmt.lp(
+                b"pv1/attr",
+                name,
+                who.bytes,
+                fmt.u32(schema),
+                fmt.u32(21),
+                fmt.u64(5),
+                fmt.u32(7),
+                b"\x01",
+            )
 
 
 def test_22_no_error_tells_why(world: World) -> None:

@@ -26,6 +26,7 @@ from consent import (
     EventType,
     Preferences,
     Rule,
+    latest_instant,
     load_yaml,
     render_notice,
 )
@@ -39,6 +40,7 @@ from policy import (
     RestraintKind,
     RestraintStore,
 )
+from tests.databases import Kind, fresh
 
 T = TypeVar("T")
 CHEAP = Costs(iterations=1, lanes=1, memory_kib=8)
@@ -112,9 +114,9 @@ release: {recipient: statistics-office, k: 3, l: 2, suppression_limit: 0.2,
 class Clock:
     """A clock that a test moves."""
 
-    def __init__(self) -> None:
-        """Start at `START`."""
-        self.now = START
+    def __init__(self, start: int = START) -> None:
+        """Start at some instant."""
+        self.now = start
 
     def __call__(self) -> int:
         """Tell the time."""
@@ -196,6 +198,18 @@ class World:
             channel="paper",
         )
 
+    async def served(self, name: str, statement: str = "address") -> str:
+        """Serve a character the notice, and return the hash of that."""
+        shown = await self.platform.consent_desk.serve(
+            self.caller(name),
+            self.cast[name],
+            SERVICE,
+            PURPOSE,
+            statement,
+            "en",
+        )
+        return shown.digest
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run one piece of work while the platform runs.
 
@@ -239,40 +253,72 @@ def build_world(
     *,
     pdp: PolicyDecisionPoint | None = None,
     extra: int = 0,
+    database: Kind = Kind.SQLITE,
+    start: int = START,
+    **more: str,
 ) -> Iterator[World]:
-    """Make an instance with its cast, and close it afterwards."""
-    with build_platform(home, pdp=pdp) as (platform, clock):
+    """Make an instance with its cast, and close it afterwards.
+
+    Args:
+        home: folder of the instance.
+        pdp: what decides, instead of the embedded engine.
+        extra: how many people beyond the cast.
+        database: what it stands on.
+        start: where the clock starts, POSIX seconds.
+        **more: further settings.
+
+    """
+    with build_platform(
+        home, pdp=pdp, database=database, start=start, **more
+    ) as made:
+        platform, clock = made
         yield _fill(platform, home, clock, extra)
 
 
 @contextmanager
 def build_platform(
-    home: Path, *, pdp: PolicyDecisionPoint | None = None
+    home: Path,
+    *,
+    pdp: PolicyDecisionPoint | None = None,
+    database: Kind = Kind.SQLITE,
+    start: int = START,
+    **more: str,
 ) -> Iterator[tuple[Platform, Clock]]:
     """Make an instance with nobody in it, and close it afterwards."""
-    clock = Clock()
-    settings = create_instance(
-        home,
-        tenant="test",
-        origin="localhost/test/access-log",
-        passphrase_file=home.parent / f"{home.name}.passphrase",
-        costs=CHEAP,
-        demo=True,
-        secure_cookies=False,
-    )
-    platform = bootstrap(settings, clock=clock, pdp=pdp, costs=CHEAP)
-    try:
-        yield platform, clock
-    finally:
-        platform.close()
+    clock = Clock(start)
+    with fresh(database) as addresses:
+        settings = create_instance(
+            home,
+            passphrase_file=home.parent / f"{home.name}.passphrase",
+            costs=CHEAP,
+            **{
+                "tenant": "test",
+                "origin": "localhost/test/access-log",
+                "demo": True,
+                "secure_cookies": False,
+                **addresses,
+                **more,
+            },
+        )
+        platform = bootstrap(settings, clock=clock, pdp=pdp, costs=CHEAP)
+        try:
+            yield platform, clock
+        finally:
+            platform.close()
 
 
 def reopen(world: World, **settings: object) -> Platform:
-    """Open the same instance again, as the next process would."""
+    """Open the same instance again, as the next process would.
+
+    Another process may have written by the machine's own clock; then the
+    world's clock, which both platforms share, goes on from there.
+    """
+    told = world.platform.settings
+    with world.platform.data.connect() as conn:
+        latest = latest_instant(conn, told.origin)
+    world.clock.now = max(world.clock.now, latest)
     return bootstrap(
-        world.platform.settings.model_copy(update=settings),
-        clock=world.clock,
-        costs=CHEAP,
+        told.model_copy(update=settings), clock=world.clock, costs=CHEAP
     )
 
 
@@ -341,6 +387,18 @@ def _answer(world: World) -> None:
         )
     )
     restrict(platform, world.cast["restricted"], world.clock())
+
+
+def publish(platform: Platform, declaration: Declaration) -> int:
+    """Let two officers put a declaration into force; return the proposal."""
+
+    async def both() -> int:
+        desk = platform.declarations
+        number = await desk.propose(OTHER_OFFICER, declaration)
+        await desk.approve(OFFICER, number)
+        return number
+
+    return asyncio.run(both())
 
 
 def restrict(platform: Platform, subject: UUID, now: int) -> None:

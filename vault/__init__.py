@@ -45,21 +45,37 @@ from vault.catalogue import (
     standard_catalogue,
     validate,
 )
+from vault.custodians import Custodian, CustodyProvider
+from vault.custody import Custody
+from vault.disputes import Dispute, DisputeOutcome, DisputeState
+from vault.epochs import Epoch
 from vault.errors import (
+    AdoptionRefused,
     CryptoFailure,
     DuplicateIdentifier,
     GrantRefused,
+    HoldRefused,
     ImportRefused,
+    IndexRefused,
     InvalidValue,
+    JournalDamaged,
+    JournalUnavailable,
+    KeyJobRuns,
     KeyUnavailable,
     MappingInvalid,
+    MergedSubject,
     NotIndexed,
     NotInitialised,
+    StatesAltered,
+    StatesUnsealed,
+    SubjectHeld,
     UnknownAttribute,
+    UnknownDispute,
     UnknownSubject,
     VaultError,
 )
 from vault.grants import (
+    Confidence,
     ErasureReport,
     Finding,
     FindingKind,
@@ -67,50 +83,100 @@ from vault.grants import (
     Holding,
     ReadGrant,
 )
+from vault.holds import Hold, Holds, reason_label
 from vault.importing import ImportReport, import_csv
+from vault.job_lock import JobLock
+from vault.journal import (
+    Anchor,
+    ErasureJournal,
+    JournaledErasure,
+    Position,
+)
 from vault.keystore import KeyStore
 from vault.mapping import ImportMapping, load_mapping
 from vault.notes import NoteBox
 from vault.providers import Argon2Cost, FileKeyProvider, KeyProvider
-from vault.tables import DATA_METADATA, KEYS_METADATA, KekState
+from vault.providers_aws import AwsKmsCustodian
+from vault.providers_pkcs11 import Pkcs11Custodian
+from vault.providers_transit import TransitCustodian
+from vault.rekeying import Rekeyed
+from vault.retention import RetentionDays
+from vault.sealed_keks import KekRows
+from vault.tables import DATA_METADATA, KEYS_METADATA, DekState, KekState
+from vault.transactions import Transactions
 from vault.values import Kind
 from vault.vault import Vault
 
 __all__ = [
     "DATA_METADATA",
     "KEYS_METADATA",
+    "AdoptionRefused",
+    "Anchor",
     "Argon2Cost",
     "Attribute",
+    "AwsKmsCustodian",
     "Catalogue",
+    "Confidence",
     "CryptoFailure",
+    "Custodian",
+    "Custody",
+    "CustodyProvider",
+    "DekState",
+    "Dispute",
+    "DisputeOutcome",
+    "DisputeState",
     "DuplicateIdentifier",
+    "Epoch",
+    "ErasureJournal",
     "ErasureReport",
     "FileKeyProvider",
     "Finding",
     "FindingKind",
     "GrantRefused",
     "HistoricValue",
+    "Hold",
+    "HoldRefused",
     "Holding",
+    "Holds",
     "ImportMapping",
     "ImportRefused",
     "ImportReport",
+    "IndexRefused",
     "InvalidValue",
+    "JobLock",
+    "JournalDamaged",
+    "JournalUnavailable",
+    "JournaledErasure",
+    "KekRows",
     "KekState",
+    "KeyJobRuns",
     "KeyProvider",
     "KeyStore",
     "KeyUnavailable",
     "Kind",
     "MappingInvalid",
+    "MergedSubject",
     "NotIndexed",
     "NotInitialised",
     "NoteBox",
+    "Pkcs11Custodian",
+    "Position",
     "ReadGrant",
+    "Rekeyed",
+    "RetentionDays",
+    "StatesAltered",
+    "StatesUnsealed",
+    "SubjectHeld",
+    "Transactions",
+    "TransitCustodian",
     "UnknownAttribute",
+    "UnknownDispute",
     "UnknownSubject",
     "Vault",
     "VaultError",
     "import_csv",
     "load_mapping",
+    "reason_label",
     "standard_catalogue",
     "validate",
 ]

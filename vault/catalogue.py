@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from vault.errors import InvalidValue, UnknownAttribute
+from vault.places import OWN
 from vault.values import Kind, Unfit, canonical
 
 _Line: TypeAlias = tuple[int, str, Kind, int]
@@ -24,7 +25,7 @@ class Attribute:
 
     Attributes:
         name: such as ``user.bdate``.
-        number: stable, from 1, below 2**31, never reused.
+        number: stable, from 1, below `vault.places.OWN`, never reused.
         kind: what its values look like.
         index: whether exact look-up is allowed; values are then unique.
         max_length: most characters of a value.
@@ -56,7 +57,7 @@ class Catalogue:
         if not len(listed) == len(self._by_name) == len(self._by_number):
             msg = "a name or number occurs twice in the catalogue"
             raise ValueError(msg)
-        if any(not 0 < one.number < 2**31 for one in listed):
+        if any(not 0 < one.number < OWN for one in listed):
             msg = "a number is out of range in the catalogue"
             raise ValueError(msg)
 
@@ -132,11 +133,17 @@ _INDEXED = frozenset(
         "user.identity.passport",
         "user.tax.number",
         "user.home-info.online.email",
+        "user.identifier.phone",
+        "user.identifier.email",
+        "user.identifier.account",
+        "user.identifier.card",
     }
 )
 """Unique identifiers only. A skewed attribute is never indexed: equal
 digests would show how often each value occurs. Telephone numbers are left
-out because a household shares them and an index makes values unique."""
+out because a household shares them and an index makes values unique; the
+identifiers of channels (``user.identifier``) are those that somebody proved
+to be theirs alone, and a person may have several of a kind."""
 
 # Append only. Never change a number, never reuse one.
 _STANDARD: tuple[_Line, ...] = (
@@ -200,4 +207,8 @@ _STANDARD: tuple[_Line, ...] = (
     (58, "user.bank.account", Kind.TEXT, 40),
     (59, "user.interests", Kind.TEXT, 500),
     (60, "user.life-event", Kind.TEXT, 100),
+    (61, "user.identifier.phone", Kind.PHONE, 16),
+    (62, "user.identifier.email", Kind.EMAIL, 254),
+    (63, "user.identifier.account", Kind.TEXT, 64),
+    (64, "user.identifier.card", Kind.TEXT, 32),
 )

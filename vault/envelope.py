@@ -24,6 +24,9 @@ from vault import format as fmt
 from vault.errors import CryptoFailure
 
 _SHA256 = hashes.SHA256()
+_SUB_KEYS = 128
+_NO_KEYS = bytes(_SUB_KEYS)
+_NO_KEY = bytes(fmt.KEY)
 
 
 class DekOpener(Protocol):
@@ -95,7 +98,15 @@ class SubjectKeys:
     pickled.
     """
 
-    __slots__ = ("_aead", "_derived", "_gen", "_header", "_prefix", "subject")
+    __slots__ = (
+        "_aead",
+        "_derived",
+        "_gen",
+        "_header",
+        "_older",
+        "_prefix",
+        "subject",
+    )
 
     def __init__(
         self, tenant: str, subject: UUID, gen: int, derived: bytearray
@@ -105,7 +116,8 @@ class SubjectKeys:
         self._gen = gen
         self._derived = derived
         self._aead: AESGCM | None = None
-        self._header = fmt.value_header(gen)
+        self._header = fmt.value_header(gen, fmt.SCHEMA)
+        self._older = fmt.value_header(gen, fmt.SCHEMA_1)
         self._prefix = fmt.value_prefix(tenant, subject)
 
     def __reduce__(self) -> NoReturn:
@@ -132,28 +144,59 @@ class SubjectKeys:
             raise CryptoFailure(self.subject)
 
     def seal(
-        self, attribute: int, version: int, record: bytes, nonce: bytes
+        self, place: int, version: int, record: bytes, nonce: bytes
     ) -> bytes:
         """Seal a record for one place. The caller draws the nonce afresh."""
-        aad = fmt.value_aad(self._prefix, attribute, version, self._gen)
-        ciphertext = self._cipher().encrypt(nonce, fmt.pad(record), aad)
-        return self._header + nonce + ciphertext
+        return self._sealed(place, version, fmt.pad(record), nonce, fmt.SCHEMA)
 
-    def open(self, attribute: int, version: int, sealed: bytes) -> bytes:
+    def open(self, place: int, version: int, sealed: bytes) -> bytes:
         """Open a sealed value into its padded record.
+
+        Its first byte is then known to be the record's schema.
 
         Raises:
             CryptoFailure: the bytes were not sealed for this place.
 
         """
-        if sealed[:6] != self._header:
+        head = sealed[:6]
+        if head not in (self._header, self._older):
             raise CryptoFailure(self.subject)
-        aad = fmt.value_aad(self._prefix, attribute, version, self._gen)
+        aad = fmt.value_aad(self._prefix, place, version, self._gen, head[0])
         try:
             return self._cipher().decrypt(sealed[6:18], sealed[18:], aad)
         except (InvalidTag, ValueError):
             # ValueError is what the library says to fewer than 16 bytes.
             raise CryptoFailure(self.subject) from None
+
+    def reseal(
+        self, source: "SubjectKeys", row: tuple[int, int, bytes], nonce: bytes
+    ) -> bytes:
+        """Seal what other keys of the person had sealed, as it was.
+
+        Args:
+            source: keys of the person's other generation.
+            row: place, version, the value sealed under them.
+            nonce: drawn afresh.
+
+        Raises:
+            CryptoFailure: the row does not open under them.
+
+        """
+        place, version, sealed = row
+        padded = source.open(place, version, sealed)
+        return self._sealed(place, version, padded, nonce, sealed[0])
+
+    def _sealed(
+        self,
+        place: int,
+        version: int,
+        padded: bytes,
+        nonce: bytes,
+        schema: int,
+    ) -> bytes:
+        aad = fmt.value_aad(self._prefix, place, version, self._gen, schema)
+        header = self._header if schema == fmt.SCHEMA else self._older
+        return header + nonce + self._cipher().encrypt(nonce, padded, aad)
 
     def open_texts(
         self,
@@ -175,20 +218,24 @@ class SubjectKeys:
         """
         decrypt = self._cipher().decrypt
         aad, text = fmt.value_aad, fmt.record_text
-        prefix, gen, header = self._prefix, self._gen, self._header
+        prefix, gen = self._prefix, self._gen
+        header, older = self._header, self._older
         texts = {}
         try:
             for number, version, sealed in rows:
                 if number not in wanted:
                     continue
-                if sealed[:6] != header:
+                head = sealed[:6]
+                if head not in (header, older):
                     raise CryptoFailure(self.subject)
+                schema = head[0]
                 texts[wanted[number]] = text(
                     decrypt(
                         sealed[6:18],
                         sealed[18:],
-                        aad(prefix, number, version, gen),
-                    )
+                        aad(prefix, number, version, gen, schema),
+                    ),
+                    schema,
                 )
         except (InvalidTag, ValueError):
             raise CryptoFailure(self.subject) from None
@@ -217,24 +264,36 @@ class OpenSubject:
                 that was committed to.
 
         """
-        dek = bytearray(fmt.KEY)
+        dek, derived = bytearray(_NO_KEY), bytearray(_NO_KEYS)
         try:
             opener.unwrap_into(row.kek_epoch, row.context(), row.blob, dek)
             context = fmt.subject_context(row.tenant, row.subject, row.gen)
-            derived = expand(dek, context, 128)
+            HKDFExpand(_SHA256, _SUB_KEYS, context).derive_into(dek, derived)
         except CryptoFailure:
             raise CryptoFailure(row.subject) from None
         finally:
-            zero(dek)
+            dek[:] = _NO_KEY
         if not bytes_eq(bytes(derived[32:64]), row.commitment):
-            zero(derived)
+            derived[:] = _NO_KEYS
             raise CryptoFailure(row.subject)
         self._derived = derived
         self._row = row
 
-    def __enter__(self) -> SubjectKeys:
+    def keys(self) -> SubjectKeys:
+        """Give the sub-keys; of no use once `close` was called."""
         row = self._row
         return SubjectKeys(row.tenant, row.subject, row.gen, self._derived)
 
+    def log_key(self) -> bytes:
+        """Give what `SubjectKeys.log_key` gives, without the others."""
+        return bytes(self._derived[96:128])
+
+    def close(self) -> None:
+        """Zero the sub-keys; again is harmless."""
+        self._derived[:] = _NO_KEYS
+
+    def __enter__(self) -> SubjectKeys:
+        return self.keys()
+
     def __exit__(self, *_: object) -> None:
-        zero(self._derived)
+        self.close()

@@ -6,17 +6,39 @@ against two processes. A new epoch is written down as *pre-active* before its
 key is made, so that a crash between the two is finished at the next call.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, func, select, update
 
 from vault.errors import KeyUnavailable
 from vault.providers import KeyProvider
+from vault.states import DATES, KekStates
 from vault.tables import DEK, KEK, TENANT, DekState, KekState
 
 UNWRAPS = frozenset({KekState.ACTIVE, KekState.DEACTIVATED})
 """States in which a KEK may open what it once wrapped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """One epoch as an operator sees it.
+
+    Attributes:
+        number: counts from 1.
+        key_id: of its KEK in the provider.
+        state: verified.
+        wraps: how many DEKs it still wraps.
+        dates: POSIX seconds by the names of `vault.states.DATES`.
+
+    """
+
+    number: int
+    key_id: UUID
+    state: KekState
+    wraps: int
+    dates: Mapping[str, int | None]
 
 
 class KekEpochs:
@@ -28,6 +50,7 @@ class KekEpochs:
         tenant: whose.
         clock: gives POSIX seconds.
         random: as ``os.urandom``.
+        open_suspended: let a suspended KEK open what it once wrapped.
 
     """
 
@@ -39,7 +62,14 @@ class KekEpochs:
         tenant: str,
         clock: Callable[[], int],
         random: Callable[[int], bytes],
+        open_suspended: bool = False,
     ) -> None:
+        self.kek_states = KekStates(
+            engine=engine, provider=provider, tenant=tenant, clock=clock
+        )
+        self._opens = (
+            UNWRAPS | {KekState.SUSPENDED} if open_suspended else UNWRAPS
+        )
         self._engine = engine
         self._provider = provider
         self._tenant = tenant
@@ -57,31 +87,127 @@ class KekEpochs:
 
         Raises:
             KeyUnavailable: there is none.
+            StatesAltered: the states are not those that were set.
 
         """
         found = self._find_active(conn)
-        if found is None:
+        if (
+            found is None
+            or self.kek_states.of(found, KekState.ACTIVE)
+            is not KekState.ACTIVE
+        ):
             msg = f"tenant {self._tenant} has no active key-encryption key"
             raise KeyUnavailable(msg)
         return found
 
-    def states(self) -> dict[int, KekState]:
-        """Give the state of every epoch, by number."""
-        asked = select(KEK.c.epoch, KEK.c.state).where(
-            KEK.c.tenant == self._tenant
-        )
-        with self._engine.connect() as conn:
-            return {
-                row.epoch: KekState(row.state) for row in conn.execute(asked)
-            }
+    def require_opening(
+        self,
+        epoch: int,
+        shown: str | None,
+        *,
+        also: frozenset[KekState] = frozenset(),
+    ) -> None:
+        """Refuse an epoch that may not open what it once wrapped.
 
-    def check(self) -> None:
-        """Compare the epochs with the keys that the provider really has.
+        Args:
+            epoch: which.
+            shown: the state that a row just read shows.
+            also: further states that may open, for the job that drains a
+                compromised epoch alone.
 
         Raises:
+            KeyUnavailable: it is suspended, compromised, destroyed, or was
+                never begun.
+            StatesAltered: the states are not those that were set.
+
+        """
+        if self.kek_states.of(epoch, shown) not in self._opens | also:
+            msg = f"the key of epoch {epoch} may not open"
+            raise KeyUnavailable(msg)
+
+    def states(self) -> dict[int, KekState]:
+        """Give the state of every epoch, by number.
+
+        Raises:
+            StatesAltered: they are not those that were set.
+
+        """
+        return dict(self.kek_states.verify().states)
+
+    def listed(self) -> list[Epoch]:
+        """Give every epoch with its dates and what it still wraps."""
+        self.kek_states.verify()
+        return self._listed()
+
+    def unsealed(self) -> list[Epoch]:
+        """Give every epoch as `adopt` would seal it; nothing is verified.
+
+        Raises:
+            AdoptionRefused: the states have, or had, a seal.
             KeyUnavailable: a usable epoch has no key, or a stranger's.
 
         """
+        self.kek_states.demand_unsealed()
+        self._check_provider()
+        return self._listed()
+
+    def adopt(self, shown: Sequence[Epoch]) -> None:
+        """Seal states that never had a seal, as `unsealed` gave them.
+
+        Raises:
+            AdoptionRefused: there is a seal, or they changed since.
+
+        """
+        self.kek_states.adopt(
+            {
+                one.number: {
+                    "state": one.state.value,
+                    "key_id": one.key_id,
+                    **one.dates,
+                }
+                for one in shown
+            }
+        )
+
+    def _listed(self) -> list[Epoch]:
+        counts = (
+            select(DEK.c.kek_epoch, func.count())
+            .where(
+                DEK.c.tenant == self._tenant,
+                DEK.c.state != DekState.DESTROYED,
+            )
+            .group_by(DEK.c.kek_epoch)
+        )
+        rows = (
+            select(KEK)
+            .where(KEK.c.tenant == self._tenant)
+            .order_by(KEK.c.epoch)
+        )
+        with self._engine.connect().execution_options(read_only=True) as conn:
+            wraps = dict(map(tuple, conn.execute(counts)))
+            return [
+                Epoch(
+                    number=row.epoch,
+                    key_id=row.key_id,
+                    state=KekState(row.state),
+                    wraps=wraps.get(row.epoch, 0),
+                    dates={name: getattr(row, name) for name in DATES},
+                )
+                for row in conn.execute(rows)
+            ]
+
+    def check(self) -> None:
+        """Verify the states, and the keys that the provider really has.
+
+        Raises:
+            StatesAltered: the states are not those that were set.
+            KeyUnavailable: a usable epoch has no key, or a stranger's.
+
+        """
+        self._check_provider()
+        self.kek_states.verify()
+
+    def _check_provider(self) -> None:
         asked = select(KEK.c.epoch, KEK.c.key_id).where(
             KEK.c.tenant == self._tenant, KEK.c.state.in_(sorted(UNWRAPS))
         )
@@ -103,7 +229,16 @@ class KekEpochs:
         self._provider.create(epoch, key_id)
         now = self._clock()
         mine = KEK.c.tenant == self._tenant
-        with self._engine.begin() as conn:
+        with self.kek_states.changing() as conn:
+            planned = conn.execute(
+                select(KEK.c.state)
+                .where(mine, KEK.c.epoch == epoch)
+                .with_for_update()
+            ).scalar_one()
+            # Of two processes that took up one plan the first activates. By
+            # now another epoch may be active, which must stay so.
+            if planned != KekState.PRE_ACTIVE:
+                return epoch
             conn.execute(
                 update(KEK)
                 .where(mine, KEK.c.state == KekState.ACTIVE)
@@ -128,12 +263,15 @@ class KekEpochs:
             KeyUnavailable: the epoch is not in a state that allows it.
 
         """
-        before = {
-            KekState.SUSPENDED: [KekState.DEACTIVATED],
-            KekState.DEACTIVATED: [KekState.SUSPENDED],
-            KekState.COMPROMISED: [KekState.DEACTIVATED, KekState.SUSPENDED],
-        }.get(state, [])
-        with self._engine.begin() as conn:
+        before, dated = {
+            KekState.SUSPENDED: ([KekState.DEACTIVATED], "suspended_at"),
+            KekState.DEACTIVATED: ([KekState.SUSPENDED], "deactivated_at"),
+            KekState.COMPROMISED: (
+                [KekState.DEACTIVATED, KekState.SUSPENDED],
+                "compromised_at",
+            ),
+        }.get(state, ([], "deactivated_at"))
+        with self.kek_states.changing() as conn:
             done = conn.execute(
                 update(KEK)
                 .where(
@@ -141,11 +279,50 @@ class KekEpochs:
                     KEK.c.epoch == epoch,
                     KEK.c.state.in_(before),
                 )
-                .values(state=state)
+                .values({"state": state, dated: self._clock()})
             )
-        if done.rowcount != 1:
-            msg = f"epoch {epoch} cannot become {state}"
-            raise KeyUnavailable(msg)
+            if done.rowcount != 1:
+                msg = f"epoch {epoch} cannot become {state}"
+                raise KeyUnavailable(msg)
+
+    def expose(self, epoch: int) -> int:
+        """Note that an epoch's key is in other hands, before it is drained.
+
+        Returns:
+            The instant up to which made DEKs count as exposed; a second
+            call gives the same one.
+
+        Raises:
+            KeyUnavailable: the epoch is active, or was never begun.
+
+        """
+        mine = KEK.c.tenant == self._tenant, KEK.c.epoch == epoch
+        with self.kek_states.changing() as conn:
+            row = conn.execute(select(KEK).where(*mine)).first()
+            if row is None or row.deactivated_at is None:
+                state = "unknown" if row is None else row.state
+                msg = f"epoch {epoch} is {state}; rotate first"
+                raise KeyUnavailable(msg)
+            if row.exposed_until is not None:
+                return int(row.exposed_until)
+            # Another machine's clock may run ahead of ours.
+            last = conn.execute(
+                select(func.max(DEK.c.created_at)).where(
+                    DEK.c.tenant == self._tenant, DEK.c.kek_epoch == epoch
+                )
+            ).scalar()
+            until = max(row.deactivated_at, self._clock(), last or 0)
+            conn.execute(update(KEK).where(*mine).values(exposed_until=until))
+            return int(until)
+
+    def exposed(self) -> list[tuple[int, int]]:
+        """List the epochs that were exposed, each with its instant."""
+        self.kek_states.verify()
+        asked = select(KEK.c.epoch, KEK.c.exposed_until).where(
+            KEK.c.tenant == self._tenant, KEK.c.exposed_until.is_not(None)
+        )
+        with self._engine.connect().execution_options(read_only=True) as conn:
+            return [(row[0], row[1]) for row in conn.execute(asked)]
 
     def destroy(self, epoch: int) -> None:
         """Destroy a drained epoch's key; its dates stay.
@@ -155,18 +332,27 @@ class KekEpochs:
 
         """
         mine = KEK.c.tenant == self._tenant, KEK.c.epoch == epoch
-        with self._engine.begin() as conn:
+        now = self._clock()
+        with self.kek_states.changing() as conn:
             state = conn.execute(
                 select(KEK.c.state).where(*mine).with_for_update()
             ).scalar_one_or_none()
             if state in {None, KekState.ACTIVE, KekState.PRE_ACTIVE}:
-                msg = f"epoch {epoch} is {state or 'unknown'}, not retired"
+                msg = (
+                    f"epoch {epoch} is {state or 'unknown'}, not retired; "
+                    "rotate and re-wrap first"
+                )
                 raise KeyUnavailable(msg)
             self._refuse_undrained(conn, epoch)
+            # Destroyed again, it may be that the provider was not told the
+            # first time: the key is gone later than the row says.
+            dates = {"gone_at": now + self._provider.grace}
+            if state != KekState.DESTROYED:
+                dates["destroyed_at"] = now
             conn.execute(
                 update(KEK)
                 .where(*mine)
-                .values(state=KekState.DESTROYED, destroyed_at=self._clock())
+                .values(state=KekState.DESTROYED, **dates)
             )
         # After the state: a crash here leaves a key that nothing may use,
         # and destroying it again is harmless.
@@ -190,6 +376,13 @@ class KekEpochs:
                 msg = f"epoch {epoch} still wraps {count} keys; re-wrap first"
                 raise KeyUnavailable(msg)
 
+    def _taken(self, epoch: int) -> bool:
+        try:
+            self._provider.key_id(epoch)
+        except KeyUnavailable:
+            return False
+        return True
+
     def _find_active(self, conn: Connection) -> int | None:
         found: int | None = conn.execute(
             select(KEK.c.epoch).where(
@@ -201,7 +394,7 @@ class KekEpochs:
     def _planned(self) -> tuple[int, UUID]:
         """Write the next epoch down, or take up the one a crash left."""
         mine = KEK.c.tenant == self._tenant
-        with self._engine.begin() as conn:
+        with self.kek_states.changing() as conn:
             left = conn.execute(
                 select(KEK.c.epoch, KEK.c.key_id).where(
                     mine, KEK.c.state == KekState.PRE_ACTIVE
@@ -212,6 +405,11 @@ class KekEpochs:
             last = conn.execute(
                 select(func.coalesce(func.max(KEK.c.epoch), 0)).where(mine)
             ).scalar_one()
+            # A keys database that was put back from a backup may not know
+            # of epochs that began since; their numbers are taken. It knows
+            # of one at least: a first epoch that is taken is a stranger's.
+            while last and self._taken(last + 1):
+                last += 1
             key_id = UUID(bytes=self._random(16), version=4)
             conn.execute(
                 KEK.insert().values(

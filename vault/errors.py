@@ -6,12 +6,23 @@
     ├── UnknownAttribute      the catalogue has no such name or number
     ├── InvalidValue          a text is not a value of its attribute
     ├── NotIndexed            exact look-up was not declared for the attribute
+    ├── IndexRefused          an index may not be, or cannot change now
     ├── DuplicateIdentifier   an identifier already belongs to somebody
     ├── UnknownSubject        nobody with that id is enrolled (any more)
+    ├── MergedSubject         a record is part of another one for now
+    ├── UnknownDispute        no open dispute has that id
     ├── GrantRefused          a grant is expired or is for something else
     ├── CryptoFailure         a stored record does not open
     ├── KeyUnavailable        no key-encryption key can be used
+    ├── StatesAltered         the states of the KEKs were changed outside
+    │   └── StatesUnsealed    they have never had a seal
+    ├── AdoptionRefused       they may not be sealed as they stand
+    ├── KeyJobRuns            another process changes keys
     ├── NotInitialised        the tenant has no keys or no decoy yet
+    ├── HoldRefused           a legal hold cannot be changed like that
+    ├── SubjectHeld           a legal hold stands against an erasure
+    ├── JournalUnavailable    the erasure journal is missing or unwritable
+    ├── JournalDamaged        the erasure journal does not verify
     ├── MappingInvalid        an import mapping cannot be used
     └── ImportRefused         a file cannot be imported at all
 
@@ -63,6 +74,21 @@ class NotIndexed(VaultError):
         super().__init__(f"{attribute} has no exact look-up")
 
 
+class IndexRefused(VaultError):
+    """An index may not be declared, or cannot be changed now.
+
+    Attributes:
+        attribute: the attribute's name.
+        reason: a short code, such as ``low-entropy``.
+
+    """
+
+    def __init__(self, attribute: str, reason: str, what: str) -> None:
+        self.attribute = attribute
+        self.reason = reason
+        super().__init__(f"{attribute}: {reason}: {what}")
+
+
 class DuplicateIdentifier(VaultError):
     """An identifier already belongs to another person.
 
@@ -90,6 +116,22 @@ class UnknownSubject(VaultError):
         super().__init__(f"subject {subject} is not enrolled")
 
 
+class MergedSubject(VaultError):
+    """A record is part of another one, or has none to be parted from."""
+
+    def __init__(self, subject: "UUID", what: str) -> None:
+        self.subject = subject
+        super().__init__(f"subject {subject} {what}")
+
+
+class UnknownDispute(VaultError):
+    """No open dispute of that id is about the attribute."""
+
+    def __init__(self, dispute: "UUID") -> None:
+        self.dispute = dispute
+        super().__init__(f"no open dispute {dispute} stands there")
+
+
 class GrantRefused(VaultError):
     """A grant is expired, of another tenant, or for another record."""
 
@@ -107,8 +149,74 @@ class KeyUnavailable(VaultError):
     """A key-encryption key cannot be used: absent, refused or retired."""
 
 
+class StatesAltered(VaultError):
+    """The states of the key-encryption keys are not those that were set."""
+
+    def __init__(self, tenant: str) -> None:
+        super().__init__(
+            f"tenant {tenant}: states or dates of its key-encryption keys "
+            "were changed outside this program, or are older than those "
+            "seen before; compare with the key entries of the ledger and "
+            "restore the keys database"
+        )
+
+
+class StatesUnsealed(StatesAltered):
+    """The states of the key-encryption keys have never had a seal."""
+
+    def __init__(self, tenant: str) -> None:
+        VaultError.__init__(
+            self,
+            f"tenant {tenant}: the states of its key-encryption keys have no "
+            "seal, as in an instance of before there were seals. If it is "
+            "one, look at them and seal them: curtilage keys adopt. If not, "
+            "somebody removed the seal: restore the keys database",
+        )
+
+
+class AdoptionRefused(VaultError):
+    """States of key-encryption keys may not be sealed as they stand."""
+
+    def __init__(self, tenant: str, reason: str) -> None:
+        super().__init__(f"tenant {tenant}: nothing is adopted: {reason}")
+
+
+class KeyJobRuns(VaultError):
+    """Another process changes keys; one at a time does."""
+
+    def __init__(self, tenant: str) -> None:
+        super().__init__(
+            f"tenant {tenant}: another process changes its keys now; wait "
+            "for its end (curtilage keys status), then run this again"
+        )
+
+
 class NotInitialised(VaultError):
     """The tenant has no keys or no decoy yet; initialise the vault first."""
+
+
+class SubjectHeld(VaultError):
+    """A legal hold stands: the person's key may not be destroyed."""
+
+    def __init__(self, subject: "UUID") -> None:
+        self.subject = subject
+        super().__init__(f"subject {subject} is under a legal hold")
+
+
+class HoldRefused(VaultError):
+    """A legal hold cannot be changed in that way, or not by that officer."""
+
+    def __init__(self, hold: "UUID", why: str) -> None:
+        self.hold = hold
+        super().__init__(f"hold {hold} {why}")
+
+
+class JournalUnavailable(VaultError):
+    """The erasure journal cannot be read or written."""
+
+
+class JournalDamaged(VaultError):
+    """The erasure journal is not the one that was written."""
 
 
 class MappingInvalid(VaultError):

@@ -6,7 +6,7 @@ It is stricter than it must be: a parser accepts exactly what its writer
 makes, so whatever parses serialises to the same bytes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from struct import error as struct_error
@@ -14,9 +14,10 @@ from typing import TypeAlias
 from uuid import UUID
 
 from vault.errors import CryptoFailure
+from vault.places import NUMBERS
 
-VALUE_VERSION = 1
-SCHEMA = 1
+SCHEMA = 2
+SCHEMA_1 = 1
 AES_256_GCM = 1
 AES_256_GCM_SIV = 2
 
@@ -35,9 +36,13 @@ LABEL_VALUE = b"pv1/attr"
 LABEL_STATE = b"pv1/state"
 LABEL_TENANT = b"pv1/tenant"
 LABEL_INDEX = b"pv1/index"
+LABEL_CANDIDATE = b"pv1/candidate"
 LABEL_BINDING = b"pv1/index-binding"
 LABEL_KEK = b"pv1/kek"
 LABEL_KEK_FILE = b"pv1/kek-file"
+LABEL_KEK_BLOB = b"pv1/kek-blob"
+LABEL_STATES_KEY = b"pv1/kek-states-key"
+LABEL_STATES = b"pv1/kek-states"
 
 _U32 = Struct(">I")
 _U64 = Struct(">Q")
@@ -47,6 +52,11 @@ _SUBJECT_TAIL = Struct(">I16sII")
 _DEK_TAIL = Struct(">I16sIIIIIQ")
 _VALUE_TAIL = Struct(">IIIIIQIIIB")
 _ENTRY = Struct(">IQ16s")
+_STATE_TAIL = Struct(">IQI")
+_SIXTEEN = _U32.pack(16)
+_OPEN = 2**47 - 1
+EARLIEST = -62_135_596_800
+LATEST = 253_402_300_799
 
 Entry: TypeAlias = tuple[int, int, bytes]
 """Attribute number, version, the sealed value's tag."""
@@ -56,6 +66,13 @@ def lp(*fields: bytes) -> bytes:
     """Join fields, each behind its length as four bytes, big-endian."""
     pack = _U32.pack
     return b"".join([pack(len(field)) + field for field in fields])
+
+
+# What the texts of every read begin with, lengths written in.
+_SUBJECT_HEAD = lp(LABEL_SUBJECT)
+_DEK_HEAD = lp(LABEL_DEK)
+_VALUE_HEAD = lp(LABEL_VALUE)
+_STATE_HEAD = lp(LABEL_STATE)
 
 
 def u32(number: int) -> bytes:
@@ -70,18 +87,20 @@ def u64(number: int) -> bytes:
 
 def subject_context(tenant: str, subject: UUID, gen: int) -> bytes:
     """Give the label under which a DEK's sub-keys are expanded."""
+    name = tenant.encode()
     tail = _SUBJECT_TAIL.pack(16, subject.bytes, 4, gen)
-    return lp(LABEL_SUBJECT, tenant.encode()) + tail
+    return _SUBJECT_HEAD + _U32.pack(len(name)) + name + tail
 
 
 def dek_context(
     tenant: str, subject: UUID, gen: int, kek_epoch: int, created_at: int
 ) -> bytes:
     """Give the associated data of a wrapped DEK."""
+    name = tenant.encode()
     tail = _DEK_TAIL.pack(
         16, subject.bytes, 4, gen, 4, kek_epoch, 8, created_at
     )
-    return lp(LABEL_DEK, tenant.encode()) + tail
+    return _DEK_HEAD + _U32.pack(len(name)) + name + tail
 
 
 def tenant_context(
@@ -97,39 +116,98 @@ def tenant_context(
     )
 
 
+def kek_context(tenant: str, key_id: UUID, epoch: int, suite: int) -> bytes:
+    """Give what a KEK is bound to where a custodian sealed it."""
+    return lp(
+        LABEL_KEK_BLOB,
+        tenant.encode(),
+        key_id.bytes,
+        u32(epoch),
+        bytes((suite,)),
+    )
+
+
+def kek_state(
+    epoch: int, key_id: UUID, state: str, dates: Sequence[int | None]
+) -> bytes:
+    """Write one KEK's row as its seal covers it."""
+    return lp(
+        u32(epoch),
+        key_id.bytes,
+        state.encode(),
+        *(b"" if date is None else u64(date) for date in dates),
+    )
+
+
+def states_message(revision: int, rows: Sequence[bytes]) -> bytes:
+    """Give what the seal over a tenant's KEK rows is made over."""
+    return lp(LABEL_STATES, u64(revision), *rows)
+
+
 def index_context(tenant: str, attribute: int, key_version: int) -> bytes:
     """Give the label under which one index's keys are expanded."""
     return lp(LABEL_INDEX, tenant.encode(), u32(attribute), u32(key_version))
 
 
-def binding_message(subject: UUID, digest: bytes, version: int) -> bytes:
+def candidate_context(
+    tenant: str, attribute: int, prefix: int, bits: int, key_version: int
+) -> bytes:
+    """Give the label under which the key of a shared index is expanded."""
+    return lp(
+        LABEL_CANDIDATE,
+        tenant.encode(),
+        u32(attribute),
+        u32(prefix),
+        u32(bits),
+        u32(key_version),
+    )
+
+
+def cut(digest: bytes, bits: int) -> bytes:
+    """Keep the first bits of a digest; the rest of the last byte is zero."""
+    kept = bytearray(digest[: (bits + 7) // 8])
+    if bits % 8:
+        kept[-1] &= 0xFF << 8 - bits % 8 & 0xFF
+    return bytes(kept)
+
+
+def binding_message(
+    subject: UUID, digest: bytes, version: int, place: int
+) -> bytes:
     """Give what an index row's binding tag is made over."""
-    return lp(LABEL_BINDING, subject.bytes, digest, u64(version))
+    fields = (LABEL_BINDING, subject.bytes, digest, u64(version))
+    if place < NUMBERS:
+        return lp(*fields)
+    return lp(*fields, u32(place))
 
 
 def value_prefix(tenant: str, subject: UUID) -> bytes:
     """Give the part of a value's associated data that names the person."""
-    return lp(LABEL_VALUE, tenant.encode(), subject.bytes)
+    name, who = tenant.encode(), subject.bytes
+    return _VALUE_HEAD + _U32.pack(len(name)) + name + _SIXTEEN + who
 
 
-def value_aad(prefix: bytes, attribute: int, version: int, gen: int) -> bytes:
+def value_aad(
+    prefix: bytes, place: int, version: int, gen: int, schema: int
+) -> bytes:
     """Complete a value's associated data.
 
     Args:
         prefix: what `value_prefix` gave.
-        attribute: the attribute's number.
+        place: the attribute's number, or another place (`vault.places`).
         version: the value's version, from one.
         gen: the DEK's generation.
+        schema: how the record is laid out, 1 or 2.
 
     """
     return prefix + _VALUE_TAIL.pack(
-        4, SCHEMA, 4, attribute, 8, version, 4, gen, 1, AES_256_GCM
+        4, schema, 4, place, 8, version, 4, gen, 1, AES_256_GCM
     )
 
 
-def value_header(gen: int) -> bytes:
+def value_header(gen: int, schema: int) -> bytes:
     """Give the six bytes that open a sealed value."""
-    return _VALUE_HEADER.pack(VALUE_VERSION, AES_256_GCM, gen)
+    return _VALUE_HEADER.pack(schema, AES_256_GCM, gen)
 
 
 def pad(data: bytes) -> bytes:
@@ -161,36 +239,59 @@ class Record:
     Attributes:
         text: the canonical value.
         recorded_at: when it was written, POSIX seconds.
+        valid_from: since when it holds, POSIX seconds.
+        valid_until: from when it no longer holds, or none.
+        confidence: the code of how sure it is; 0 where it was not said.
         source: where it came from, at most 255 bytes of UTF-8.
 
     """
 
     text: str
     recorded_at: int
+    valid_from: int
+    valid_until: int | None
+    confidence: int
     source: str
 
 
-def record_prefix(recorded_at: int, source: str) -> bytes:
+def record_head(
+    recorded_at: int,
+    source: str,
+    *,
+    valid_from: int | None = None,
+    valid_until: int | None = None,
+    confidence: int = 0,
+) -> bytes:
     """Give the part of a record that all values of one write share.
 
-    Padded by itself, so that the length of the source does not decide on
-    which side of a 16-byte step the length of the value falls.
+    The times have fixed lengths, and the whole is padded by itself, so that
+    neither an end nor the length of the source decides on which side of a
+    16-byte step the length of the value falls.
     """
+    since = recorded_at if valid_from is None else valid_from
+    until = _OPEN if valid_until is None else valid_until
     raw = source.encode()
-    return pad(_U64.pack(recorded_at) + bytes((len(raw),)) + raw)
+    return pad(
+        recorded_at.to_bytes(5, "big")
+        + since.to_bytes(6, "big", signed=True)
+        + until.to_bytes(6, "big", signed=True)
+        + bytes((confidence, len(raw)))
+        + raw
+    )
 
 
-def record_text(plaintext: bytes) -> str:
+def record_text(plaintext: bytes, schema: int) -> str:
     """Read the value alone out of an opened, padded record.
 
     Checks less than `parse_record`: what has opened was made by `pad` and
-    `record_prefix`.
+    `record_head`.
     """
     bare = plaintext.rstrip(b"\0")
-    return bare[(25 + bare[8]) // BLOCK * BLOCK : -1].decode()
+    at = 18 if schema == SCHEMA else 8
+    return bare[(17 + at + bare[at]) // BLOCK * BLOCK : -1].decode()
 
 
-def parse_record(plaintext: bytes) -> Record:
+def parse_record(plaintext: bytes, schema: int) -> Record:
     """Read an opened, padded record.
 
     Raises:
@@ -198,19 +299,36 @@ def parse_record(plaintext: bytes) -> Record:
 
     """
     bare = unpad(plaintext)
+    at = 18 if schema == SCHEMA else 8
     try:
-        (recorded_at,) = _U64.unpack_from(bare)
-        end = 9 + bare[8]
+        end = at + 1 + bare[at]
         start = (end // BLOCK + 1) * BLOCK
         if bare[:start] != pad(bare[:end]):
             raise CryptoFailure
+        if schema == SCHEMA:
+            recorded_at, since, until = _times(bare)
+        else:
+            (recorded_at,) = _U64.unpack_from(bare)
+            since, until = recorded_at, _OPEN
         return Record(
             text=bare[start:].decode(),
             recorded_at=recorded_at,
-            source=bare[9:end].decode(),
+            valid_from=since,
+            valid_until=None if until == _OPEN else until,
+            confidence=bare[17] if schema == SCHEMA else 0,
+            source=bare[at + 1 : end].decode(),
         )
     except (struct_error, IndexError, UnicodeDecodeError):
         raise CryptoFailure from None
+
+
+def _times(head: bytes) -> tuple[int, int, int]:
+    """Read the three times that open a record of schema 2."""
+    return (
+        int.from_bytes(head[:5], "big"),
+        int.from_bytes(head[5:11], "big", signed=True),
+        int.from_bytes(head[11:17], "big", signed=True),
+    )
 
 
 def write_manifest(entries: Iterable[Entry]) -> bytes:
@@ -237,7 +355,7 @@ def parse_manifest(manifest: bytes) -> dict[int, Entry]:
 
 def state_message(epoch: int, manifest: bytes) -> bytes:
     """Give what a person's state MAC is made over."""
-    return lp(LABEL_STATE, u64(epoch), manifest)
+    return _STATE_HEAD + _STATE_TAIL.pack(8, epoch, len(manifest)) + manifest
 
 
 def split_state(state: bytes) -> tuple[bytes, bytes]:

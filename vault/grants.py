@@ -11,8 +11,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from vault.disputes import Dispute
+
 if TYPE_CHECKING:
     from vault.deks import StoredDek
+    from vault.envelope import OpenSubject
     from vault.rows import Stored
 
 
@@ -39,7 +42,11 @@ class ReadGrant:
 
 
 class Holding:
-    """One person's ciphertext and wrapped key, nothing opened.
+    """One person's ciphertext and wrapped key.
+
+    No value in it is open. The person's sub-keys may be, from
+    `Vault.log_key` until `Vault.read` or the end of the holding, so that one
+    answer unwraps them once; then they are zeroed.
 
     Attributes:
         subject: whose rows these are; the decoy's id when nobody is known.
@@ -47,8 +54,10 @@ class Holding:
         known: whether ``asked`` is a person with a live key.
         erased: whether ``asked`` once was.
         present: names of the attributes held; empty when not known.
-        epoch: how often the person's record was written; unverified until
-            `Vault.read` or `Vault.verify` has checked the state.
+        epoch: how often the person's record was written; `Vault.attest`
+            gives it verified.
+        others: records that are merged into this one and read with it.
+        verified: whether state and rows were compared already.
 
     """
 
@@ -58,9 +67,12 @@ class Holding:
         "epoch",
         "erased",
         "known",
+        "opened",
+        "others",
         "present",
         "stored",
         "subject",
+        "verified",
     )
 
     def __init__(
@@ -83,9 +95,33 @@ class Holding:
         self.epoch = stored.epoch
         self.dek = dek
         self.stored = stored
+        self.opened: OpenSubject | None = None
+        self.others: tuple[Holding, ...] = ()
+        self.verified = False
+
+    def close(self) -> None:
+        """Zero what `Vault.log_key` left open; again is harmless."""
+        opened, self.opened = self.opened, None
+        if opened is not None:
+            opened.close()
+
+    def __del__(self) -> None:
+        # Not left to the collector's mercy alone: `Vault.read` closes too.
+        if getattr(self, "opened", None) is not None:
+            self.close()
 
     def __repr__(self) -> str:
         return f"<Holding of {self.subject}>"
+
+
+class Confidence(StrEnum):
+    """How sure a value is, in the words of who recorded it."""
+
+    UNSTATED = "unstated"
+    DECLARED = "declared"
+    DERIVED = "derived"
+    DOCUMENTED = "documented"
+    VERIFIED = "verified"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +131,13 @@ class HistoricValue:
     Attributes:
         value: the canonical text.
         version: counted from 1.
-        recorded_at: POSIX seconds.
+        recorded_at: when it was written, POSIX seconds.
         source: where it came from.
+        valid_from: since when it holds, POSIX seconds; the time of
+            recording where nothing else was said.
+        valid_until: from when it holds no longer; none if that is open.
+        confidence: how sure it is.
+        disputes: what the person says against it, oldest first.
 
     """
 
@@ -104,6 +145,16 @@ class HistoricValue:
     version: int
     recorded_at: int
     source: str
+    valid_from: int
+    valid_until: int | None = None
+    confidence: Confidence = Confidence.UNSTATED
+    disputes: tuple[Dispute, ...] = ()
+
+    def holds_at(self, instant: int) -> bool:
+        """Say whether the value is valid at an instant."""
+        return self.valid_from <= instant and (
+            self.valid_until is None or instant < self.valid_until
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ class NoteBox:
     ) -> None:
         self._log_key = log_key
         self._random = random
+        self._made: AESGCM | None = None
 
     def tag(self, label: str) -> bytes:
         """Give the 16 bytes under which notes of a kind are found.
@@ -67,8 +68,11 @@ class NoteBox:
             raise CryptoFailure from None
 
     def _cipher(self) -> AESGCM:
-        message = fmt.lp(_LABEL_KEY)
-        return AESGCM(hmac.digest(self._log_key, message, "sha256"))
+        if self._made is None:
+            message = fmt.lp(_LABEL_KEY)
+            key = hmac.digest(self._log_key, message, "sha256")
+            self._made = AESGCM(key)
+        return self._made
 
 
 def _aad(label: str) -> bytes:

@@ -11,6 +11,7 @@ of a past epoch is what makes an erasure final.
 import os
 import stat
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,10 @@ Cipher = AESGCM | AESGCMSIV
 class KeyProvider(Protocol):
     """Custody of a tenant's KEKs, one an epoch."""
 
+    @property
+    def grace(self) -> int:
+        """Seconds from `destroy` until nobody can undo it."""
+
     def create(self, epoch: int, key_id: UUID) -> None:
         """Make the KEK of an epoch durable; again with one id is harmless."""
 
@@ -57,8 +62,14 @@ class KeyProvider(Protocol):
     ) -> None:
         """Unwrap into a buffer of 32 bytes."""
 
+    def kek(self, epoch: int) -> "Kek":
+        """Give the opened KEK of an epoch, for work on many keys."""
+
     def destroy(self, epoch: int) -> None:
         """Destroy the KEK of an epoch for good; again is harmless."""
+
+    def close(self) -> None:
+        """Forget every opened KEK."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +116,16 @@ def cipher(suite: int, key: bytes | bytearray | memoryview) -> Cipher:
 class Kek:
     """One opened KEK: wraps and unwraps, and shows nothing."""
 
-    __slots__ = ("_aead", "_suite", "key_id")
+    __slots__ = ("aead", "key_id", "suite")
 
     def __init__(self, suite: int, key_id: UUID, key: bytearray) -> None:
-        """Take the key's cipher; the caller zeroes its buffer."""
+        """Take the key's cipher; the caller zeroes its buffer.
+
+        `aead` and `suite`, one byte, are for loops over many keys.
+        """
         self.key_id = key_id
-        self._suite = bytes((suite,))
-        self._aead = cipher(suite, key)
+        self.suite = bytes((suite,))
+        self.aead = cipher(suite, key)
 
     def __reduce__(self) -> NoReturn:
         msg = "keys are not serialised"
@@ -121,8 +135,8 @@ class Kek:
         self, context: bytes, key: bytes | bytearray, nonce: bytes
     ) -> bytes:
         """Wrap 32 bytes of key."""
-        aad = context + fmt.lp(self._suite)
-        return self._suite + nonce + self._aead.encrypt(nonce, key, aad)
+        aad = context + fmt.lp(self.suite)
+        return self.suite + nonce + self.aead.encrypt(nonce, key, aad)
 
     def unwrap_into(self, context: bytes, blob: bytes, key: bytearray) -> None:
         """Unwrap into a buffer.
@@ -131,16 +145,58 @@ class Kek:
             CryptoFailure: the blob was not made by this KEK for this context.
 
         """
-        if len(blob) != fmt.WRAPPED or blob[:1] != self._suite:
+        if len(blob) != fmt.WRAPPED or blob[:1] != self.suite:
             raise CryptoFailure
-        aad = context + fmt.lp(self._suite)
+        aad = context + fmt.lp(self.suite)
         try:
-            self._aead.decrypt_into(blob[1:13], blob[13:], aad, key)
+            self.aead.decrypt_into(blob[1:13], blob[13:], aad, key)
         except InvalidTag:
             raise CryptoFailure from None
 
 
-class FileKeyProvider:
+class OpenedKeks(ABC):
+    """What every provider does with a KEK that it has opened."""
+
+    _random: Callable[[int], bytes]
+
+    def wrap(
+        self, epoch: int, context: bytes, key: bytes | bytearray
+    ) -> bytes:
+        """Wrap 32 bytes of key under an epoch's KEK, bound to a context.
+
+        Raises:
+            KeyUnavailable: as for `key_id`.
+
+        """
+        return self._kek(epoch).wrap(context, key, self._random(fmt.NONCE))
+
+    def unwrap_into(
+        self, epoch: int, context: bytes, blob: bytes, key: bytearray
+    ) -> None:
+        """Unwrap what `wrap` made into a buffer of 32 bytes.
+
+        Raises:
+            KeyUnavailable: as for `key_id`.
+            CryptoFailure: the blob was not made for this context.
+
+        """
+        self._kek(epoch).unwrap_into(context, blob, key)
+
+    def kek(self, epoch: int) -> Kek:
+        """Give an epoch's opened KEK, for work on many keys.
+
+        Raises:
+            KeyUnavailable: as for `key_id`.
+
+        """
+        return self._kek(epoch)
+
+    @abstractmethod
+    def _kek(self, epoch: int) -> Kek:
+        """Open an epoch's KEK, or give the one that is open."""
+
+
+class FileKeyProvider(OpenedKeks):
     """KEKs in files, one an epoch, under one passphrase.
 
     Args:
@@ -173,6 +229,11 @@ class FileKeyProvider:
     def __reduce__(self) -> NoReturn:
         msg = "keys are not serialised"
         raise TypeError(msg)
+
+    @property
+    def grace(self) -> int:
+        """A file that is gone is gone."""
+        return 0
 
     def close(self) -> None:
         """Forget the passphrase and every opened KEK."""
@@ -208,29 +269,6 @@ class FileKeyProvider:
 
         """
         return self._kek(epoch).key_id
-
-    def wrap(
-        self, epoch: int, context: bytes, key: bytes | bytearray
-    ) -> bytes:
-        """Wrap 32 bytes of key under an epoch's KEK, bound to a context.
-
-        Raises:
-            KeyUnavailable: as for `key_id`.
-
-        """
-        return self._kek(epoch).wrap(context, key, self._random(fmt.NONCE))
-
-    def unwrap_into(
-        self, epoch: int, context: bytes, blob: bytes, key: bytearray
-    ) -> None:
-        """Unwrap what `wrap` made into a buffer of 32 bytes.
-
-        Raises:
-            KeyUnavailable: as for `key_id`.
-            CryptoFailure: the blob was not made for this context.
-
-        """
-        self._kek(epoch).unwrap_into(context, blob, key)
 
     def destroy(self, epoch: int) -> None:
         """Overwrite and remove an epoch's file, and forget its KEK.

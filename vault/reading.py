@@ -8,17 +8,35 @@ no snapshot is ever held open.
 """
 
 import contextlib
+import json
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Engine, Select, SingletonThreadPool, StaticPool
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    SingletonThreadPool,
+    StaticPool,
+    String,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    select,
+    union_all,
+)
 from sqlalchemy.sql.selectable import CompoundSelect
+from sqlalchemy.types import TypeEngine
 
 Row: TypeAlias = tuple[Any, ...]
 Query: TypeAlias = Callable[..., list[Row]]
+QueryEach: TypeAlias = Callable[..., list[list[Row]]]
 
 
 class _Held:
@@ -50,6 +68,59 @@ class _Held:
 
     def __del__(self) -> None:
         self.close()
+
+
+class ManyQuery:
+    """A query about many people, compiled once, on the caller's connection.
+
+    An ``IN`` of hundreds of parameters costs more to compile and to bind
+    than to answer, so the ids are one parameter: ``subjects``.
+    """
+
+    __slots__ = ("_names", "_native", "_sql")
+
+    def __init__(self, engine: Engine, statement: Select[Any]) -> None:
+        """Compile for the engine's database.
+
+        Args:
+            engine: the database.
+            statement: with named bind parameters only, one of them that of
+                `among`.
+
+        """
+        compiled = statement.compile(dialect=engine.dialect)
+        self._sql = str(compiled)
+        self._names = tuple(compiled.positiontup or ())
+        self._native = engine.dialect.supports_native_uuid
+
+    def rows(
+        self,
+        conn: Connection,
+        subjects: Sequence[UUID],
+        **more: Any,  # noqa: ANN401 - whatever the statement takes
+    ) -> Sequence[Row]:
+        """Run for some people; values come as the driver gives them."""
+        listed: Any = [*subjects]
+        if not self._native:
+            listed = json.dumps([one.hex for one in subjects])
+        values = {"subjects": listed, **more}
+        bound: Any = values
+        if self._names:
+            bound = tuple(values[name] for name in self._names)
+        found = conn.exec_driver_sql(self._sql, bound)
+        cursor: Any = found.cursor
+        # From the driver itself: wrapping each row costs as much as it.
+        rows: Sequence[Row] = cursor.fetchall()
+        found.close()
+        return rows
+
+
+def among(engine: Engine, column: Any) -> Any:  # noqa: ANN401 - clauses of some dialect
+    """Say that a column of ids is among the ``subjects`` of a `ManyQuery`."""
+    if engine.dialect.name == "postgresql":
+        return column == any_(bindparam("subjects", type_=ARRAY(Uuid)))
+    listed = func.json_each(bindparam("subjects", type_=String))
+    return column.in_(select(listed.table_valued("value").c.value))
 
 
 class Reader:
@@ -107,6 +178,48 @@ class Reader:
         return lambda *values: self._run(
             sql, tuple([values[place] for place in places])
         )
+
+    def prepare_each(
+        self,
+        build: Callable[[ColumnElement[Any]], Sequence[Select[Any]]],
+        kind: TypeEngine[Any],
+        *names: str,
+    ) -> QueryEach:
+        """Compile a query about several things at once; PostgreSQL only.
+
+        One message and its answer serve all of them. What is listed twice
+        is looked up twice, so a stand-in costs what it stands for.
+
+        Args:
+            build: makes the selects of the query, given the expression of
+                the thing; their rows are put together.
+            kind: the thing's type.
+            names: the order in which the query takes its other arguments.
+
+        Returns:
+            A function from things and arguments to the rows of each.
+
+        """
+        selects: list[Select[Any]] = []
+        for _ in build(bindparam("unused")):
+            listed = (
+                func.unnest(bindparam("listed", type_=ARRAY(kind)))
+                .table_valued("thing", with_ordinality="place")
+                .render_derived()
+            )
+            one = build(listed.c.thing)[len(selects)]
+            selects.append(one.add_columns(listed.c.place))
+        statement = selects[0] if len(selects) == 1 else union_all(*selects)
+        sql = str(statement.compile(dialect=self._engine.dialect))
+
+        def run(things: Sequence[Any], *values: Any) -> list[list[Row]]:  # noqa: ANN401 - as `Query`
+            given = dict(zip(names, values, strict=True))
+            found: list[list[Row]] = [[] for _ in things]
+            for *row, place in self._run(sql, {**given, "listed": [*things]}):
+                found[place - 1].append(tuple(row))
+            return found
+
+        return run
 
     def _run(self, sql: str, values: Any) -> list[Row]:  # noqa: ANN401 - tuple or mapping
         held: _Held | None = getattr(self._local, "held", None)

@@ -4,27 +4,83 @@ Unwraps and wraps outside the write transaction, page by page; each update
 names the epoch that it replaces, so a race or a restart is harmless. Once
 nothing is wrapped by a past epoch, its KEK can be destroyed, and with it
 every backup of the keys database made under it.
+
+A page is small, so that a writer waits for no more than one short
+transaction, and the keys are prepared between two of them, while the lock is
+free. Where the machine is busy a page takes longer, and the next is smaller
+(`Pace`). SQLite copies its write-ahead log back into the database after some
+commit or other, and whoever commits meanwhile waits for the disk; so the job
+has it copied often, and little at a time.
 """
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from struct import Struct
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, bindparam, update
+from cryptography.exceptions import InvalidTag
+from sqlalchemy import Connection, Engine, func, select, update
 
 from vault import format as fmt
-from vault.bulk import Bulk
-from vault.deks import StoredDek, TenantSecrets, joined, stored_dek
+from vault.deks import TenantSecrets
 from vault.envelope import zero
-from vault.epochs import UNWRAPS, KekEpochs
-from vault.errors import CryptoFailure, KeyUnavailable
-from vault.providers import KeyProvider
+from vault.epochs import KekEpochs
+from vault.errors import CryptoFailure
+from vault.providers import Kek, KeyProvider
 from vault.reading import Reader
-from vault.tables import DEK, TENANT, DekState
+from vault.tables import DEK, OPENS, TENANT, DekState, KekState
 
-PAGE = 1000
+PAGE = 500
+"""Keys that one transaction takes at most."""
+LEAST = 50
+HELD_SECONDS = 0.004
+_LOG_PAGES, _LOG_PAGES_ELSEWHERE = 128, 1000
+WRAPPED = sorted(OPENS | {DekState.NEXT})
+"""States of the DEKs that move to a new epoch."""
+
+_TAIL = Struct(">I16sIIIIIQ")
+_Row = tuple[Any, ...]
+
+
+class Pace:
+    """How many keys the next transaction takes.
+
+    By how long the last one held the lock before its commit: how long the
+    disk takes for a commit does not hang on how much is in it.
+
+    Args:
+        most: the largest page.
+
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.size = most
+
+    def note(self, seconds: float) -> None:
+        """Take in how long the last page held the lock."""
+        if seconds > HELD_SECONDS:
+            self.size = max(min(LEAST, self._most), self.size // 2)
+        elif seconds < HELD_SECONDS / 2:
+            self.size = min(self._most, self.size + self.size // 4 + 1)
 
 
 class Rewrapping:
-    """One run over one tenant's keys."""
+    """One run over one tenant's keys.
+
+    Args:
+        engine: the keys database.
+        provider: custody of the KEKs.
+        tenant: whose.
+        epochs: their states.
+        random: as ``os.urandom``.
+        progress: told after each page how many keys it had.
+        also: further states of KEKs that may open, for this run.
+        timer: seconds of a clock that only goes forward.
+
+    """
 
     def __init__(
         self,
@@ -33,84 +89,117 @@ class Rewrapping:
         provider: KeyProvider,
         tenant: str,
         epochs: KekEpochs,
+        random: Callable[[int], bytes],
+        progress: Callable[[int], None] = lambda _: None,
+        also: frozenset[KekState] = frozenset(),
+        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """Take the collaborators."""
+        self._timer = timer
+        self._pace = Pace(PAGE)
         self._engine = engine
         self._reader = Reader(engine)
         self._provider = provider
         self._tenant = tenant
         self._epochs = epochs
+        self._random = random
+        self._progress = progress
+        self._also = also
+        mark = "?" if engine.dialect.paramstyle == "qmark" else "%s"
+        states = ", ".join(f"'{state}'" for state in WRAPPED)
+        self._page_sql = (
+            "SELECT subject, gen, created_at, blob, state FROM vault_dek"
+            f" WHERE tenant = {mark} AND kek_epoch = {mark}"
+            f" AND (subject, gen) > ({mark}, {mark})"
+            f" AND state IN ({states})"
+            f" ORDER BY subject, gen LIMIT {mark}"
+        )
+        # The state stands here too: an erasure that began meanwhile wins.
+        self._update_sql = (
+            f"UPDATE vault_dek SET kek_epoch = {mark}, blob = {mark}"
+            f" WHERE tenant = {mark} AND subject = {mark} AND gen = {mark}"
+            f" AND kek_epoch = {mark} AND state = {mark}"
+        )
 
     def run(self, secrets: TenantSecrets) -> int:
         """Re-wrap everything, and say how much that was."""
-        with self._engine.connect() as conn:
-            epoch = self._epochs.active(conn)
-        done = self._tenant_row(secrets, epoch)
-        after: UUID | None = None
-        while page := self._stale(after, epoch):
-            done += self._page(page, epoch)
-            after = page[-1].wrapped.subject
-        return done
+        try:
+            with self._engine.connect() as conn:
+                epoch = self._epochs.active(conn)
+            done = self._tenant_row(secrets, epoch)
+            for old in self._past(epoch):
+                done += self._epoch(old, epoch)
+            return done
+        finally:
+            self._reader.close()
 
-    def _stale(self, after: UUID | None, epoch: int) -> list[StoredDek]:
+    def left(self) -> int:
+        """Count the keys that are not in the active epoch."""
+        with self._engine.connect().execution_options(read_only=True) as conn:
+            epoch = self._epochs.active(conn)
+            return int(
+                conn.execute(
+                    select(func.count())
+                    .select_from(DEK)
+                    .where(
+                        DEK.c.tenant == self._tenant,
+                        DEK.c.kek_epoch != epoch,
+                        DEK.c.state.in_(WRAPPED),
+                    )
+                ).scalar_one()
+            )
+
+    def _past(self, epoch: int) -> list[int]:
         asked = (
-            joined()
+            select(DEK.c.kek_epoch)
+            .distinct()
             .where(
                 DEK.c.tenant == self._tenant,
-                DEK.c.kek_epoch < epoch,
-                DEK.c.state == DekState.LIVE,
+                DEK.c.kek_epoch != epoch,
+                DEK.c.state.in_(WRAPPED),
             )
-            .order_by(DEK.c.subject)
-            .limit(PAGE)
+            .order_by(DEK.c.kek_epoch)
         )
-        if after is not None:
-            asked = asked.where(DEK.c.subject > after)
         with self._engine.connect().execution_options(read_only=True) as conn:
-            rows = conn.execute(asked).all()
-        return [stored_dek(self._tenant, row[0], row) for row in rows]
+            return list(conn.execute(asked).scalars())
 
-    def _page(self, page: list[StoredDek], epoch: int) -> int:
-        rows = [self._rewrapped(stored, epoch) for stored in page]
-        statement = Bulk(
-            self._engine,
-            update(DEK)
-            .where(
-                DEK.c.tenant == bindparam("tenant"),
-                DEK.c.subject == bindparam("who"),
-                DEK.c.gen == bindparam("which"),
-                DEK.c.kek_epoch == bindparam("old"),
-                DEK.c.state == bindparam("live"),
-            )
-            .values(kek_epoch=bindparam("epoch"), blob=bindparam("new")),
+    def _epoch(self, old: int, epoch: int) -> int:
+        self._epochs.require_opening(old, None, also=self._also)
+        move = _Move(
+            self._provider.kek(old),
+            self._provider.kek(epoch),
+            self._tenant,
+            (old, epoch),
         )
-        with self._engine.begin() as conn:
-            return statement.run(conn, rows)
+        done = 0
+        with self._engine.connect() as conn, _log_kept_short(conn):
+            for page in self._pages(old):
+                rows = move.rewrapped(page, self._random)
+                with conn.begin():
+                    since = self._timer()
+                    written = conn.exec_driver_sql(self._update_sql, rows)
+                    self._pace.note(self._timer() - since)
+                done += written.rowcount
+                self._progress(len(rows))
+        return done
 
-    def _rewrapped(self, stored: StoredDek, epoch: int) -> dict[str, object]:
-        wrapped = stored.wrapped
-        if stored.kek_state is None:
-            raise CryptoFailure(wrapped.subject)
-        if stored.kek_state not in UNWRAPS:
-            msg = f"the key of epoch {wrapped.kek_epoch} may not open"
-            raise KeyUnavailable(msg)
-        dek = bytearray(fmt.KEY)
-        try:
-            self._provider.unwrap_into(
-                wrapped.kek_epoch, wrapped.context(), wrapped.blob, dek
-            )
-            context = wrapped._replace(kek_epoch=epoch).context()
-            blob = self._provider.wrap(epoch, context, dek)
-        finally:
-            zero(dek)
-        return {
-            "tenant": self._tenant,
-            "who": self._reader.subject(wrapped.subject),
-            "which": wrapped.gen,
-            "old": wrapped.kek_epoch,
-            "live": DekState.LIVE.value,
-            "epoch": epoch,
-            "new": blob,
-        }
+    def _pages(self, old: int) -> Iterator[list[_Row]]:
+        after: Any = self._reader.subject(UUID(int=0))
+        gen = 0
+        while True:
+            with self._engine.connect().execution_options(
+                read_only=True
+            ) as conn:
+                page: list[_Row] = [
+                    tuple(row)
+                    for row in conn.exec_driver_sql(
+                        self._page_sql,
+                        (self._tenant, old, after, gen, self._pace.size),
+                    )
+                ]
+            if not page:
+                return
+            yield page
+            after, gen = page[-1][:2]
 
     def _tenant_row(self, secrets: TenantSecrets, epoch: int) -> int:
         context = fmt.tenant_context(
@@ -126,3 +215,69 @@ class Rewrapping:
                 )
                 .values(kek_epoch=epoch, blob=blob)
             ).rowcount
+
+
+@contextmanager
+def _log_kept_short(conn: Connection) -> Iterator[None]:
+    """Let SQLite copy its log back after fewer pages than elsewhere."""
+    driver: Any = conn.connection.driver_connection
+    if conn.dialect.name != "sqlite":
+        yield
+        return
+    driver.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+    try:
+        yield
+    finally:
+        driver.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_ELSEWHERE}")
+
+
+class _Move:
+    """The loop over one page, from one epoch's KEK to another's."""
+
+    def __init__(
+        self, old: Kek, new: Kek, tenant: str, epochs: tuple[int, int]
+    ) -> None:
+        self._old = old
+        self._new = new
+        self._tenant = tenant
+        self._epochs = epochs
+        self._prefix = fmt.lp(fmt.LABEL_DEK, tenant.encode())
+
+    def rewrapped(
+        self, page: list[_Row], random: Callable[[int], bytes]
+    ) -> list[_Row]:
+        """Give the rows of the update, in the order of its marks.
+
+        Raises:
+            CryptoFailure: a DEK does not open.
+
+        """
+        (before, after), tenant, prefix = (
+            self._epochs,
+            self._tenant,
+            self._prefix,
+        )
+        unwrap, wrap = self._old.aead.decrypt_into, self._new.aead.encrypt
+        was, suite = self._old.suite, self._new.suite
+        shut, end = fmt.lp(was), fmt.lp(suite)
+        pack, dek = _TAIL.pack, bytearray(fmt.KEY)
+        nonces = random(fmt.NONCE * len(page))
+        rows, place = [], 0
+        try:
+            for who, gen, made, blob, state in page:
+                raw = (
+                    who.bytes if isinstance(who, UUID) else bytes.fromhex(who)
+                )
+                aad = prefix + pack(16, raw, 4, gen, 4, before, 8, made) + shut
+                # A blob of another suite or length fails to open here too.
+                unwrap(blob[1:13], blob[13:], aad, dek)
+                nonce = nonces[place : place + fmt.NONCE]
+                place += fmt.NONCE
+                aad = prefix + pack(16, raw, 4, gen, 4, after, 8, made) + end
+                fresh = suite + nonce + wrap(nonce, dek, aad)
+                rows.append((after, fresh, tenant, who, gen, before, state))
+        except (InvalidTag, ValueError):
+            raise CryptoFailure(UUID(bytes=raw)) from None
+        finally:
+            zero(dek)
+        return rows

@@ -5,7 +5,7 @@ hour and not for a request. It says where something is wrong, by subject id
 and attribute number, and never shows a value.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from struct import error as struct_error
 from typing import Any
@@ -17,10 +17,13 @@ from vault.deks import StoredDek
 from vault.envelope import SubjectKeys
 from vault.errors import CryptoFailure, KeyUnavailable
 from vault.grants import Finding, FindingKind
-from vault.indexes import KEY_VERSION, BlindIndex
+from vault.history import text_of
+from vault.indexing import Held, Indexing
 from vault.keystore import KeyStore
+from vault.places import first_version, is_mark
 from vault.rows import DataRows, Sealed, Stored
-from vault.tables import DekState
+from vault.specs import Spec, Specs, SpecState
+from vault.tables import OPENS
 
 _PAGE = 500
 _STRANGE = (TypeError, ValueError, OverflowError, struct_error)
@@ -35,24 +38,32 @@ class Sweep:
         *,
         rows: DataRows,
         keys: KeyStore,
-        index: BlindIndex,
+        indexing: Indexing,
+        specs: Specs,
         catalogue: Catalogue,
         decoy: UUID,
     ) -> None:
         """Take the collaborators."""
         self._rows = rows
         self._keys = keys
-        self._index = index
+        self._indexing = indexing
+        self._specs = specs
         self._catalogue = catalogue
         self._decoy = decoy
+        self._listed: tuple[Spec, ...] = ()
         # Tag of a value found out of place -> what to say about it.
         self._misplaced: dict[bytes, list[Finding]] = {}
 
-    def run(self, witness: Callable[[UUID], int] | None) -> Iterator[Finding]:
+    def run(
+        self,
+        witness: Callable[[UUID], int] | None,
+        progress: Callable[[int], None],
+    ) -> Iterator[Finding]:
         """Sweep the living, then rows of nobody, then say what was moved."""
         after: UUID | None = None
         while page := self._keys.page(after, limit=_PAGE):
             yield from self._living(page, witness)
+            progress(len(page))
             after = page[-1]
         yield from self._leftovers()
         yield from self._moved()
@@ -66,21 +77,23 @@ class Sweep:
         ) as conn:
             stored = self._rows.many(conn, page)
             entries: dict[UUID, list[Any]] = {}
-            for row in self._rows.index_entries(conn, page):
-                entries.setdefault(row.subject, []).append(row)
-            history = {
-                subject: self._rows.history(conn, subject) for subject in page
-            }
+            for row in (
+                *self._rows.index_entries(conn, page),
+                *self._rows.candidate_entries(conn, page),
+            ):
+                entries.setdefault(row["subject"], []).append(row)
+            history = self._rows.histories(conn, page)
+            self._listed = self._specs.current(conn, lock=False)
         for subject in page:
             if witness and witness(subject) > stored[subject].epoch:
                 yield Finding(kind=FindingKind.ROLLED_BACK, subject=subject)
             dek = deks.get(subject)
-            if dek is None or dek.state != DekState.LIVE:
+            if dek is None or dek.state not in OPENS:
                 continue  # erased since the page was listed
             yield from self._person(
                 dek,
                 stored[subject],
-                history[subject],
+                history.get(subject, []),
                 entries.get(subject, []),
             )
 
@@ -96,7 +109,8 @@ class Sweep:
             yield Finding(kind=FindingKind.EMPTY, subject=subject)
             return
         try:
-            with self._keys.open(dek) as keys:
+            row = (stored.epoch, stored.state) if stored.epoch else None
+            with self._keys.open(self._keys.fitting(dek, row)) as keys:
                 found = list(self._opened(keys, stored, history, entries))
         except (CryptoFailure, KeyUnavailable, *_STRANGE):
             found = [Finding(kind=FindingKind.KEY, subject=subject)]
@@ -148,9 +162,7 @@ class Sweep:
             version=row.version,
         )
         try:
-            text = fmt.record_text(
-                keys.open(row.attribute, row.version, row.sealed)
-            )
+            text = text_of(keys, row)
         except (CryptoFailure, *_STRANGE):
             in_place = False
         if in_place:
@@ -167,29 +179,45 @@ class Sweep:
         texts: dict[int, tuple[int, str]],
         entries: list[Any],
     ) -> Iterator[Finding]:
-        expected = {}
-        for attribute in self._catalogue.indexed():
-            number = attribute.number
-            if number in texts:
-                version, text = texts[number]
-                digest = self._index.digest(attribute, text)
-                tag = self._index.binding(number, subject, digest, version)
-                expected[number] = KEY_VERSION, digest, version, tag
-        strange: set[int] = set()
+        """Compare the entries that stand with those that should.
+
+        An index that is being filled, or given a new key, may still lack
+        some; it has none too many.
+        """
+        held = [Held(place, *found) for place, found in texts.items()]
+        filling = {
+            (spec.attribute, spec.prefix, version)
+            for spec in self._listed
+            for version in spec.written
+            if spec.state is SpecState.FILLING
+            or (
+                spec.state is SpecState.ROTATING
+                and version == spec.other_version
+            )
+        }
+        made = self._indexing.entries(self._listed, subject, None, held)
+        expected = {_shown(row): row for row in (*made.unique, *made.shared)}
+        strange: set[tuple[int, int, int]] = set()
         for row in entries:
-            shown = row.key_version, row.digest, row.version, row.binding
-            if expected.get(row.attribute) == shown:
-                del expected[row.attribute]
+            shown = _shown(row)
+            if shown in expected:
+                del expected[shown]
             else:
-                strange.add(row.attribute)
-        for number in sorted(strange | set(expected)):
-            if number not in expected:
+                strange.add(_index_of(row))
+        missing = {_index_of(row) for row in expected.values()}
+        found = {}
+        for one in strange | (missing - filling):
+            if one not in missing:
                 kind = FindingKind.INDEX_FOREIGN
-            elif number in strange:
+            elif one in strange:
                 kind = FindingKind.INDEX_ALTERED
             else:
                 kind = FindingKind.INDEX_MISSING
-            yield Finding(kind=kind, subject=subject, attribute=number)
+            found[one[0], kind] = Finding(
+                kind=kind, subject=subject, attribute=one[0]
+            )
+        for key in sorted(found):
+            yield found[key]
 
     def _leftovers(self) -> Iterator[Finding]:
         after: Any = None
@@ -210,7 +238,7 @@ class Sweep:
             deks = self._keys.many(subjects)
             for subject in subjects:
                 dek = deks.get(subject)
-                if dek is None or dek.state != DekState.LIVE:
+                if dek is None or dek.state not in OPENS:
                     yield Finding(kind=FindingKind.LEFTOVER, subject=subject)
 
     def _moved(self) -> Iterator[Finding]:
@@ -241,6 +269,21 @@ class Sweep:
                     yield finding
 
 
+def _index_of(row: Mapping[str, Any]) -> tuple[int, int, int]:
+    return row["attribute"], row.get("prefix", 0), row["key_version"]
+
+
+def _shown(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Give all of an entry but whose it is."""
+    return (
+        *_index_of(row),
+        row["digest"],
+        row["place"],
+        row.get("version"),
+        row.get("binding"),
+    )
+
+
 def _manifest(
     keys: SubjectKeys, stored: Stored
 ) -> dict[int, fmt.Entry] | None:
@@ -259,7 +302,8 @@ def _history(
     expected = {
         (number, version)
         for number, current, _ in manifest.values()
-        for version in range(1, current)
+        if not is_mark(number)
+        for version in range(first_version(manifest, number), current)
     }
     for row in history:
         sound = (row.attribute, row.version) in expected

@@ -45,11 +45,24 @@ class KekState(StrEnum):
 
 
 class DekState(StrEnum):
-    """States of a DEK: live, in erasure, or gone with its dates kept."""
+    """States of a DEK: live, held, next, in erasure, or gone, dates kept.
+
+    A held key opens as a live one, and is not destroyed: a legal hold
+    stands against its erasure. The next one is there while a person is
+    re-encrypted: whatever is sealed under it opens, and it becomes live, or
+    held, when the one before is destroyed.
+    """
 
     LIVE = "live"
+    HELD = "held"
+    NEXT = "next"
     ERASING = "erasing"
     DESTROYED = "destroyed"
+
+
+OPENS = frozenset({DekState.LIVE, DekState.HELD})
+"""States in which a DEK may open what it sealed."""
+_UNSETTLED = "state NOT IN ('live', 'held') AND settled_at IS NULL"
 
 
 def _tenant() -> Column[str]:
@@ -115,7 +128,17 @@ class KekRow(KeysTable, table=True):
     created_at: int = Field(sa_column=_big("created_at"))
     activated_at: int | None = Field(sa_column=_instant("activated_at"))
     deactivated_at: int | None = Field(sa_column=_instant("deactivated_at"))
+    suspended_at: int | None = Field(sa_column=_instant("suspended_at"))
+    compromised_at: int | None = Field(sa_column=_instant("compromised_at"))
     destroyed_at: int | None = Field(sa_column=_instant("destroyed_at"))
+    # When no custodian can undo the destruction any more.
+    gone_at: int | None = Field(sa_column=_instant("gone_at"))
+    # While a compromise is dealt with: DEKs made up to then are exposed.
+    exposed_until: int | None = Field(sa_column=_instant("exposed_until"))
+    # The KEK as a custodian sealed it; none where it is in a file.
+    blob: bytes | None = Field(
+        sa_column=Column("blob", LargeBinary, nullable=True)
+    )
 
 
 class DekRow(KeysTable, table=True):
@@ -128,8 +151,8 @@ class DekRow(KeysTable, table=True):
             "vault_dek_unsettled",
             "tenant",
             "subject",
-            sqlite_where=text("state <> 'live' AND settled_at IS NULL"),
-            postgresql_where=text("state <> 'live' AND settled_at IS NULL"),
+            sqlite_where=text(_UNSETTLED),
+            postgresql_where=text(_UNSETTLED),
         ),
         _CLUSTERED,
     )
@@ -151,6 +174,54 @@ class DekRow(KeysTable, table=True):
     settled_at: int | None = Field(sa_column=_instant("settled_at"))
 
 
+class HoldRow(KeysTable, table=True):
+    """One legal hold: who proposed, confirmed and lifted it, and when.
+
+    The reason is sealed for the person's own log key; ids of officers are
+    those that the ledger has.
+    """
+
+    __tablename__ = "vault_hold"
+    __table_args__ = (Index("vault_hold_subject", "tenant", "subject"),)
+
+    id: UUID = Field(sa_column=Column("id", Uuid, primary_key=True))
+    tenant: str = Field(sa_column=Column("tenant", String(64), nullable=False))
+    subject: UUID = Field(sa_column=_subject(key=False))
+    reason: bytes = Field(sa_column=_bytes("reason"))
+    review_at: int = Field(sa_column=_big("review_at"))
+    proposer: str = Field(
+        sa_column=Column("proposer", String(128), nullable=False)
+    )
+    proposed_at: int = Field(sa_column=_big("proposed_at"))
+    confirmer: str | None = Field(
+        sa_column=Column("confirmer", String(128), nullable=True)
+    )
+    confirmed_at: int | None = Field(sa_column=_instant("confirmed_at"))
+    lift_proposer: str | None = Field(
+        sa_column=Column("lift_proposer", String(128), nullable=True)
+    )
+    lifter: str | None = Field(
+        sa_column=Column("lifter", String(128), nullable=True)
+    )
+    lifted_at: int | None = Field(sa_column=_instant("lifted_at"))
+    erasure_asked_at: int | None = Field(
+        sa_column=_instant("erasure_asked_at")
+    )
+    erasure_proposer: str | None = Field(
+        sa_column=Column("erasure_proposer", String(128), nullable=True)
+    )
+
+
+class KeysMarkRow(KeysTable, table=True):
+    """The last record of the erasure journal that this database knows."""
+
+    __tablename__ = "vault_keys_mark"
+
+    tenant: str = Field(sa_column=_tenant())
+    number: int = Field(sa_column=_big("number"))
+    mac: bytes = Field(sa_column=_bytes("mac", 32))
+
+
 class TenantRow(KeysTable, table=True):
     """One tenant: its decoy, and the wrapped root of its index keys."""
 
@@ -161,6 +232,15 @@ class TenantRow(KeysTable, table=True):
     kek_epoch: int = Field(sa_column=_number("kek_epoch"))
     blob: bytes = Field(sa_column=_bytes("blob", 61))
     created_at: int = Field(sa_column=_big("created_at"))
+    # Counts the changes of KEK rows; `seal` authenticates them together.
+    revision: int = Field(
+        sa_column=Column(
+            "revision", BigInteger, nullable=False, server_default="0"
+        )
+    )
+    seal: bytes | None = Field(
+        sa_column=Column("seal", LargeBinary(32), nullable=True)
+    )
 
 
 class SubjectRow(DataTable, table=True):
@@ -201,6 +281,35 @@ class HistoryRow(DataTable, table=True):
     sealed: bytes = Field(sa_column=_bytes("sealed"))
 
 
+class DataMarkRow(DataTable, table=True):
+    """The last record of the erasure journal that this database knows."""
+
+    __tablename__ = "vault_data_mark"
+
+    tenant: str = Field(sa_column=_tenant())
+    number: int = Field(sa_column=_big("number"))
+    mac: bytes = Field(sa_column=_bytes("mac", 32))
+
+
+class RetentionRow(DataTable, table=True):
+    """The day by which one attribute of one person is to be deleted.
+
+    A day, not an instant, so that the time of recording does not stand in
+    the clear.
+    """
+
+    __tablename__ = "vault_retention"
+    __table_args__ = (
+        Index("vault_retention_due", "tenant", "delete_by"),
+        _CLUSTERED,
+    )
+
+    tenant: str = Field(sa_column=_tenant())
+    subject: UUID = Field(sa_column=_subject())
+    attribute: int = Field(sa_column=_number("attribute", key=True))
+    delete_by: int = Field(sa_column=_number("delete_by"))
+
+
 class IndexRow(DataTable, table=True):
     """One blind-index entry of an identifier."""
 
@@ -219,12 +328,59 @@ class IndexRow(DataTable, table=True):
     subject: UUID = Field(sa_column=_subject(key=False))
     version: int = Field(sa_column=_big("version"))
     binding: bytes = Field(sa_column=_bytes("binding", 16))
+    place: int = Field(sa_column=_number("place"))
+
+
+class CandidateRow(DataTable, table=True):
+    """One entry of an index that many people may share."""
+
+    __tablename__ = "vault_candidate"
+    __table_args__ = (
+        Index("vault_candidate_by_subject", "tenant", "subject"),
+        _CLUSTERED,
+    )
+
+    tenant: str = Field(sa_column=_tenant())
+    attribute: int = Field(sa_column=_number("attribute", key=True))
+    prefix: int = Field(sa_column=_number("prefix", key=True))
+    key_version: int = Field(sa_column=_number("key_version", key=True))
+    digest: bytes = Field(
+        sa_column=Column("digest", LargeBinary(16), primary_key=True)
+    )
+    subject: UUID = Field(sa_column=_subject())
+    place: int = Field(sa_column=_number("place", key=True))
+
+
+class IndexSpecRow(DataTable, table=True):
+    """One declared index: its width, and the key versions in use."""
+
+    __tablename__ = "vault_index_spec"
+
+    tenant: str = Field(sa_column=_tenant())
+    attribute: int = Field(sa_column=_number("attribute", key=True))
+    prefix: int = Field(sa_column=_number("prefix", key=True))
+    bits: int = Field(sa_column=_number("bits"))
+    state: str = Field(
+        sa_column=Column("state", String(_STATE), nullable=False)
+    )
+    key_version: int = Field(sa_column=_number("key_version"))
+    other_version: int | None = Field(
+        sa_column=Column("other_version", Integer, nullable=True)
+    )
+    done: UUID | None = Field(sa_column=Column("done", Uuid, nullable=True))
+    changed_at: int = Field(sa_column=_big("changed_at"))
 
 
 KEK = KEYS_METADATA.tables["vault_kek"]
 DEK = KEYS_METADATA.tables["vault_dek"]
 TENANT = KEYS_METADATA.tables["vault_tenant"]
+HOLD = KEYS_METADATA.tables["vault_hold"]
+KEYS_MARK = KEYS_METADATA.tables["vault_keys_mark"]
 SUBJECT = DATA_METADATA.tables["vault_subject"]
 VALUE = DATA_METADATA.tables["vault_value"]
 HISTORY = DATA_METADATA.tables["vault_history"]
 INDEX = DATA_METADATA.tables["vault_index"]
+DATA_MARK = DATA_METADATA.tables["vault_data_mark"]
+RETENTION = DATA_METADATA.tables["vault_retention"]
+CANDIDATE = DATA_METADATA.tables["vault_candidate"]
+SPEC = DATA_METADATA.tables["vault_index_spec"]

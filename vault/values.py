@@ -97,6 +97,23 @@ def index_form(kind: Kind, text: str) -> str:
     return text.lower() if kind is Kind.EMAIL else text
 
 
+def prefix_form(text: str, prefix: int) -> str | None:
+    """Give the form that a shared index is made over, letters' case apart.
+
+    Args:
+        text: a canonical value.
+        prefix: how many characters count; 0 for all.
+
+    Returns:
+        The form; none where the value is shorter than the prefix.
+
+    """
+    form = text.casefold()
+    if not prefix:
+        return form
+    return form[:prefix] if len(form) >= prefix else None
+
+
 def _clean(value: str, *, note: bool) -> str:
     if value.isascii():
         text = value.strip()

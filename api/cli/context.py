@@ -1,7 +1,7 @@
 """What every command shares: which instance, who acts, which voice."""
 
 import getpass
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +39,15 @@ class Instance:
         return read_settings(self.home)
 
     @contextmanager
-    def platform(self) -> Iterator[Platform]:
-        """Open it for one command."""
-        platform = bootstrap(self.settings())
+    def platform(
+        self,
+        *,
+        clock_was_ahead: bool = False,
+        changes: Mapping[str, str] | None = None,
+    ) -> Iterator[Platform]:
+        """Open it for one command, with some settings changed."""
+        settings = read_settings(self.home, **(changes or {}))
+        platform = bootstrap(settings, clock_was_ahead=clock_was_ahead)
         try:
             yield platform
         finally:

@@ -13,12 +13,95 @@ from api.cli.output import Output, speaks
 def extract_commands() -> typer.Typer:
     """The group."""
     group = typer.Typer(
-        help="De-identify a CSV file by a specification.",
-        no_args_is_help=True,
+        help="De-identify a CSV or Parquet file by a specification.",
+        invoke_without_command=True,
     )
+    group.callback()(plain)
     group.command("run")(run)
     group.command("check")(check)
     return group
+
+
+@speaks
+def plain(
+    context: typer.Context,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            exists=True,
+            dir_okay=False,
+            help="CSV file, or Parquet by its suffix.",
+        ),
+    ] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="YAML: roles of columns, hierarchies, k, l, models, limit.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="File to make, CSV or Parquet."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Report to make, JSON or .md."),
+    ] = None,
+    *,
+    spark: Annotated[
+        bool,
+        typer.Option(
+            "--spark",
+            help="Count and write with Spark; --out is a folder of Parquet.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """De-identify one file into another; nothing if the criteria fail.
+
+    Files without free text are streamed, so that they may be larger than
+    the memory. What is written is read back and checked by code that did
+    not make it before it gets its name.
+
+    Example: curtilage extract --input people.csv --spec people.yaml
+    --out extract.csv --report extract.json
+    """
+    if context.invoked_subcommand is not None:
+        if source or spec or out or report:
+            msg = "options of `extract` itself go without a command after it"
+            raise typer.BadParameter(msg)
+        return
+    if not (source or spec or out or report):
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
+    if source is None or spec is None or out is None:
+        msg = "give --input, --spec and --out; see curtilage extract --help"
+        raise typer.BadParameter(msg)
+    voice = Output(as_json=as_json)
+    with voice.progress("De-identifying", None) as advance:
+        extract = anonymize.extract_plain(
+            source,
+            spec,
+            out,
+            report,
+            lambda _stage, _done, _total: advance(0),
+            cluster=spark,
+        )
+    voice.result({"file": str(out), **_figures(extract.report)})
+
+
+def _figures(report: anonymize.ReleaseReport) -> dict[str, object]:
+    return {
+        "rows_in": report.rows_in,
+        "rows_out": report.rows_out,
+        "k": report.k_reached,
+        "l": report.l_reached,
+        "models": {model: reached for model, reached, _ in report.models},
+        "ncp": round(report.ncp, 4),
+    }
 
 
 @speaks
@@ -49,15 +132,10 @@ def run(
         extract = anonymize.extract_file(
             file, spec, out, lambda _stage, _done, _total: advance(0)
         )
-    report = extract.report
     voice.result(
         {
             "folder": str(out),
-            "rows_in": report.rows_in,
-            "rows_out": report.rows_out,
-            "k": report.k_reached,
-            "l": report.l_reached,
-            "ncp": round(report.ncp, 4),
+            **_figures(extract.report),
             "manifest": extract.manifest_digest,
         }
     )

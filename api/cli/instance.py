@@ -2,10 +2,12 @@
 
 import asyncio
 import fcntl
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from socket import socket
 from typing import Annotated
 
 import typer
@@ -17,7 +19,10 @@ from api.cli.context import Json, instance
 from api.cli.output import Output, speaks
 from api.instances import create_instance
 from api.logs import configure_logs
-from api.settings import Settings, home_folder
+from api.opa_sidecar import sidecar
+from api.settings import EngineChoice, Settings, home_folder
+from api.workers import listen, supervise
+from policy import policies_folder
 
 GRACE_SECONDS = 20
 
@@ -67,7 +72,8 @@ def init(
         f"An instance stands in {home}.\n"
         f"Its keys open with {settings.passphrase_file}: move that file to "
         "another place, and back it up apart.\n"
-        "Next: curtilage declaration register FILE; curtilage service add.",
+        "Next: curtilage declaration propose FILE, another officer's "
+        "approve, and curtilage service add.",
     )
 
 
@@ -76,20 +82,93 @@ def serve(
     context: typer.Context,
     host: Annotated[str, typer.Option(help="Address to bind.")] = "",
     port: Annotated[int, typer.Option(help="Port to bind.")] = 0,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=64,
+            help="Processes that answer. With more than one an answer has "
+            "a signed inclusion promise in place of its ledger index.",
+        ),
+    ] = 1,
+    *,
+    opa: Annotated[
+        bool,
+        typer.Option(
+            "--opa",
+            help="Start an OPA server beside, keep it alive, and let it "
+            "decide; the gate answers once it has confirmed the policies.",
+        ),
+    ] = False,
+    opa_binary: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="OPA; by default of the PATH."
+        ),
+    ] = None,
 ) -> None:
     """Serve HTTP until SIGTERM, which drains the commit queue first.
 
-    Example: curtilage --home /srv/curtilage serve --port 8420
+    Example: curtilage --home /srv/curtilage serve --port 8420 --workers 2
     """
     chosen = instance(context)
     settings = chosen.settings()
     configure_logs(settings.log_level)
-    with only_server(settings), chosen.platform() as platform:
-        run_server(
-            create_app(platform),
-            host=host or settings.host,
-            port=port or settings.port,
-        )
+    host, port = host or settings.host, port or settings.port
+    with (
+        only_server(settings) as lock,
+        _deciding(
+            settings, host, port, opa_binary, beside=opa or bool(opa_binary)
+        ) as changes,
+    ):
+        if workers == 1:
+            with chosen.platform(changes=changes) as platform:
+                # A key that is missing is missed now, not when it is asked.
+                platform.vault.decoy()
+                run_server(create_app(platform), host=host, port=port)
+            return
+        # Opened once before: what a crash left is finished by one process.
+        with chosen.platform(changes=changes) as platform:
+            platform.vault.decoy()
+        with listen(host, port) as sock:
+            supervise(settings.home, sock, lock, workers, changes)
+
+
+@contextmanager
+def _deciding(
+    settings: Settings,
+    host: str,
+    port: int,
+    binary: Path | None,
+    *,
+    beside: bool,
+) -> Iterator[dict[str, str]]:
+    """Start what decides, if it is not there; give the settings for it.
+
+    Raises:
+        FileNotFoundError: there is no OPA.
+
+    """
+    if not beside:
+        yield {}
+        return
+    found = binary or shutil.which("opa")
+    if found is None:
+        msg = "there is no `opa` on the PATH: name it with --opa-binary"
+        raise FileNotFoundError(msg)
+    local = f"[{host}]" if ":" in host else host
+    with sidecar(
+        Path(found),
+        home=settings.home,
+        policies=policies_folder(),
+        bundles=f"http://{_reached(local)}:{port}",
+    ) as running:
+        yield {"engine": EngineChoice.OPA.value, "opa_url": running.url}
+
+
+def _reached(host: str) -> str:
+    """Where a server that binds `host` is reached from this machine."""
+    return {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - recognised, not bound
 
 
 class DrainingServer(uvicorn.Server):
@@ -113,8 +192,18 @@ class DrainingServer(uvicorn.Server):
                 loop.remove_signal_handler(one)
 
 
-def run_server(app: ASGIApp, *, host: str, port: int) -> None:
-    """Run uvicorn in this process, without its access log."""
+def run_server(
+    app: ASGIApp, *, host: str, port: int, sock: socket | None = None
+) -> None:
+    """Run uvicorn in this process, without its access log.
+
+    Args:
+        app: The application.
+        host: Address to bind.
+        port: Port to bind.
+        sock: Listens already, in place of these two.
+
+    """
     config = uvicorn.Config(
         app,
         host=host,
@@ -124,12 +213,15 @@ def run_server(app: ASGIApp, *, host: str, port: int) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    DrainingServer(config).run()
+    DrainingServer(config).run(None if sock is None else [sock])
 
 
 @contextmanager
-def only_server(settings: Settings) -> Iterator[None]:
+def only_server(settings: Settings) -> Iterator[int]:
     """Refuse a second server on the same embedded files.
+
+    Yields:
+        The descriptor of the lock; it holds as long as anybody has it open.
 
     Raises:
         RuntimeError: another `serve` holds the instance.
@@ -142,4 +234,4 @@ def only_server(settings: Settings) -> Iterator[None]:
         except BlockingIOError:
             msg = f"another `curtilage serve` runs on {settings.home}"
             raise OSError(msg) from None
-        yield
+        yield file.fileno()

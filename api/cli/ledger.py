@@ -6,7 +6,11 @@ from typing import Annotated
 import typer
 
 from api.cli.context import Json, instance
+from api.cli.ledger_export import export
+from api.cli.ledger_spans import spans
 from api.cli.output import Output, speaks
+from api.cli.visibility import clock, review_commands, visibility_commands
+from api.witnesses import WitnessFailedError, witness_clients
 from consent import read_public_key, run_verifier, verify_receipt
 
 
@@ -17,7 +21,14 @@ def ledger_commands() -> typer.Typer:
     )
     group.command("verify")(verify)
     group.command("checkpoint")(checkpoint)
+    group.command("key")(key)
+    group.command("export")(export)
+    group.command("spans")(spans)
+    group.command("witness")(witness)
     group.command("proof-verify")(proof_verify)
+    group.command("clock")(clock)
+    group.add_typer(review_commands(), name="review")
+    group.add_typer(visibility_commands(), name="visibility")
     return group
 
 
@@ -61,7 +72,62 @@ def checkpoint(context: typer.Context, *, as_json: Json = False) -> None:
     with instance(context).platform() as platform:
         note = platform.ledger.checkpoint()
         key = platform.ledger_vkey
-    Output(as_json=as_json).result({"checkpoint": note, "key": key}, note)
+    # Not through the console, which would wrap the note's long lines.
+    if as_json:
+        Output(as_json=True).result({"checkpoint": note, "key": key})
+    else:
+        typer.echo(note, nl=False)
+
+
+@speaks
+def key(context: typer.Context, *, as_json: Json = False) -> None:
+    """Print the keys that sign this ledger's checkpoints, one a line.
+
+    The first is Ed25519, the second ML-DSA-44. Publish both where people
+    can find them apart from this server: who verifies needs either.
+
+    Example: curtilage ledger key > ledger.vkey
+    """
+    with instance(context).platform() as platform:
+        keys = platform.ledger_vkeys
+    # Not through the console, which would wrap a key of 1,760 characters.
+    if as_json:
+        Output(as_json=True).result({"keys": list(keys)})
+    else:
+        typer.echo("\n".join(keys))
+
+
+@speaks
+def witness(context: typer.Context, *, as_json: Json = False) -> None:
+    """Sign a checkpoint and have it cosigned by every witness, once.
+
+    `curtilage serve` does so by itself. The witnesses and their quorum stand
+    in the file that CURTILAGE_WITNESS_POLICY names. Ends with 1 where the
+    quorum is missed.
+
+    Example: curtilage ledger witness
+    """
+    rows: list[tuple[str, object, str]] = []
+    with instance(context).platform() as platform:
+        clients = witness_clients(platform.ledger)
+        if not clients:
+            msg = (
+                "no witness has a URL: name some in the file of "
+                "CURTILAGE_WITNESS_POLICY"
+            )
+            raise ValueError(msg)
+        platform.ledger.checkpoint()
+        for client in clients:
+            try:
+                rows.append((client.name, client.submit().size, "cosigned"))
+            except WitnessFailedError as error:
+                rows.append((client.name, "", str(error)))
+        shown = platform.ledger.publication.newest()
+    Output(as_json=as_json).table(
+        "witnesses", ("witness", "size", "says"), rows
+    )
+    if shown is None or not shown.quorum:
+        raise typer.Exit(1)
 
 
 @speaks

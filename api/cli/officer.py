@@ -1,13 +1,17 @@
-"""`curtilage officer`: look at a person, audit the ledger, erase."""
+"""`curtilage officer`: find and look at a person, audit, dispute, erase."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from api.cli.context import Actor, Json, instance, officer
+from api.cli.disputes import dispute_commands
+from api.cli.look_up import find
 from api.cli.output import Output, speaks
+from vault import Dispute, DisputeState
 
 Subject = Annotated[UUID, typer.Argument(help="Id of the person.")]
 Because = Annotated[
@@ -22,19 +26,28 @@ def officer_commands() -> typer.Typer:
         help="Acts of officers; each leaves an entry.", no_args_is_help=True
     )
     group.command("view")(view)
+    group.command("find")(find)
     group.command("audit")(audit)
     group.command("erase")(erase)
+    group.add_typer(dispute_commands(), name="dispute")
     return group
 
 
 @speaks
-def view(
+def view(  # noqa: PLR0917 - typer reads the options from here
     context: typer.Context,
     subject: Subject,
     attributes: Annotated[
         list[str], typer.Option("--attribute", help="What to open.")
     ],
     because: Because,
+    purpose: Annotated[
+        str,
+        typer.Option(
+            help="Purpose of the look; one other than the usual has a rule "
+            "of `ledger visibility`."
+        ),
+    ] = "officer-view",
     actor: Actor = "",
     *,
     as_json: Json = False,
@@ -51,16 +64,31 @@ def view(
                 subject,
                 frozenset(attributes),
                 justification=because,
+                purpose=purpose,
             )
         return [
-            (one.attribute, one.record.value, one.record.source)
+            (
+                one.attribute,
+                one.record.value,
+                one.record.source,
+                _disputed(one.record.disputes),
+            )
             for one in values
         ]
 
     with instance(context).platform() as platform:
         rows = asyncio.run(look())
     Output(as_json=as_json).table(
-        "values", ("attribute", "value", "source"), rows
+        "values", ("attribute", "value", "source", "disputed"), rows
+    )
+
+
+def _disputed(disputes: Sequence[Dispute]) -> str:
+    """Say which disputes stand against a value, or how they ended."""
+    return "; ".join(
+        f"{one.id} {one.outcome or one.state}: {one.statement}"
+        for one in disputes
+        if one.state is not DisputeState.WITHDRAWN
     )
 
 
@@ -101,12 +129,21 @@ def audit(  # noqa: PLR0917 - typer reads the options from here
             one.body.kind.value if one.body else "erased",
             one.body.outcome if one.body else "",
             ", ".join(one.body.attributes) if one.body else "",
+            one.visibility.value,
         )
         for one in entries
     ]
     Output(as_json=as_json).table(
         "entries",
-        ("index", "service", "purpose", "kind", "outcome", "attributes"),
+        (
+            "index",
+            "service",
+            "purpose",
+            "kind",
+            "outcome",
+            "attributes",
+            "visibility",
+        ),
         rows,
     )
 

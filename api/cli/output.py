@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -26,6 +26,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from api.cli.context import instance
+from api.faults import fault_of, sentence
+from api.opening import addresses
 from api.problems import row_of
 
 P = ParamSpec("P")
@@ -102,11 +105,26 @@ def speaks(function: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:
             if os.environ.get("CURTILAGE_TRACEBACK"):
                 raise
-            sentence = " ".join(_sentence(error).split())
-            sys.stderr.write(f"curtilage: {sentence}\n")
+            told = _fault(error, args, kwargs) or _sentence(error)
+            line = " ".join(told.split())
+            sys.stderr.write(f"curtilage: {line}\n")
             raise typer.Exit(_code(error)) from None
 
     return wrapped
+
+
+def _fault(
+    error: Exception, args: Sequence[object], kwargs: Mapping[str, object]
+) -> str:
+    """What a driver's failure means, for the instance of the command."""
+    if fault_of(error) is None:
+        return ""
+    places: Mapping[str, str] = {}
+    for given in (*args, *kwargs.values()):
+        if isinstance(given, typer.Context):
+            with suppress(Exception):
+                places = addresses(instance(given).settings())
+    return sentence(error, places)
 
 
 def _sentence(error: Exception) -> str:

@@ -8,8 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.context import Json
+from api.cli.impact import impact
 from api.cli.output import Output, speaks
-from policy import EmbeddedPdp, build_bundle, load_bundle
+from api.cli.policy_doc import doc
+from api.cli.policy_life import add_life
+from api.cli.tracing import trace
+from api.opa_sidecar import make_signing_key
+from policy import (
+    EmbeddedPdp,
+    SigningKey,
+    build_bundle,
+    build_server_bundle,
+    load_bundle,
+    policies_folder,
+)
 
 
 def policy_commands() -> typer.Typer:
@@ -20,7 +32,12 @@ def policy_commands() -> typer.Typer:
     )
     group.command("show")(show)
     group.command("build")(build)
+    group.command("sign")(sign)
     group.command("decide")(decide)
+    add_life(group)
+    group.command("impact")(impact)
+    group.command("doc")(doc)
+    group.command("trace")(trace)
     return group
 
 
@@ -55,6 +72,45 @@ def build(
     bundle = build_bundle(opa, source, target)
     Output(as_json=as_json).result(
         {"revision": bundle.revision, "target": str(target)}
+    )
+
+
+@speaks
+def sign(
+    opa: Annotated[Path, typer.Option(exists=True, help="The OPA binary.")],
+    key: Annotated[
+        Path,
+        typer.Option(
+            help="PEM file of the signing key (EC, P-256); made if there is "
+            "none, its public half beside it."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The bundle to write.")] = Path(
+        "bundle.tar.gz"
+    ),
+    *,
+    as_json: Json = False,
+) -> None:
+    """Build and sign the bundle of these policies for OPA servers.
+
+    Give the servers the public key, and they load nothing that is not signed
+    with it; they report the revision that the gate demands.
+
+    Example: curtilage policy sign --opa /usr/bin/opa --key signing.pem
+    """
+    public = key.with_suffix(".pub.pem")
+    if not key.exists():
+        public.write_text(make_signing_key(key), "ascii")
+    revision = load_bundle().revision
+    build_server_bundle(
+        opa,
+        policies_folder(),
+        out,
+        revision=revision,
+        signing=SigningKey(path=key),
+    )
+    Output(as_json=as_json).result(
+        {"revision": revision, "bundle": str(out), "public_key": str(public)}
     )
 
 

@@ -7,10 +7,18 @@ from uuid import UUID
 
 import typer
 
-from anonymize import Hierarchy, TableHierarchy
+from anonymize import (
+    Copy,
+    Hierarchy,
+    TableHierarchy,
+    report_html,
+    report_parts,
+    report_pdf,
+)
 from api.cli.context import Actor, Json, instance, officer
 from api.cli.output import Output, speaks
 from api.routes.extracts import extract_folder
+from consent import run_verifier
 from policy import ReleaseRequest
 
 
@@ -21,7 +29,11 @@ def release_commands() -> typer.Typer:
         no_args_is_help=True,
     )
     group.command("request")(request)
+    group.command("approve")(approve)
     group.command("take")(take)
+    group.command("recall")(recall)
+    group.command("verify")(verify)
+    group.command("report")(report)
     group.command("list")(list_releases)
     return group
 
@@ -42,6 +54,9 @@ def request(  # noqa: PLR0917 - typer reads the options from here
     sensitive: Annotated[
         str, typer.Option(help="The column that l is about.")
     ] = "",
+    days: Annotated[
+        int, typer.Option(min=1, help="How long it may be used.")
+    ] = 365,
     actor: Actor = "",
     *,
     as_json: Json = False,
@@ -64,13 +79,63 @@ def request(  # noqa: PLR0917 - typer reads the options from here
                     k=k,
                     l=diversity,
                     sensitive=sensitive or None,
+                    days=days,
                 ),
             )
         )
     Output(as_json=as_json).result(
         {"release": str(release)},
         f"Release {release} waits for another officer: "
-        f"curtilage release take {release}",
+        f"curtilage release approve {release} (or take, at once)",
+    )
+
+
+@speaks
+def approve(
+    context: typer.Context,
+    release: Annotated[UUID, typer.Argument(help="Id of the request.")],
+    actor: Actor = "",
+    *,
+    as_json: Json = False,
+) -> None:
+    """Approve a request that another officer filed.
+
+    Example: curtilage release approve ID --as compliance-officer
+    """
+    with instance(context).platform() as platform:
+        index = asyncio.run(
+            platform.releases.approve(officer(actor, "compliance"), release)
+        )
+    Output(as_json=as_json).result(
+        {"release": str(release), "ledger_index": index},
+        f"Release {release} is approved: curtilage release take {release}",
+    )
+
+
+@speaks
+def recall(
+    context: typer.Context,
+    release: Annotated[UUID, typer.Argument(help="Id of the release.")],
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.")],
+    actor: Actor = "",
+    *,
+    as_json: Json = False,
+) -> None:
+    """Call an extract back: nobody can fetch it any more.
+
+    What was fetched before is the recipient's to delete; tell them.
+
+    Example: curtilage release recall ID --reason "wrong hierarchy"
+    """
+    with instance(context).platform() as platform:
+        index = asyncio.run(
+            platform.releases.recall(
+                officer(actor, "compliance"), release, reason=reason
+            )
+        )
+    Output(as_json=as_json).result(
+        {"release": str(release), "ledger_index": index},
+        f"Release {release} is recalled; tell its recipient.",
     )
 
 
@@ -112,7 +177,7 @@ def take(
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         taken = asyncio.run(
             platform.releases.take(
-                officer(actor, "compliance"),
+                officer(actor, "compliance", "analyst"),
                 release,
                 folder,
                 hierarchies=given,
@@ -133,6 +198,70 @@ def take(
             "manifest": taken.manifest,
             "ledger_index": taken.ledger_index,
         }
+    )
+
+
+@speaks
+def verify(
+    folder: Annotated[
+        Path,
+        typer.Argument(exists=True, file_okay=False, help="The extract."),
+    ],
+    key: Annotated[
+        str, typer.Option("--vkey", help="The ledger's verifier key (vkey).")
+    ],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Check an extract offline: signature, ledger proof, files, criteria.
+
+    Needs no instance. `python verifier.py FOLDER/proof.json --vkey KEY`
+    checks the same but the criteria, without Curtilage.
+
+    Example: curtilage release verify extract-1 --vkey "$(cat ledger.vkey)"
+    """
+    from anonymize import check_folder  # noqa: PLC0415 - needs the extra
+
+    check_folder(folder)
+    arguments = [str(folder / "proof.json"), "--vkey", key]
+    raise typer.Exit(run_verifier([*arguments, *(["--json"] * as_json)]))
+
+
+@speaks
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(exists=True, file_okay=False, help="The extract."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="File to write: .html or .pdf.")
+    ],
+    whose: Annotated[
+        Copy,
+        typer.Option("--copy", help="The recipient's has no exact counts."),
+    ] = Copy.RECIPIENT,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Write the report of an extract as a page or a PDF.
+
+    Example: curtilage release report extract-1 --out report.pdf
+    """
+    if out.suffix not in {".html", ".pdf"}:
+        msg = f"{out.name}: the name ends in .html or .pdf"
+        raise typer.BadParameter(msg)
+    from anonymize import check_folder  # noqa: PLC0415 - needs the extra
+
+    check_folder(folder)
+    parts = report_parts(folder, whose)
+    content = (
+        report_pdf(parts)
+        if out.suffix == ".pdf"
+        else report_html(parts).encode()
+    )
+    out.write_bytes(content)
+    Output(as_json=as_json).result(
+        {"file": str(out), "copy": whose.value, "bytes": len(content)}
     )
 
 

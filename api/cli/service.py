@@ -40,13 +40,14 @@ def add(
         if declared is None:
             msg = (
                 f"{service}/{purpose} is not declared; run "
-                "`curtilage declaration register FILE` first"
+                "`curtilage declaration propose FILE` and approve it first"
             )
             raise ValueError(msg)
-        with platform.data.begin() as conn:
-            client_id, secret = platform.registry.issue(
+        client_id, secret = platform.transactions.run(
+            lambda conn: platform.registry.issue(
                 conn, service=service, purpose=purpose, assurance=assurance
             )
+        )
     out.result({"client_id": client_id, "client_secret": secret})
 
 
@@ -59,9 +60,8 @@ def revoke(
 ) -> None:
     """End a credential; its tokens stop working at once."""
     out = Output(as_json=as_json)
-    with (
-        instance(context).platform() as platform,
-        platform.data.begin() as conn,
-    ):
-        platform.registry.revoke(conn, client_id)
+    with instance(context).platform() as platform:
+        platform.transactions.run(
+            lambda conn: platform.registry.revoke(conn, client_id)
+        )
     out.result({"client_id": client_id, "revoked": True})

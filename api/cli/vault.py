@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from api.cli.context import Actor, Json, instance, officer
+from api.cli.indexes import index_commands
 from api.cli.output import Output, speaks
+from api.cli.records import add_record_commands
+from policy import EpochWitness
 from vault import import_csv, load_mapping, standard_catalogue
 
 File = Annotated[
@@ -23,6 +26,8 @@ def vault_commands() -> typer.Typer:
     )
     group.command("import")(import_file)
     group.command("verify")(verify)
+    add_record_commands(group)
+    group.add_typer(index_commands(), name="index")
     return group
 
 
@@ -90,13 +95,20 @@ def import_file(  # noqa: PLR0917 - typer reads the options from here
 
 @speaks
 def verify(context: typer.Context, *, as_json: Json = False) -> None:
-    """Sweep the vault; name every tampered, moved or dropped row.
+    """Sweep the vault; name every row altered, moved, dropped or set back.
+
+    The last epoch that the ledger has of each person is the witness: a
+    record set back as a whole is found too.
 
     Example: curtilage vault verify
     """
     out = Output(as_json=as_json)
     with instance(context).platform() as platform:
-        findings = list(platform.vault.verify())
+        witness = EpochWitness(vault=platform.vault, ledger=platform.ledger)
+        with out.progress("Verifying the vault", None) as advance:
+            findings = list(
+                platform.vault.verify(witness=witness, progress=advance)
+            )
     out.table(
         "findings",
         ("kind", "subject", "attribute", "version"),

@@ -28,6 +28,7 @@ import consent
 from api.bootstrap import bootstrap
 from api.demo.world import World, officer
 from api.pages.desk import GateDesk
+from api.pages.port import ReceiptForm
 from api.platform import Platform
 from consent import EventType, LedgerInconsistent, render_notice
 from policy import (
@@ -212,11 +213,15 @@ async def evidence_is_verified_offline(stage: Stage) -> None:
     stage.title(4, "A receipt and a proof are verified offline")
     platform, hero = stage.platform, stage.world.hero
     desk = GateDesk(platform)
-    receipt = await desk.receipt(hero, stage.facts["withdrawal"])
+    receipt = await desk.receipt(
+        hero, stage.facts["withdrawal"], ReceiptForm.ISO
+    )
+    use = await desk.usage_receipt(hero, stage.facts["disclosure"])
     proof = await desk.proof(hero, stage.facts["disclosure"])
     folder = platform.settings.home / "evidence"
     folder.mkdir()
     (folder / "receipt.jws").write_text(receipt, "ascii")
+    (folder / "use.jws").write_text(use, "ascii")
     (folder / "proof.json").write_text(proof, "utf-8")
     (folder / "receipts.pem").write_bytes(
         platform.secrets.receipt.public_key().public_bytes(
@@ -224,9 +229,11 @@ async def evidence_is_verified_offline(stage: Stage) -> None:
         )
     )
     verifier = Path(consent.__file__).with_name("verifier.py")
+    ledger = ("--vkey", platform.ledger_vkey)
     for arguments in (
-        ("proof.json", "--vkey", platform.ledger_vkey),
-        ("receipt.jws", "--receipt-key", "receipts.pem"),
+        ("proof.json", *ledger),
+        ("receipt.jws", "--receipt-key", "receipts.pem", *ledger),
+        ("use.jws", "--receipt-key", "receipts.pem", *ledger),
     ):
         _verify_elsewhere(stage, verifier, folder, arguments)
 
@@ -317,7 +324,7 @@ def _verify_elsewhere(
 def _copy(platform: Platform, home: Path) -> None:
     """Copy an instance as an operator would: databases, keys, secrets."""
     source = platform.settings.home
-    for part in ("keys", "kek", "secrets"):
+    for part in ("keys", "kek", "secrets", "journal"):
         shutil.copytree(source / part, home / part)
     target = home / "data" / "data.db"
     target.parent.mkdir()

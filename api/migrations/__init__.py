@@ -11,6 +11,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData
 
 import consent
@@ -36,6 +37,12 @@ def metadata(chain: Chain) -> list[MetaData]:
     ]
 
 
+def head(chain: Chain) -> str:
+    """The newest revision of a chain."""
+    found = ScriptDirectory.from_config(_config(chain)).get_current_head()
+    return found or ""
+
+
 def upgrade(engine: Engine, chain: Chain, revision: str = "head") -> None:
     """Bring a database up to `revision`, all of it or nothing."""
     with engine.begin() as connection:
@@ -50,6 +57,17 @@ def downgrade(engine: Engine, chain: Chain, revision: str) -> None:
         config = _config(chain)
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
+
+
+def version_table(chain: Chain) -> str:
+    """The table in which a database keeps its own revision."""
+    return f"{chain}_revision"
+
+
+def revisions(chain: Chain) -> frozenset[str]:
+    """Every revision that is known here."""
+    script = ScriptDirectory.from_config(_config(chain))
+    return frozenset(one.revision for one in script.walk_revisions())
 
 
 def _config(chain: Chain) -> Config:

@@ -28,6 +28,8 @@ from api.pages.i18n import Language
 from api.pages.labels import Reasons, load_reasons
 from api.pages.port import (
     Choice,
+    DisputeMark,
+    DisputeView,
     Effect,
     HeldAttribute,
     NoticeView,
@@ -35,6 +37,7 @@ from api.pages.port import (
     PersonDesk,
     PreferencesView,
     PresetView,
+    ReceiptForm,
     ServiceView,
     State,
     StatementView,
@@ -50,6 +53,8 @@ __all__ = [
     "CastMember",
     "Choice",
     "Conflict",
+    "DisputeMark",
+    "DisputeView",
     "Effect",
     "Forbidden",
     "FormInvalid",
@@ -68,6 +73,7 @@ __all__ = [
     "PreferencesView",
     "PresetView",
     "Reasons",
+    "ReceiptForm",
     "ServiceView",
     "State",
     "StatementView",

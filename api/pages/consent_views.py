@@ -29,12 +29,19 @@ class ChoiceButton(NamedTuple):
 _GIVE = ChoiceButton(Choice.GIVE, "consent.give")
 _REFUSE = ChoiceButton(Choice.REFUSE, "consent.refuse")
 _WITHDRAW = ChoiceButton(Choice.WITHDRAW, "consent.withdraw")
+_GIVE_MORE = ChoiceButton(Choice.GIVE, "consent.give_more")
+_PAUSE = ChoiceButton(Choice.PAUSE, "consent.pause")
+_RESUME = ChoiceButton(Choice.RESUME, "consent.resume")
 _CHANGE = ChoiceButton(Choice.GIVE, "consent.change")
 
 CHOICES = MappingProxyType(
     {
         State.NONE: frozenset({Choice.GIVE, Choice.REFUSE}),
-        State.GIVEN: frozenset({Choice.GIVE, Choice.WITHDRAW}),
+        State.REQUESTED: frozenset({Choice.GIVE, Choice.REFUSE}),
+        State.GIVEN: frozenset({Choice.GIVE, Choice.WITHDRAW, Choice.PAUSE}),
+        State.PAUSED: frozenset({Choice.RESUME, Choice.WITHDRAW}),
+        State.REVOKED: frozenset({Choice.GIVE}),
+        State.INVALIDATED: frozenset({Choice.GIVE, Choice.REFUSE}),
         State.REFUSED: frozenset({Choice.GIVE}),
         State.WITHDRAWN: frozenset({Choice.GIVE}),
         State.EXPIRED: frozenset({Choice.GIVE, Choice.REFUSE}),
@@ -42,10 +49,17 @@ CHOICES = MappingProxyType(
 )
 """What can be answered in which state."""
 
+READ_FIRST = frozenset({Choice.GIVE, Choice.REFUSE})
+"""The answers before which the notice is read."""
+
 MEANS = MappingProxyType(
     {
         State.NONE: "consent.refuse_means",
+        State.REQUESTED: "consent.refuse_means",
         State.GIVEN: "consent.withdraw_means",
+        State.PAUSED: "consent.resume_means",
+        State.REVOKED: "consent.give_means",
+        State.INVALIDATED: "consent.refuse_means",
         State.REFUSED: "consent.give_means",
         State.WITHDRAWN: "consent.give_means",
         State.EXPIRED: "consent.refuse_means",
@@ -80,6 +94,8 @@ class Part:
     essential: tuple[Localized, ...]
     optional: tuple[Localized, ...]
     allowed: tuple[Localized, ...]
+    asked_again: tuple[Localized, ...]
+    requested: tuple[Localized, ...]
     recipients: tuple[str, ...]
     retention: str
     retention_days: int | None
@@ -87,6 +103,8 @@ class Part:
     choices: tuple[ChoiceButton, ...]
     means: str
     error: bool
+    apart: str | None
+    changed: tuple[tuple[bool, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +119,7 @@ class Service:
     parts: tuple[Part, ...]
     asks: bool
     answered: bool
+    requested: bool
 
 
 def href(view: ServiceView) -> str:
@@ -115,6 +134,7 @@ def service_of(
     language: Language,
     *,
     error_in: str | None = None,
+    alone: str = "",
 ) -> Service:
     """Turn a service into words.
 
@@ -123,14 +143,25 @@ def service_of(
         labels: the attributes' names.
         language: the language of the page.
         error_in: the statement whose form was sent with nothing to allow.
+        alone: the one statement that the page is about; nothing for all.
 
     Returns:
         What the pages show.
 
     """
     parts = tuple(
-        _part(number, statement, labels, language, error_in=error_in)
+        _part(
+            number,
+            statement,
+            labels,
+            language,
+            error_in=error_in,
+            apart=f"{href(view)}/{quote(statement.id, '')}"
+            if statement.apart and not alone
+            else None,
+        )
         for number, statement in enumerate(view.statements, start=1)
+        if alone in {"", statement.id}
     )
     return Service(
         href=href(view),
@@ -141,8 +172,13 @@ def service_of(
         parts=parts,
         asks=any(part.asks for part in parts),
         answered=all(
-            part.state is not State.NONE for part in parts if part.asks
+            part.state is not State.NONE
+            and not part.asked_again
+            and not part.requested
+            for part in parts
+            if part.asks
         ),
+        requested=any(part.requested for part in parts),
     )
 
 
@@ -153,6 +189,7 @@ def _part(
     language: Language,
     *,
     error_in: str | None,
+    apart: str | None,
 ) -> Part:
     def words(names: tuple[str, ...]) -> tuple[Localized, ...]:
         return tuple(
@@ -178,15 +215,23 @@ def _part(
         essential=words(view.essential),
         optional=words(view.optional),
         allowed=words(view.given_attributes) if given else (),
+        asked_again=words(view.asked_again) if asks else (),
+        requested=words(view.requested) if asks else (),
         recipients=view.recipients,
         retention=view.retention
         if view.retention_days != 0
         else "no-retention",
         retention_days=view.retention_days or None,
-        options=_options(view, labels, language) if asks else (),
-        choices=_buttons(view) if asks else (),
-        means=MEANS[view.state],
+        options=_options(view, labels, language)
+        if asks and apart is None
+        else (),
+        choices=_buttons(view, apart=apart is not None) if asks else (),
+        means="consent.more_means"
+        if given and view.asked_again
+        else MEANS[view.state],
         error=view.id == error_in,
+        apart=apart if asks else None,
+        changed=view.changed,
     )
 
 
@@ -201,8 +246,22 @@ def _options(
     )
 
 
-def _buttons(view: StatementView) -> tuple[ChoiceButton, ...]:
-    if view.state is State.GIVEN:
-        return (_CHANGE, _WITHDRAW) if view.optional else (_WITHDRAW,)
-    allowed = CHOICES[view.state]
-    return tuple(b for b in (_GIVE, _REFUSE) if b.value in allowed)
+def _buttons(view: StatementView, *, apart: bool) -> tuple[ChoiceButton, ...]:
+    buttons: tuple[ChoiceButton, ...]
+    if view.state is State.GIVEN and view.asked_again:
+        buttons = (_GIVE_MORE, _WITHDRAW)
+    elif view.state is State.GIVEN:
+        buttons = (
+            (_CHANGE, _WITHDRAW, _PAUSE)
+            if view.optional
+            else (_WITHDRAW, _PAUSE)
+        )
+    elif view.state is State.PAUSED:
+        buttons = (_RESUME, _WITHDRAW)
+    else:
+        allowed = CHOICES[view.state]
+        buttons = tuple(b for b in (_GIVE, _REFUSE) if b.value in allowed)
+    if not apart:
+        return buttons
+    # What is asked apart is answered where its own notice stands.
+    return tuple(b for b in buttons if b.value not in READ_FIRST)

@@ -10,11 +10,23 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from api.pages.consent_views import CHOICES, CONSENT, href, service_of
+from api.pages.consent_views import (
+    CHOICES,
+    CONSENT,
+    READ_FIRST,
+    href,
+    service_of,
+)
 from api.pages.errors import Conflict, FormInvalid, NotFound
 from api.pages.i18n import Language, localized
 from api.pages.labels import Labels
-from api.pages.port import Choice, PersonDesk, ServiceView, StatementView
+from api.pages.port import (
+    Choice,
+    PersonDesk,
+    ReceiptForm,
+    ServiceView,
+    StatementView,
+)
 from api.pages.used import download
 from api.pages.visits import Doorman, Visit
 
@@ -66,6 +78,7 @@ class ConsentPages:
             current=next(
                 (each["title"] for each in presets if each["current"]), None
             ),
+            waiting=[service for service in services if service.requested],
             asked=[service for service in services if service.asks],
             lawful=[service for service in services if not service.asks],
         )
@@ -92,16 +105,43 @@ class ConsentPages:
         """Show one service with its notice and the buttons."""
         return await self._show(visit, await self._service(visit))
 
+    async def show_alone(self, visit: Visit) -> Response:
+        """Show one question that is asked apart, with a notice of its own."""
+        view = await self._service(visit)
+        alone = self._alone(visit, view)
+        return await self._show(visit, view, alone=alone)
+
+    def _alone(self, visit: Visit, view: ServiceView) -> str:
+        wanted = str(visit.request.path_params["statement"])
+        for statement in view.statements:
+            if statement.id == wanted and statement.apart:
+                return wanted
+        msg = "no such question is asked apart"
+        raise NotFound(msg)
+
     async def _show(
-        self, visit: Visit, view: ServiceView, *, error_in: str | None = None
+        self,
+        visit: Visit,
+        view: ServiceView,
+        *,
+        error_in: str | None = None,
+        alone: str = "",
     ) -> Response:
         service = service_of(
-            view, self._labels, visit.language, error_in=error_in
+            view,
+            self._labels,
+            visit.language,
+            error_in=error_in,
+            alone=alone,
         )
         notice = None
         if service.asks:
-            notice = await self._desk.notice(
-                view.service, view.purpose, visit.language
+            notice = await self._desk.serve(
+                visit.subject,
+                view.service,
+                view.purpose,
+                visit.language,
+                alone,
             )
         return self._doorman.render(
             visit,
@@ -110,11 +150,26 @@ class ConsentPages:
             service=service,
             notice=notice,
             error_part=error_in,
+            alone=alone,
         )
 
     async def decide(self, visit: Visit) -> Response:
         """Record an answer to one statement."""
         view = await self._service(visit)
+        return await self._decide(visit, view)
+
+    async def decide_alone(self, visit: Visit) -> Response:
+        """Record the answer to the one question of its own page."""
+        view = await self._service(visit)
+        alone = self._alone(visit, view)
+        if visit.form.need("statement") != alone:
+            msg = "the page is about another question"
+            raise Conflict(msg)
+        return await self._decide(visit, view, alone=alone)
+
+    async def _decide(
+        self, visit: Visit, view: ServiceView, *, alone: str = ""
+    ) -> Response:
         statement = _statement(view, visit.form.need("statement"))
         choice = _choice(visit.form.need("choice"))
         if visit.form.need("declaration") != view.declaration_digest:
@@ -123,14 +178,21 @@ class ConsentPages:
         if choice not in CHOICES[statement.state]:
             msg = "the answer no longer fits the state"
             raise Conflict(msg)
+        if statement.apart and not alone and choice in READ_FIRST:
+            msg = "this question has a page of its own"
+            raise Conflict(msg)
         language = _language(visit.form.need("language"))
-        notice = await self._desk.notice(view.service, view.purpose, language)
+        notice = await self._desk.notice(
+            view.service, view.purpose, language, alone
+        )
         if visit.form.need("notice") != notice.digest:
             msg = "the notice has changed"
             raise Conflict(msg)
         optional = _optional(visit, statement, choice)
         if choice is Choice.GIVE and not (statement.essential or optional):
-            return await self._show(visit, view, error_in=statement.id)
+            return await self._show(
+                visit, view, error_in=statement.id, alone=alone
+            )
         await self._desk.decide(
             subject=visit.subject,
             service=view.service,
@@ -141,18 +203,21 @@ class ConsentPages:
             declaration_digest=view.declaration_digest,
             notice_digest=notice.digest,
             language=language,
+            served=visit.form.need("served"),
         )
         return self._doorman.leave(visit, href(view), flash=choice)
 
     async def receipt(self, visit: Visit) -> Response:
         """Hand over the receipt of one answer as a file."""
+        parameters = visit.request.path_params
         try:
-            event_id = UUID(visit.request.path_params["event"])
+            event_id = UUID(parameters["event"])
+            form = ReceiptForm(parameters.get("form", ReceiptForm.ISO))
         except ValueError:
-            msg = "not an event's id"
+            msg = "not an event's id, or not a form of receipts"
             raise NotFound(msg) from None
-        text = await self._desk.receipt(visit.subject, event_id)
-        return download(text, name=f"receipt-{event_id}")
+        text = await self._desk.receipt(visit.subject, event_id, form)
+        return download(text, name=f"receipt-{form}-{event_id}")
 
     async def _service(self, visit: Visit) -> ServiceView:
         """Return the service and purpose that the address names."""

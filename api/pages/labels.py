@@ -17,6 +17,8 @@ from types import MappingProxyType
 from api.pages.errors import PagesMisconfigured
 from api.pages.i18n import LOCALES, Language, Localized, localized, read_yaml
 from api.pages.port import Text
+from consent import label as question
+from consent import predicate_of
 
 Reasons = Mapping[str, Text]
 """Reason code to its text for the person, by language."""
@@ -46,11 +48,18 @@ class Labels:
     sources: Mapping[str, Text]
 
     def attribute(self, name: str, language: Language) -> Localized:
-        """Return what an attribute is called, or the name as it is."""
-        label = self.attributes.get(name)
-        if label is None:
-            return Localized(text=name, language="zxx")
-        return localized(label.text, language)
+        """Return what an attribute is called, or a predicate asks.
+
+        What is neither is shown by its name as it is.
+        """
+        known = self.attributes.get(name)
+        if known is not None:
+            return localized(known.text, language)
+        if predicate_of(name) is not None:
+            return Localized(
+                text=question(name, str(language)), language=str(language)
+            )
+        return Localized(text=name, language="zxx")
 
     def source(self, name: str, language: Language) -> Localized:
         """Return what a source is called, or the name as it is."""

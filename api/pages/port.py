@@ -25,6 +25,10 @@ class State(StrEnum):
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    REQUESTED = "requested"
+    PAUSED = "paused"
+    REVOKED = "revoked"
+    INVALIDATED = "invalidated"
 
 
 class Choice(StrEnum):
@@ -33,6 +37,16 @@ class Choice(StrEnum):
     GIVE = "give"
     REFUSE = "refuse"
     WITHDRAW = "withdraw"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+class ReceiptForm(StrEnum):
+    """In which form a receipt is handed over."""
+
+    ISO = "iso"
+    KANTARA = "kantara"
+    ODRL = "odrl"
 
 
 class Effect(StrEnum):
@@ -48,8 +62,11 @@ class Outcome(StrEnum):
 
     The first three end a service's request. The others tell, in the same
     list, of the person's own look, of their answer or preference, of a
-    change to what is held, of an officer's look, and of a de-identified
-    extract.
+    change to what is held, of an officer's look, of a de-identified extract,
+    of a service that asked whether it may read, and read nothing, of a
+    service that was told of a no, of a request on which the policies could
+    not decide, so that nothing was given, of a service that had the person
+    asked, and of the steps of emergency access.
     """
 
     RELEASED = "released"
@@ -60,6 +77,46 @@ class Outcome(StrEnum):
     CHANGED = "changed"
     OFFICER = "officer"
     EXTRACT = "extract"
+    JUDGED = "judged"
+    TOLD = "told"
+    UNDECIDED = "undecided"
+    ASKED = "asked"
+    GLASS_GRANTED = "glass-granted"
+    GLASS_OPENED = "glass-opened"
+    GLASS_APPROVED = "glass-approved"
+    GLASS_ENDED = "glass-ended"
+    GLASS_LAPSED = "glass-lapsed"
+
+
+class DisputeMark(StrEnum):
+    """How what the person says against a value stands."""
+
+    OPEN = "open"
+    WITHDRAWN = "withdrawn"
+    CORRECTED = "corrected"
+    CONFIRMED = "confirmed"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeView:
+    """What the person says against the current value of one attribute.
+
+    Attributes:
+        id: its own.
+        statement: the person's words; never printed by ``repr``.
+        at: when it was made, in POSIX seconds.
+        state: how it stands.
+
+    """
+
+    id: UUID
+    statement: str
+    at: int
+    state: DisputeMark
+
+    def __repr__(self) -> str:
+        return f"DisputeView({self.id})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +128,7 @@ class HeldAttribute:
         value: its plain value; never printed by ``repr``.
         source: the register or channel that it came from.
         recorded_at: when it was recorded, in POSIX seconds.
+        disputes: what the person says against it, oldest first.
 
     """
 
@@ -78,6 +136,7 @@ class HeldAttribute:
     value: str
     source: str
     recorded_at: int
+    disputes: tuple[DisputeView, ...] = ()
 
     def __repr__(self) -> str:
         return f"HeldAttribute({self.attribute})"
@@ -102,6 +161,13 @@ class StatementView:
         since: when that answer was recorded, in POSIX seconds.
         until: when it runs out, in POSIX seconds.
         event_id: the event that the receipt is about, if there is one.
+        asked_again: what the person is asked now because the declaration
+            does more than what they agreed to; nothing else is asked.
+        apart: whether it takes a notice and an act of its own.
+        requested: what services had the person asked for, that they have
+            not answered.
+        changed: lines of the notice that are no longer as they were
+            answered: whether a line is new, and the line.
 
     """
 
@@ -118,6 +184,10 @@ class StatementView:
     since: int | None = None
     until: int | None = None
     event_id: UUID | None = None
+    asked_again: tuple[str, ...] = ()
+    apart: bool = False
+    changed: tuple[tuple[bool, str], ...] = ()
+    requested: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,11 +221,14 @@ class NoticeView:
     Attributes:
         text: the notice, word for word.
         digest: SHA-256 of its bytes, in hex.
+        served: the hash of its having been served; nothing where it is only
+            looked up.
 
     """
 
     text: str
     digest: str
+    served: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +258,14 @@ class PreferencesView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsedAttribute:
-    """What became of one attribute in one use, and the reason's code."""
+    """What became of one attribute in one use.
+
+    Attributes:
+        attribute: its name.
+        effect: what became of it.
+        reason: the reason's code; empty where the policies did not decide.
+
+    """
 
     attribute: str
     effect: Effect
@@ -206,6 +286,8 @@ class UseView:
         outcome: what became of the use as a whole.
         attributes: what became of each attribute; empty where that tells
             nothing, as in a person's own look.
+        reason: why an officer acted, in their own words; else empty.
+        case: the reference of the case that they named; else empty.
 
     """
 
@@ -217,6 +299,59 @@ class UseView:
     purpose_text: Text
     outcome: Outcome
     attributes: tuple[UsedAttribute, ...]
+    reason: str = ""
+    case: str = ""
+
+
+class Reply(StrEnum):
+    """What a service that was told of a no has said by now."""
+
+    WAITING = "waiting"
+    UNREACHABLE = "unreachable"
+    RECEIVED = "received"
+    DELETED = "deleted"
+    STOPPED = "stopped"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldView:
+    """One service that was told of a no, and what it answered.
+
+    Attributes:
+        title: what the service is called.
+        at: when the person said no, in POSIX seconds.
+        deadline: until when the service has to say what it did.
+        reply: what it has said.
+        late: whether the deadline has passed without an answer.
+
+    """
+
+    title: Text
+    at: int
+    deadline: int
+    reply: Reply
+    late: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseView:
+    """One de-identified extract that the person's row was in.
+
+    Attributes:
+        title: what the service that asked for it is called.
+        recipient: who got it.
+        at: when, in POSIX seconds.
+        until: until when it may be used, or None.
+        recalled: whether it was called back since.
+
+    """
+
+    title: Text
+    recipient: str
+    at: int
+    until: int | None
+    recalled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,11 +361,14 @@ class UsesPage:
     Attributes:
         entries: the uses.
         older: pass as ``before`` for the next page; None at the end.
+        undisclosed: by year, how many entries about anybody are not shown
+            yet; None for fewer than ten, which may be none.
 
     """
 
     entries: tuple[UseView, ...]
     older: int | None
+    undisclosed: tuple[tuple[int, int | None], ...] = ()
 
 
 class PersonDesk(Protocol):
@@ -242,6 +380,27 @@ class PersonDesk(Protocol):
 
     async def own_data(self, subject: UUID) -> list[HeldAttribute]:
         """Return all that is held about the person, each attribute once."""
+
+    async def dispute(
+        self, subject: UUID, attribute: str, statement: str
+    ) -> None:
+        """Keep what the person says against a value beside it.
+
+        Raises:
+            NotFound: nothing of that name is held.
+            FormInvalid: the statement is no text, or there are too many.
+
+        """
+
+    async def withdraw_dispute(
+        self, subject: UUID, attribute: str, dispute: UUID
+    ) -> None:
+        """Close what the person no longer says.
+
+        Raises:
+            NotFound: none of that id is open.
+
+        """
 
     async def own_services(self, subject: UUID) -> list[ServiceView]:
         """Return every service and purpose with the person's answers."""
@@ -271,6 +430,7 @@ class PersonDesk(Protocol):
         declaration_digest: str,
         notice_digest: str,
         language: str,
+        served: str,
     ) -> UUID:
         """Record an answer to one statement.
 
@@ -284,6 +444,7 @@ class PersonDesk(Protocol):
             declaration_digest: the declaration that was shown.
             notice_digest: the notice that was shown.
             language: the language that the notice was shown in.
+            served: the hash of the notice's having been served.
 
         Returns:
             The id of the recorded event.
@@ -294,9 +455,29 @@ class PersonDesk(Protocol):
         """
 
     async def notice(
-        self, service: str, purpose: str, language: str
+        self, service: str, purpose: str, language: str, statement: str
     ) -> NoticeView:
-        """Return the notice of a service and purpose in a language."""
+        """Return the notice that an answer to a statement refers to."""
+
+    async def serve(
+        self,
+        subject: UUID,
+        service: str,
+        purpose: str,
+        language: str,
+        statement: str,
+    ) -> NoticeView:
+        """Return the notice, and keep that this person was shown it.
+
+        Args:
+            subject: the person.
+            service: the service's id.
+            purpose: the purpose's id.
+            language: the language.
+            statement: the statement that is asked apart; nothing for all
+                others.
+
+        """
 
     async def own_uses(
         self, subject: UUID, before: int | None, limit: int
@@ -313,13 +494,29 @@ class PersonDesk(Protocol):
 
         """
 
-    async def receipt(self, subject: UUID, event_id: UUID) -> str:
-        """Return the signed receipt of one of the person's own answers.
+    async def receipt(
+        self, subject: UUID, event_id: UUID, form: ReceiptForm
+    ) -> str:
+        """Return the receipt of one of the person's own answers.
 
         Raises:
             NotFound: this person has no such event.
 
         """
+
+    async def usage_receipt(self, subject: UUID, index: int) -> str:
+        """Return the signed receipt of one answer that a service got.
+
+        Raises:
+            NotFound: there is no such entry about this person.
+
+        """
+
+    async def released(self, subject: UUID) -> list[ReleaseView]:
+        """Return the extracts that had the person, the latest first."""
+
+    async def told(self, subject: UUID) -> list[ToldView]:
+        """Return which services were told of a no, the latest first."""
 
     async def proof(self, subject: UUID, index: int) -> str:
         """Return the self-contained proof of one of the person's entries.
@@ -328,3 +525,6 @@ class PersonDesk(Protocol):
             NotFound: this person has no such entry.
 
         """
+
+    async def head(self, subject: UUID) -> str:
+        """Return the signed count of the person's entries, as a document."""

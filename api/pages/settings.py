@@ -42,6 +42,7 @@ class PagesSettings:
         secure: whether the pages are reached over https.
         help_desk: whom a person can ask.
         zone: the time zone of the instants on the pages.
+        p3p: the value of the ``P3P`` header of every page; empty for none.
 
     """
 
@@ -50,6 +51,7 @@ class PagesSettings:
     secure: bool
     help_desk: HelpDesk = field(default_factory=HelpDesk)
     zone: tzinfo = UTC
+    p3p: str = ""
 
     def __post_init__(self) -> None:
         if len(self.secret) < SECRET_BYTES:

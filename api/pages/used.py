@@ -15,11 +15,22 @@ from api.pages.dates import day_of, long_date
 from api.pages.errors import NotFound
 from api.pages.i18n import Language, Localized, localized
 from api.pages.labels import Labels, Reasons
-from api.pages.port import Effect, Outcome, PersonDesk, UseView
+from api.pages.port import (
+    Effect,
+    Outcome,
+    PersonDesk,
+    Text,
+    UsedAttribute,
+    UseView,
+)
 from api.pages.visits import Doorman, Visit
 
 PAGE_SIZE = 20
 _MAX_INDEX = 2**63 - 1
+_UNDECIDED: Text = {
+    "en": "The rules could not be applied just then, so nothing was given.",
+    "zh-Hans": "当时无法依规则作出决定，因此未提供任何信息。",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +51,8 @@ class UseCard:
     title: Localized
     purpose_text: Localized
     outcome: Outcome
+    reason: str
+    case: str
     lines: tuple[UseLine, ...]
 
 
@@ -101,17 +114,23 @@ class Wording:
             title=localized(use.title, language),
             purpose_text=localized(use.purpose_text, language),
             outcome=use.outcome,
+            reason=use.reason,
+            case=use.case,
             lines=tuple(
                 UseLine(
                     label=self.labels.attribute(name, language),
                     effect=by_name[name].effect,
-                    reason=localized(
-                        self.reasons[by_name[name].reason], language
-                    ),
+                    reason=self._why(by_name[name], language),
                 )
                 for name in self.labels.in_order(by_name)
             ),
         )
+
+    def _why(self, used: UsedAttribute, language: Language) -> Localized:
+        """Say why; where nothing was decided there is no code to say it."""
+        if not used.reason:
+            return localized(_UNDECIDED, language)
+        return localized(self.reasons[used.reason], language)
 
 
 class UsedPages:
@@ -136,12 +155,20 @@ class UsedPages:
         text = visit.request.query_params.get("before")
         before = None if text is None else whole_number(text)
         page = await self._desk.own_uses(visit.subject, before, PAGE_SIZE)
+        # Beside the newest uses alone: it is no part of their pages.
+        told = [] if before else await self._desk.told(visit.subject)
+        released = [] if before else await self._desk.released(visit.subject)
         return self._doorman.render(
             visit,
             "uses.html",
+            released=[
+                (localized(one.title, visit.language), one) for one in released
+            ],
             days=self._wording.days(page.entries, visit.language),
             older=page.older,
             paged=before is not None,
+            undisclosed=page.undisclosed,
+            told=[(localized(one.title, visit.language), one) for one in told],
         )
 
     async def proof(self, visit: Visit) -> Response:
@@ -150,6 +177,20 @@ class UsedPages:
         return download(
             await self._desk.proof(visit.subject, index),
             name=f"proof-{index}",
+        )
+
+    async def receipt(self, visit: Visit) -> Response:
+        """Hand over the receipt of one use as a file."""
+        index = whole_number(visit.request.path_params["index"])
+        return download(
+            await self._desk.usage_receipt(visit.subject, index),
+            name=f"use-{index}",
+        )
+
+    async def head(self, visit: Visit) -> Response:
+        """Hand over the signed count of the person's entries as a file."""
+        return download(
+            await self._desk.head(visit.subject), name="entries-count"
         )
 
 

@@ -89,6 +89,7 @@ class Visit:
 
 Handler = Callable[[Visit], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
+Noted = Callable[[Request, UUID], Awaitable[None]]
 
 
 class Doorman:
@@ -100,6 +101,9 @@ class Doorman:
         renderer: renders pages.
         cast: who may be signed in.
         random: gives that many random bytes.
+        p3p: the value of the ``P3P`` header of every page; empty for none.
+        noted: hears of each request of a person who is signed in, before
+            it is handled.
 
     """
 
@@ -111,12 +115,16 @@ class Doorman:
         renderer: Renderer,
         cast: Sequence[CastMember],
         random: Callable[[int], bytes],
+        p3p: str = "",
+        noted: Noted | None = None,
     ) -> None:
+        self._noted = noted
         self._sessions = sessions
         self._languages = languages
         self._renderer = renderer
         self._cast = {member.subject: member for member in cast}
         self._random = random
+        self._p3p = p3p
 
     def page(self, handler: Handler, *, signed_in: bool) -> Endpoint:
         """Wrap a handler.
@@ -142,6 +150,8 @@ class Doorman:
                 elif signed_in and visit.member is None:
                     response = RedirectResponse("/", 303)
                 else:
+                    if self._noted is not None and visit.member is not None:
+                        await self._noted(request, visit.subject)
                     response = await handler(visit)
             except Exception as error:  # noqa: BLE001 - every error is told as a page, none escapes with its message
                 response = self.error_page(visit, error)
@@ -162,7 +172,7 @@ class Doorman:
         """
         session = self._sessions.read(request)
         visit = self._visit(request, session or self._sessions.draw())
-        return guard_headers(self.error_page(visit, error))
+        return self._guarded(self.error_page(visit, error))
 
     def render(
         self,
@@ -278,6 +288,11 @@ class Doorman:
                     self._sessions.write(response, session)
             elif known.flash is not None and response.status_code < 300:
                 self._sessions.write(response, without_flash(known))
+        return self._guarded(response)
+
+    def _guarded(self, response: Response) -> Response:
+        if self._p3p:
+            response.headers["P3P"] = self._p3p
         return guard_headers(response)
 
 

@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 
 from api.callers import service_caller
 from api.platform import Platform
+from consent import example_of, predicate_sources
 from policy import Credential
 
 
@@ -17,7 +18,10 @@ def catalogue_router(platform: Platform) -> APIRouter:
 
     @router.get("/catalogue")
     async def catalogue() -> JSONResponse:
-        """Every attribute: its name, and how coarse it can be made."""
+        """Every attribute: its name, and how coarse it can be made.
+
+        And what can be asked of it in place of its value.
+        """
         return JSONResponse(
             {
                 "attributes": [
@@ -27,7 +31,15 @@ def catalogue_router(platform: Platform) -> APIRouter:
                         "levels": one.levels,
                     }
                     for name, one in sorted(platform.classification.items())
-                ]
+                ],
+                "predicates": [
+                    {
+                        "of": source,
+                        "kind": kind.value,
+                        "example": example_of(source),
+                    }
+                    for source, kind in sorted(predicate_sources().items())
+                ],
             }
         )
 

@@ -32,10 +32,34 @@ class AnswerIn(BaseModel):
     service: str = Field(max_length=128)
     purpose: str = Field(max_length=128)
     statement: str = Field(max_length=128)
-    choice: Literal["give", "refuse", "withdraw"]
+    choice: Literal["give", "refuse", "withdraw", "pause", "resume"]
     optional: list[str] = Field(default_factory=list, max_length=64)
     declaration: str = Field(min_length=64, max_length=64)
     notice: str = Field(min_length=64, max_length=64)
+    language: Literal["en", "zh-Hans"]
+    served: str = Field(default="", max_length=64)
+
+
+class TogetherIn(BaseModel):
+    """Several answers as one act; none of them is asked apart."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, hide_input_in_errors=True
+    )
+
+    answers: list[AnswerIn] = Field(min_length=1, max_length=64)
+
+
+class ServeIn(BaseModel):
+    """Which notice is to be served."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, hide_input_in_errors=True
+    )
+
+    service: str = Field(max_length=128)
+    purpose: str = Field(max_length=128)
+    statement: str = Field(default="", max_length=128)
     language: Literal["en", "zh-Hans"]
 
 
@@ -79,6 +103,8 @@ def consents_router(platform: Platform, sessions: Sessions) -> APIRouter:
                                 "essential": list(statement.essential),
                                 "optional": list(statement.optional),
                                 "given": list(statement.given_attributes),
+                                "asked_again": list(statement.asked_again),
+                                "apart": statement.apart,
                             }
                             for statement in one.statements
                         ],
@@ -95,7 +121,7 @@ def consents_router(platform: Platform, sessions: Sessions) -> APIRouter:
         session: Signed,
         x_form_token: Annotated[str, Header(max_length=512)] = "",
     ) -> JSONResponse:
-        """Give, refuse or withdraw one consent."""
+        """Give, refuse, withdraw, pause or resume one consent."""
         sessions.check(session, x_form_token)
         event = await desk.decide(
             _subject(session),
@@ -107,9 +133,66 @@ def consents_router(platform: Platform, sessions: Sessions) -> APIRouter:
             body.declaration,
             body.notice,
             body.language,
+            body.served,
         )
         return JSONResponse(
             {"event": str(event)}, status_code=201, headers=_NO_STORE
+        )
+
+    @router.post("/notices", status_code=201)
+    async def serve(
+        body: ServeIn,
+        session: Signed,
+        x_form_token: Annotated[str, Header(max_length=512)] = "",
+    ) -> JSONResponse:
+        """Serve a notice; its hash goes into the answer."""
+        sessions.check(session, x_form_token)
+        notice = await desk.serve(
+            _subject(session),
+            body.service,
+            body.purpose,
+            body.language,
+            body.statement,
+        )
+        return JSONResponse(
+            {
+                "text": notice.text,
+                "notice": notice.digest,
+                "served": notice.served,
+            },
+            status_code=201,
+            headers=_NO_STORE,
+        )
+
+    @router.post("/consents/together", status_code=201)
+    async def together(
+        body: TogetherIn,
+        session: Signed,
+        x_form_token: Annotated[str, Header(max_length=512)] = "",
+    ) -> JSONResponse:
+        """Answer several statements as one act, all of them or none."""
+        sessions.check(session, x_form_token)
+        events = await desk.decide_together(
+            _subject(session),
+            [
+                desk.answer_of(
+                    one.service,
+                    one.purpose,
+                    one.statement,
+                    Choice(one.choice),
+                    tuple(one.optional),
+                    one.declaration,
+                    one.notice,
+                    one.language,
+                    one.served,
+                )
+                for one in body.answers
+            ],
+        )
+        return JSONResponse(
+            {"events": [str(one) for one in events]},
+            status_code=201,
+            headers=_NO_STORE,
         )
 
     @router.get("/uses")

@@ -18,7 +18,9 @@ from api.platform import Platform
 from policy import Credential, RecordUnknown
 
 FOLDER = "extracts"
-_FILES = frozenset({"data.csv", "report.json", "report.md", "manifest.json"})
+_FILES = frozenset(
+    {"data.csv", "report.json", "report.md", "manifest.json", "proof.json"}
+)
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -52,7 +54,7 @@ def extracts_router(platform: Platform) -> APIRouter:
         """One file of an extract: data, report or manifest."""
         mine = any(
             one.id == release
-            and one.outcome == "taken"
+            and platform.releases.usable(one)
             and (one.service, one.purpose)
             == (credential.service, credential.purpose)
             for one in await asyncio.to_thread(platform.releases.releases)

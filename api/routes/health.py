@@ -5,6 +5,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
 from api.platform import Platform
+from policy import ConfirmedRevision, NoDecision
 
 
 def health_router(platform: Platform) -> APIRouter:
@@ -18,16 +19,24 @@ def health_router(platform: Platform) -> APIRouter:
 
     @router.get("/ready")
     async def ready() -> JSONResponse:
-        """The database reads, the policies are loaded, entries commit."""
+        """The database reads, the policies are loaded, entries commit.
+
+        An OPA server counts once it has confirmed the bundle that we expect.
+        """
         await platform.reader(lambda conn: conn.execute(text("SELECT 1")))
-        draining = platform.commits.draining
+        status = "draining" if platform.commits.draining else "ready"
+        if isinstance(platform.pdp, ConfirmedRevision):
+            try:
+                await platform.pdp.confirm()
+            except NoDecision as error:
+                status = f"policies: {error.cause}"
         return JSONResponse(
             {
-                "status": "draining" if draining else "ready",
+                "status": status,
                 "bundle": platform.pdp.revision,
                 "ledger": platform.ledger.size(),
             },
-            status_code=503 if draining else 200,
+            status_code=200 if status == "ready" else 503,
         )
 
     return router

@@ -22,8 +22,12 @@ def ledger_router(platform: Platform) -> APIRouter:
 
     @router.get("/key", response_class=PlainTextResponse)
     async def key() -> Response:
-        """The verifier key (vkey) that checkpoints are signed under."""
-        return Response(platform.ledger_vkey + "\n", media_type=_TEXT)
+        """The verifier keys (vkeys) that sign checkpoints, one a line.
+
+        The first is Ed25519, the second ML-DSA-44.
+        """
+        keys = "".join(f"{each}\n" for each in platform.ledger_vkeys)
+        return Response(keys, media_type=_TEXT)
 
     @router.get("/inclusion/{index}")
     async def inclusion(index: int, size: int | None = None) -> JSONResponse:

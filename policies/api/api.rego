@@ -39,6 +39,7 @@ reasons := [{"code": code, "remedy": data.vocabulary.reasons[code].remedy} |
 
 # METADATA
 # title: What stands against the call
+# scope: document
 # custom:
 #   law: [GDPR 29, GDPR 32(4), PIPL 51]
 codes := {"action_unknown"} if not listed
@@ -48,7 +49,7 @@ codes := {"caller_not_allowed"} if {
 	not terms
 }
 
-codes := {code | not entitled; code := "role_missing"} | ({code | not rightful; code := "not_own"} | ({code | not justified; code := "justification_missing"} | {code | not separated; code := "separation_of_duties"})) if {
+codes := {code | not entitled; code := "role_missing"} | ({code | not rightful; code := "not_own"} | ({code | not justified; code := "justification_missing"} | ({code | not separated; code := "separation_of_duties"} | {code | not empowered; code := "mandate_missing"}))) if {
 	terms
 }
 
@@ -58,6 +59,7 @@ terms := data.vocabulary.actions[input.action][input.caller.kind]
 
 # METADATA
 # title: One of the roles of the action
+# scope: document
 # custom:
 #   law: [GDPR 32(4), PIPL 51(2)]
 entitled if count(terms.roles) == 0
@@ -69,6 +71,7 @@ entitled if {
 
 # METADATA
 # title: A person acts for themselves, a service for itself
+# scope: document
 # custom:
 #   law: [GDPR 12(6), GDPR 15, PIPL 44, PIPL 45]
 rightful if not terms.own
@@ -88,6 +91,7 @@ rightful if {
 # METADATA
 # title: To look at a person's data an officer says why
 # description: Blanks are no justification.
+# scope: document
 # custom:
 #   law: [GDPR 5(2), GDPR 32(4), PIPL 51]
 justified if not terms.justification
@@ -97,6 +101,7 @@ justified if trim_space(input.justification) != ""
 # METADATA
 # title: Who proposes does not approve
 # description: An approval of what nobody proposed is no approval either.
+# scope: document
 # custom:
 #   law: [GDPR 24, GDPR 32(4), PIPL 51]
 separated if not terms.separate
@@ -105,6 +110,23 @@ separated if {
 	is_string(input.target.proposer)
 	input.target.proposer != ""
 	input.target.proposer != input.caller.id
+}
+
+# METADATA
+# title: Who acts for somebody else shows a mandate in force
+# description: >-
+#   Whether one is in force and covers the purpose is a fact; subject and
+#   actor are two, and the actor is the caller.
+# scope: document
+# custom:
+#   law: [GDPR 8, PIPL 31, PIPL 49]
+empowered if not terms.mandated
+
+empowered if {
+	input.caller.id != ""
+	input.target.actor == input.caller.id
+	input.target.subject != input.caller.id
+	input.target.mandate == "in-force"
 }
 
 # METADATA

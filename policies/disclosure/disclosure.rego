@@ -15,6 +15,8 @@
 #   law: [GDPR 5(1)(b), GDPR 5(1)(c), GDPR 6(1), PIPL 6, PIPL 13]
 package curtilage.disclosure
 
+import data.curtilage.obligations
+
 # METADATA
 # title: The decision about each attribute that was asked for
 # description: >-
@@ -32,12 +34,29 @@ decision := {"schema": "curtilage/disclosure/1", "attributes": answers} if {
 	}
 }
 
+# METADATA
+# title: An attribute is judged once, however often it is named
+# custom:
+#   law: [GDPR 5(1)(c), PIPL 6]
 requested := {name | some name in input.request.attributes}
 
+# METADATA
+# title: One answer for each attribute, whichever it is
+# description: >-
+#   A grant, or a refusal that says why: the service's own failings first and
+#   alone, and else what stands on the person's side.
+# scope: document
+# custom:
+#   law: [GDPR 5(1)(a), GDPR 5(2), GDPR 12(1), PIPL 7]
 answers := grants if count(withheld) == 0
 
 answers := {name: answer(name) | some name in requested} if count(withheld) > 0
 
+# METADATA
+# title: What one attribute is answered
+# scope: document
+# custom:
+#   law: [GDPR 5(1)(a), GDPR 5(1)(c), PIPL 6, PIPL 7]
 answer(name) := grants[name] if {
 	not name in withheld
 	not name in spoiled
@@ -80,17 +99,18 @@ essential := {name |
 # description: >-
 #   The service is in order, the person is known and has not restricted the
 #   use, the value exists, the service is cleared for data as delicate as
-#   this, and at least one statement offers it.
+#   this, and at least one statement offers it. What is the person's own is
+#   asked last, so that it decides what comes out and not how long it takes.
 # custom:
 #   law: [GDPR 5(1)(f), GDPR 6(1), GDPR 18, GDPR 25, PIPL 13, PIPL 44, PIPL 51]
 grants := {name: grant(name) |
 	prepared
-	input.person.known == true
-	input.person.restricted == false
 	some name in input.request.attributes
-	name in input.person.present
 	input.service.assurance >= clearance(name)
 	offered(name)
+	name in input.person.present
+	input.person.restricted == false
+	input.person.known == true
 }
 
 offered(name) if count(whole[name]) > 0
@@ -111,7 +131,12 @@ offered(name) if {
 grant(name) := deals[whole[name]] if {
 	count(whole[name]) > 0
 	count(overridden) == 0
-} else := object.union(deals[whole[name]], {"reasons": noted}) if {
+	count(obligations.confined) == 0
+	count(obligations.demanding) == 0
+} else := object.union(deals[whole[name]], {
+	"reasons": noted,
+	"obligations": owed(whole[name], [], name),
+}) if {
 	count(whole[name]) > 0
 	noted := array.concat(
 		deals[whole[name]].reasons,
@@ -121,10 +146,7 @@ grant(name) := deals[whole[name]] if {
 	"effect": "generalize",
 	"level": least,
 	"reasons": [explained("consent_given"), explained("preference_limits")],
-	"obligations": array.concat(
-		array.concat(deletion(best), [{"type": "mask"}]),
-		promised,
-	),
+	"obligations": owed(best, [{"type": "mask"}], name),
 } if {
 	levels := [level |
 		some id in permitting[name]
@@ -144,8 +166,14 @@ deals := {best: deal |
 			[explained("consent_given") | asked(best)],
 			[explained("legal_basis") | lawful(best)],
 		),
-		"obligations": array.concat(deletion(best), promised),
+		"obligations": obligations.due(best, [], set(), set()),
 	}
+}
+
+owed(ids, masks, name) := obligations.due(ids, masks, kinds, days) if {
+	demanded := obligations.demanded([id | some id in ids; id in by_consent], name)
+	kinds := obligations.onward(ids, name) | ({one.type | some one in demanded} - {"delete_by"})
+	days := {one.days | some one in demanded}
 }
 
 # METADATA
@@ -182,19 +210,6 @@ overridden := [verdict |
 notable := {"limit": "preference_limits", "refuse": "preference_refuses"}
 
 # METADATA
-# title: Obligations that go with a value
-# description: >-
-#   Masking is the gate's own work; the rest is what the service promises,
-#   and only a service that understands it gets this far.
-# custom:
-#   law: [GDPR 5(1)(e), GDPR 19, PIPL 19, PIPL 47]
-deletion(best) := [{"type": "delete_by", "days": min(periods)} | count(periods) > 0] if {
-	periods := [days | some id in best; days := retention[id]]
-}
-
-promised := [{"type": kind} | some kind in undertakings]
-
-# METADATA
 # title: Statements that permit each attribute
 # description: >-
 #   They declare it, their ground covers it and their basis may carry it. How
@@ -204,8 +219,9 @@ promised := [{"type": kind} | some kind in undertakings]
 permitting := {name: found |
 	some name in input.request.attributes
 	found := [id |
-		some id in acceptable
+		some id in obligations.acceptable
 		name in declaring[id]
+		not [id, name] in obligations.unbound
 		name in covered[id]
 		name in carried[id]
 	]
@@ -223,7 +239,7 @@ whole := {name: [id | some id in found; reaches[id][name] == 0] |
 # custom:
 #   law: [GDPR 6(1)(a), GDPR 7, GDPR 21, PIPL 14, PIPL 15, PIPL 44]
 covered := {id: names |
-	some id in acceptable
+	some id in obligations.acceptable
 	not id in objected
 	names := ground_of(id)
 }
@@ -305,7 +321,7 @@ ordinary := [name |
 # description: >-
 #   0 is the whole value, n the nth generalization, -1 a refusal. Preferences
 #   bind where consent is the basis. A limit on an attribute that cannot be
-#   generalized is a refusal.
+#   generalized is a refusal, and so is a permission whose terms are not met.
 # custom:
 #   law: [GDPR 4(11), GDPR 5(1)(c), GDPR 25, PIPL 6, PIPL 14]
 reaches := {id: levels |
@@ -318,8 +334,26 @@ reached(_, false) := {name: 0 | some name in input.request.attributes}
 reached(id, true) := {verdict.attribute: level |
 	some verdict in input.preferences
 	verdict.statement == id
-	level := wanted(verdict.behavior, verdict.level, verdict.attribute)
+	level := granted(verdict)
 }
+
+# A hold that the vocabulary does not know leaves no level, and no decision.
+granted(verdict) := wanted(verdict.behavior, verdict.level, verdict.attribute) if {
+	verdict.hold == null
+	not verdict.obligations
+}
+
+granted(verdict) := wanted(verdict.behavior, verdict.level, verdict.attribute) if {
+	verdict.hold == null
+	obligations.met(verdict.obligations)
+}
+
+granted(verdict) := -1 if {
+	verdict.hold == null
+	obligations.unmet(verdict.obligations)
+}
+
+granted(verdict) := -1 if data.vocabulary.holds[verdict.hold]
 
 wanted("allow", _, _) := 0
 
@@ -367,43 +401,6 @@ lapsed if {
 #   law: [GDPR 9, GDPR 32, PIPL 28, PIPL 51]
 clearance(name) := data.vocabulary.clearance[input.catalogue[name].sensitivity]
 
-# METADATA
-# title: Statements whose obligations everybody understands
-# description: >-
-#   An obligation that these policies do not know is understood by nobody.
-# custom:
-#   law: [GDPR 28(3), GDPR 32, PIPL 21, PIPL 51]
-acceptable := [id |
-	some id, _ in input.declaration.statements
-	every kind in undertakings {
-		data.vocabulary.obligations[kind]
-		kind in input.service.understands
-	}
-	deletable(id)
-]
-
-deletable(id) if not retention[id]
-
-deletable(_) if "delete_by" in input.service.understands
-
-# Deletion takes its days from the statement, masking its level from the
-# decision; what else the declaration undertakes goes out as it stands.
-undertakings := {kind | some kind in input.declaration.obligations} - {"delete_by", "mask"}
-
-# METADATA
-# title: Days after which a service deletes what a statement gave it
-# description: No retention means none; without a period there is no date.
-# custom:
-#   law: [GDPR 5(1)(e), PIPL 19]
-retention := {id: days |
-	some id, statement in input.declaration.statements
-	days := period(statement.retention_days, statement.retention)
-}
-
-period(days, _) := days if days != null
-
-period(null, "no-retention") := 0
-
 declaring := {id: names |
 	some id, statement in input.declaration.statements
 	names := [name |
@@ -425,6 +422,10 @@ consents := {one.statement: one |
 
 # The explanation of what was withheld.
 
+# METADATA
+# title: A refusal has a reason, or there is no decision
+# custom:
+#   law: [GDPR 5(2), GDPR 12(1), PIPL 7]
 refusal(codes) := {
 	"effect": "withhold",
 	"level": 0,
@@ -492,8 +493,9 @@ declared(name) if {
 }
 
 eligible(name) := [id |
-	some id in acceptable
+	some id in obligations.acceptable
 	name in declaring[id]
+	not [id, name] in obligations.unbound
 ]
 
 # METADATA
@@ -502,24 +504,45 @@ eligible(name) := [id |
 #   A restriction and a missing value hold for every statement; of the rest,
 #   one statement that permits is enough, and only when none does are the
 #   obstacles of all of them the reason. A restriction freezes every use,
-#   which is stricter than GDPR 18(2).
+#   which is stricter than GDPR 18(2). Nobody is spared any of this, known or
+#   not: how long it takes shall tell no more than the answer does.
 # custom:
 #   law: [GDPR 7, GDPR 18, GDPR 21, PIPL 15, PIPL 44]
-hindrances(_) := {"person_unknown"} if input.person.known == false
+hindrances(name) := {true: own(name), false: {"person_unknown"}}[input.person.known]
 
-hindrances(name) := (frozen | absent(name)) | {code |
-	not offered(name)
+own(name) := (frozen | absent(name)) | {true: set(), false: obstructed(name)}[permits(name)]
+
+permits(name) if {
+	offered(name)
+} else := false
+
+obstructed(name) := {code |
 	some id in eligible(name)
 	some code in obstacles(id, name)
-} if {
-	input.person.known == true
 }
 
 frozen := {code | input.person.restricted; code := "restricted"}
 
 absent(name) := {code | not name in input.person.present; code := "no_value"}
 
-obstacles(id, name) := ({code | id in asking; code := standing(id, name)} | {code | not name in carried[id]; code := "consent_missing"}) | ({code | reaches[id][name] < 0; code := "preference_refuses"} | {code | id in objected; code := "objected"})
+obstacles(id, name) := ({code | id in asking; code := standing(id, name)} | {code | not name in carried[id]; code := "consent_missing"}) | ({code | reaches[id][name] < 0; code := against(id, name)} | {code | id in objected; code := "objected"})
+
+# METADATA
+# title: Why the person's preferences withhold
+# custom:
+#   law: [GDPR 7(3), GDPR 12(1), GDPR 21(5), PIPL 15, PIPL 44]
+against(id, name) := data.vocabulary.holds[hold] if {
+	some verdict in input.preferences
+	verdict.statement == id
+	verdict.attribute == name
+	hold := verdict.hold
+	hold != null
+} else := "preference_obligation" if {
+	some verdict in input.preferences
+	verdict.statement == id
+	verdict.attribute == name
+	obligations.unmet(verdict.obligations)
+} else := "preference_refuses"
 
 # METADATA
 # title: What is wrong with a consent
@@ -539,4 +562,9 @@ lost := {
 	"refused": "consent_refused",
 	"withdrawn": "consent_withdrawn",
 	"expired": "consent_expired",
+	"paused": "consent_paused",
+	"revoked": "consent_revoked",
+	"invalidated": "consent_invalidated",
+	"requested": "consent_missing",
+	"unanswered": "consent_missing",
 }

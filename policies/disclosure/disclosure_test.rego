@@ -37,7 +37,7 @@ base := {
 statement(basis, required, days) := {
 	"basis": basis,
 	"purposes": [{"purpose": "current", "required": required}],
-	"recipients": ["ours"],
+	"recipients": ["delivery"],
 	"retention": "stated-purpose",
 	"retention_days": days,
 	"data": {"a": {"optional": false, "categories": []}},
@@ -59,7 +59,10 @@ verdict(id, name, behavior, level) := {
 	"behavior": behavior,
 	"level": level,
 	"rule": "r",
+	"hold": null,
 }
+
+on_hold(why) := object.union(verdict("s", "a", "allow", null), {"hold": why})
 
 refused(codes) := {"effect": "withhold", "level": 0, "codes": codes, "duties": []}
 
@@ -117,9 +120,33 @@ consent_cases := {
 		"change": {"consents": [consent("s", "refused", ["a"], null)]},
 		"want": refused(["consent_refused"]),
 	},
+	"not answered": {
+		"change": {"consents": [consent("s", "unanswered", [], null)]},
+		"want": refused(["consent_missing"]),
+	},
+	"not answered, though it lists the attribute": {
+		"change": {"consents": [consent("s", "unanswered", ["a"], null)]},
+		"want": refused(["consent_missing"]),
+	},
 	"consent withdrawn": {
 		"change": {"consents": [consent("s", "withdrawn", ["a"], null)]},
 		"want": refused(["consent_withdrawn"]),
+	},
+	"a consent that is paused": {
+		"change": {"consents": [consent("s", "paused", ["a"], null)]},
+		"want": refused(["consent_paused"]),
+	},
+	"a consent that is revoked": {
+		"change": {"consents": [consent("s", "revoked", ["a"], null)]},
+		"want": refused(["consent_revoked"]),
+	},
+	"a consent that is invalidated": {
+		"change": {"consents": [consent("s", "invalidated", ["a"], null)]},
+		"want": refused(["consent_invalidated"]),
+	},
+	"a consent that is requested": {
+		"change": {"consents": [consent("s", "requested", ["a"], null)]},
+		"want": refused(["consent_missing"]),
 	},
 	"consent expired as a state": {
 		"change": {"consents": [consent("s", "expired", ["a"], 900)]},
@@ -246,6 +273,13 @@ person_cases := {
 		"change": {"person": {"known": false}},
 		"want": refused(["person_unknown"]),
 	},
+	"person unknown, with answers that stand in": {
+		"change": {
+			"person": {"known": false, "present": []},
+			"consents": [consent("s", "unanswered", [], null)],
+		},
+		"want": refused(["person_unknown"]),
+	},
 	"person unknown, whatever else the decoy has": {
 		"change": {"person": {"known": false, "restricted": true}},
 		"want": refused(["person_unknown"]),
@@ -318,6 +352,33 @@ preference_cases := {
 			"catalogue": {"a": {"levels": 0}},
 		},
 		"want": refused(["preference_refuses"]),
+	},
+	"paused": {
+		"change": {"preferences": [on_hold("paused")]},
+		"want": refused(["preference_paused"]),
+	},
+	"outside its window": {
+		"change": {"preferences": [on_hold("window")]},
+		"want": refused(["preference_window"]),
+	},
+	"used up": {
+		"change": {"preferences": [on_hold("uses")]},
+		"want": refused(["preference_uses"]),
+	},
+	"too often": {
+		"change": {"preferences": [on_hold("frequency")]},
+		"want": refused(["preference_frequency"]),
+	},
+	"a signal refuses": {
+		"change": {"preferences": [on_hold("signal")]},
+		"want": refused(["signal_refuses"]),
+	},
+	"a signal does not touch what the law demands": {
+		"change": object.union(
+			lawful("legal-obligation"),
+			{"preferences": [on_hold("signal")]},
+		),
+		"want": released(["legal_basis"]),
 	},
 	"limited without consent": {
 		"change": {
@@ -589,10 +650,11 @@ test_undertakings_go_out_in_order if {
 
 # Several statements for one attribute.
 
-several(first, second, rest) := object.union(
-	object.union(base, {"declaration": {"statements": {"s": first, "t": second}}}),
+several(first, second, rest) := object.union_n([
+	base,
+	{"declaration": {"statements": {"s": first, "t": second}}},
 	rest,
-)
+])
 
 choices := {
 	"the second permits": {
@@ -804,10 +866,11 @@ test_remedies if {
 }
 
 test_a_noted_preference_has_no_remedy if {
-	decision := disclosure.decision with input as object.union(
-		object.union(base, lawful("public-task")),
+	decision := disclosure.decision with input as object.union_n([
+		base,
+		lawful("public-task"),
 		{"preferences": [verdict("s", "a", "refuse", null)]},
-	)
+	])
 	decision.attributes.a.reasons == [
 		{"code": "legal_basis", "remedy": "none"},
 		{"code": "preference_refuses", "remedy": "none"},

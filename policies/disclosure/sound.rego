@@ -60,6 +60,7 @@ sound_declaration if {
 	every id, statement in input.declaration.statements {
 		bases[id]
 		is_object(statement.data)
+		is_array(statement.recipients)
 		is_string(statement.retention)
 		is_period(statement.retention_days)
 		is_array(statement.purposes)
@@ -80,7 +81,7 @@ sound_consents if {
 	states := {one.statement |
 		some one in input.consents
 		is_string(one.statement)
-		one.state in {"given", "refused", "withdrawn", "expired"}
+		one.state in {"given", "refused", "withdrawn", "expired", "paused", "revoked", "invalidated", "requested", "unanswered"}
 		is_array(one.attributes)
 		is_boolean(one.until) == false
 		one.until < 1000000000000

@@ -42,6 +42,7 @@ sound := {
 		"behavior": "limit",
 		"level": 1,
 		"rule": "r",
+		"hold": null,
 	}],
 	"person": {
 		"known": true,
@@ -217,6 +218,7 @@ missing_inside_lists_fields := [
 	["preferences", "attribute"],
 	["preferences", "behavior"],
 	["preferences", "level"],
+	["preferences", "hold"],
 ]
 
 undecided_when_missing_in_lists contains title if {
@@ -243,6 +245,9 @@ wrong_inside_lists_fields := [
 	["preferences", "level", -1],
 	["preferences", "level", 1.5],
 	["preferences", "level", "1"],
+	["preferences", "hold", "unheard-of"],
+	["preferences", "hold", 1],
+	["preferences", "hold", false],
 ]
 
 undecided_when_wrong_in_lists contains title if {
@@ -279,8 +284,9 @@ test_a_defect_of_no_consequence_is_a_defect if {
 		object.remove(idle, ["data"]),
 		{"data": {}},
 	)}}})
-	not disclosure.decision with input as object.union(
-		object.union(sound, {"declaration": null}),
+	not disclosure.decision with input as object.union_n([
+		sound,
+		{"declaration": null},
 		{"person": {"known": "true"}},
-	)
+	])
 }

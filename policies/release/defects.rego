@@ -33,15 +33,15 @@ sound_officer if {
 }
 
 sound_request if {
+	is_count(input.request.k)
+	is_count(input.request.l)
+	is_string(input.request.recipient)
+	is_text_or_null(input.request.sensitive)
 	is_array(input.request.columns)
 	count(input.request.columns) > 0
 	every name in input.request.columns {
 		is_string(name)
 	}
-	is_count(input.request.k)
-	is_count(input.request.l)
-	is_string(input.request.recipient)
-	is_text_or_null(input.request.sensitive)
 }
 
 sound_declaration if input.declaration == null
@@ -65,11 +65,24 @@ sound_terms if {
 	is_count(input.declaration.release.l)
 	is_share(input.declaration.release.suppression_limit)
 	is_array(input.declaration.release.sensitive)
+	sound_allowance
 	object.get(
 		input.declaration.release,
 		"pseudonym",
 		"per-release",
 	) in {"per-release", "linked"}
+}
+
+sound_allowance if not allowance_stated
+
+sound_allowance if {
+	is_count(input.declaration.release.epsilon_thousandths)
+	input.declaration.release.epsilon_thousandths > 0
+}
+
+allowance_stated if {
+	stated := input.declaration.release.epsilon_thousandths
+	stated == stated
 }
 
 sound_catalogue if {

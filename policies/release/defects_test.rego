@@ -60,6 +60,16 @@ wrong := {
 	["catalogue", "age", "role"]: [null, "", "open"],
 }
 
+test_an_allowance_is_a_number_above_nothing if {
+	every value in [0, -1, 1.5, "1", null, false] {
+		terms := {"declaration": {"release": {"epsilon_thousandths": value}}}
+		found := release.defects with input as object.union(sound, terms)
+		count(found) > 0
+	}
+	fine := {"declaration": {"release": {"epsilon_thousandths": 400}}}
+	release.defects == set() with input as object.union(sound, fine)
+}
+
 nested([a], value) := {a: value}
 
 nested([a, b], value) := {a: {b: value}}

@@ -41,7 +41,11 @@ decision := {
 #   law: [GDPR recital 26, PIPL 73(4)]
 floor_k := 2
 
-strictest(floor, declared, asked) := max([floor, declared, asked])
+# METADATA
+# title: The strictest of what is demanded, declared and asked
+# custom:
+#   law: [GDPR 25(2), GDPR 89(1), PIPL 51]
+strictest(least, declared, asked) := max([least, declared, asked])
 
 # METADATA
 # title: Reasons in the shape that the gate reads
@@ -108,6 +112,7 @@ misdirected if {
 #   It is declared, asked for, and sensitive in the catalogue's own reading.
 #   Where an extract has sensitive columns, one of them must be named, for
 #   without it nothing would be measured.
+# scope: document
 # custom:
 #   law: [GDPR 9, PIPL 28]
 sensitive_fits if {
@@ -157,6 +162,7 @@ sensitive(name) if input.catalogue[name].sensitivity >= 3
 # description: >-
 #   A refused extract has none. Direct identifiers are named with their role,
 #   so that they can be taken out and their values scrubbed from the texts.
+# scope: document
 # custom:
 #   law: [GDPR 5(1)(c), GDPR 89(1), PIPL 6]
 columns := roles_of if count(refusals) == 0

@@ -3,7 +3,8 @@
 OPA's own compiler makes a plan of the Rego (`opa build -t plan`); this
 package runs it: `plan` checks it, `translate` makes Python functions of it,
 `machine` holds them, `runtime`, `values` and `numbers` give them Rego's
-semantics, `builtins` is the profile, `door` is where JSON comes in and goes
+semantics, `builtins` is the profile (`PROFILE.md` lists it, and what is
+refused and why), `door` is where JSON comes in and goes
 out. It is an engine and not a second reading of the policy: what parses,
 type-checks and plans is OPA.
 
@@ -27,6 +28,7 @@ from policy.engine.errors import (
     PlanInvalid,
 )
 from policy.engine.machine import Limits, Machine
+from policy.engine.tracing import Call, Coverage, Tracer, coverage
 
 __all__ = [
     "PROFILE",
@@ -34,7 +36,9 @@ __all__ = [
     "BudgetExceeded",
     "BuiltinFailed",
     "BuiltinRefused",
+    "Call",
     "ConflictError",
+    "Coverage",
     "DeadlineExceeded",
     "DocumentRefused",
     "EngineError",
@@ -43,6 +47,8 @@ __all__ = [
     "Machine",
     "OutsideProfile",
     "PlanInvalid",
+    "Tracer",
     "admit",
+    "coverage",
     "release",
 ]

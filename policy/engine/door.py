@@ -10,7 +10,6 @@ more than 100 digits and floats from 2**53 on are refused.
 """
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 from policy.engine.errors import BudgetExceeded, DocumentRefused
 from policy.engine.numbers import MAX_FLOAT, integer
 from policy.engine.spelling import json_key
-from policy.engine.values import Set, Value, elements, ordered_keys
+from policy.engine.values import Raw, Set, Value, elements, ordered_keys
 
 _MAX_INTEGER = 10**100
 
@@ -43,7 +42,7 @@ _SCALARS = {bool, type(None)}
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked here
+def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401, C901, PLR0912 - checked here; one loop for speed
     """Check a document on its way in.
 
     Args:
@@ -57,14 +56,14 @@ def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked her
     Raises:
         DocumentRefused: it is not JSON, or not within the limits.
     """
+    kind = type(document)
+    if kind is not dict and kind is not list:
+        return _admit_scalar(document, bounds)
     nodes = bounds.nodes
     names: list[Any] = []
     texts: list[str] = []
-    level: list[Any] = []
-    _members((document,), level, texts)
+    level: list[Any] = [document]
     for _ in range(bounds.depth):
-        if not level:
-            break
         below: list[Any] = []
         for parent in level:
             nodes -= len(parent)
@@ -73,51 +72,62 @@ def admit(document: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked her
                 raise DocumentRefused(msg)
             if type(parent) is dict:
                 names += parent
-                _members(parent.values(), below, texts)
-            else:
-                _members(parent, below, texts)
+                parent = parent.values()  # noqa: PLW2901 - its values, from here on
+            for value in parent:
+                kind = type(value)
+                if kind is str:
+                    texts.append(value)
+                elif kind is dict or kind is list:
+                    below.append(value)
+                elif kind is int:
+                    if not -_MAX_INTEGER < value < _MAX_INTEGER:
+                        msg = "an integer is beyond the limit"
+                        raise DocumentRefused(msg)
+                elif kind not in _SCALARS:
+                    _check_odd(value)
+        if not below:
+            break
         level = below
-    if level:
+    else:
         msg = "a document is nested too deeply"
         raise DocumentRefused(msg)
     if not set(map(type, names)) <= _STRINGS:
         msg = "an object has a key that is not a string"
         raise DocumentRefused(msg)
-    _well_formed(names, texts, bounds.text)
+    _well_formed(("".join(names), "".join(texts)), bounds.text)
     return document
 
 
-def _members(
-    values: Collection[Any], containers: list[Any], texts: list[str]
-) -> None:
-    """Check what a container holds, and collect what is to be looked into."""
-    for value in values:
-        kind = type(value)
-        if kind is str:
-            texts.append(value)
-        elif kind is dict or kind is list:
-            containers.append(value)
-        elif kind is int:
-            if not -_MAX_INTEGER < value < _MAX_INTEGER:
-                msg = "an integer is beyond the limit"
-                raise DocumentRefused(msg)
-        elif kind is float:
-            # NaN fails every comparison, so it fails this one.
-            if not -MAX_FLOAT < value < MAX_FLOAT:
-                msg = "a float is not finite or beyond 2**53"
-                raise DocumentRefused(msg)
-        elif kind not in _SCALARS:
-            msg = "a value is not JSON"
+def _admit_scalar(value: Any, bounds: Bounds) -> Value:  # noqa: ANN401 - checked here
+    kind = type(value)
+    if kind is str:
+        _well_formed((value,), bounds.text)
+    elif kind is int:
+        if not -_MAX_INTEGER < value < _MAX_INTEGER:
+            msg = "an integer is beyond the limit"
             raise DocumentRefused(msg)
+    elif kind not in _SCALARS:
+        _check_odd(value)
+    return value
 
 
-def _well_formed(names: list[str], texts: list[str], most: int) -> None:
-    if sum(map(len, names)) + sum(map(len, texts)) > most:
+def _check_odd(value: Any) -> None:  # noqa: ANN401 - checked here
+    """What is neither string, container, integer, boolean nor null."""
+    if type(value) is not float:
+        msg = "a value is not JSON"
+        raise DocumentRefused(msg)
+    # NaN fails every comparison, so it fails this one.
+    if not -MAX_FLOAT < value < MAX_FLOAT:
+        msg = "a float is not finite or beyond 2**53"
+        raise DocumentRefused(msg)
+
+
+def _well_formed(joined: tuple[str, ...], most: int) -> None:
+    if sum(map(len, joined)) > most:
         msg = "a document has too much text"
         raise DocumentRefused(msg)
-    for parts in (names, texts):
-        joined = "".join(parts)
-        if not joined.isascii() and _SURROGATES.search(joined):
+    for text in joined:
+        if not text.isascii() and _SURROGATES.search(text):
             msg = "a string has a lone surrogate"
             raise DocumentRefused(msg)
 
@@ -138,13 +148,18 @@ class _Emission:
         if kind is list:
             return self.items(value, depth)
         if kind is Set:
-            return self.items(elements(value), depth)
+            return self.elements(value, depth)
         if kind is str:
             self.text -= len(value)
             return value
         if kind in _SCALARS:
             return value
-        return _number(value)
+        return self.raw(value) if kind is Raw else _number(value)
+
+    def raw(self, value: str) -> str:
+        """A string that is not UTF-8, as JSON shows its bytes."""
+        self.text -= len(value)
+        return _SURROGATES.sub("\ufffd", value)
 
     def items(self, value: list[Value], depth: int) -> list[Any]:
         self.container(len(value), depth)
@@ -154,19 +169,42 @@ class _Emission:
             for v in value
         ]
 
+    def elements(self, value: Set, depth: int) -> list[Any]:
+        """A set, which mostly is of strings: then its keys are all of it."""
+        try:
+            joined = "".join(value)  # type: ignore[arg-type] # tried
+        except TypeError:
+            return self.items(elements(value), depth)
+        if not joined.isascii() and _SURROGATES.search(joined):
+            return self.items(elements(value), depth)
+        self.text -= len(joined)
+        self.container(len(value), depth)
+        return sorted(value)
+
     def fields(self, value: Value, depth: int) -> dict[str, Any]:
         self.container(len(value), depth)
         below = depth - 1
         try:
-            self.text -= len("".join(value))
+            joined = "".join(value)
         except TypeError:
             return self.odd_fields(value, below)
-        return {
-            k: v
-            if type(v) is str and len(v) < _SHORT
-            else self.value(v, below)
-            for k, v in value.items()
-        }
+        if not joined.isascii() and _SURROGATES.search(joined):
+            return self.odd_fields(value, below)
+        self.text -= len(joined)
+        made: dict[str, Any] = {}
+        for name, field in value.items():
+            kind = type(field)
+            if kind is str and len(field) < _SHORT:
+                made[name] = field
+            elif kind is dict:
+                made[name] = self.fields(field, below)
+            elif kind is Set:
+                made[name] = self.elements(field, below)
+            elif kind is list:
+                made[name] = self.items(field, below)
+            else:
+                made[name] = self.value(field, below)
+        return made
 
     def odd_fields(self, value: Value, depth: int) -> dict[str, Any]:
         """An object of which some keys are no strings."""

@@ -18,12 +18,15 @@ from policy.engine.errors import (
     EvaluationError,
     PlanInvalid,
 )
+from policy.engine.plan import Function
 from policy.engine.reader import read_plan
-from policy.engine.runtime import Budget, Frame
+from policy.engine.runtime import Budget, Frame, Watcher
 from policy.engine.translator import Module
 from policy.engine.values import (
+    Raw,
     Set,
     Value,
+    equal,
     key,
     lookup,
     lookup_base,
@@ -34,11 +37,12 @@ from policy.engine.values import (
 _SUPPORT: Mapping[str, Any] = {
     "BuiltinFailed": BuiltinFailed,
     "MISSING": (KeyError, TypeError, IndexError),
-    "SIZED": frozenset({list, dict, Set, str}),
+    "SIZED": frozenset({list, dict, Set, str, Raw}),
     "Set": Set,
     "add": runtime.add,
     "conflict": runtime.conflict,
     "dynamic": runtime.dynamic,
+    "equal": equal,
     "insert_once": runtime.insert_once,
     "items": runtime.items,
     "key": key,
@@ -53,6 +57,21 @@ _SUPPORT: Mapping[str, Any] = {
     "upsert": runtime.upsert,
     "values": runtime.values,
 }
+
+
+def _watched(
+    function: Function, run: Callable[..., Value]
+) -> Callable[..., Value]:
+    """A function whose calls the watcher is told of."""
+
+    def told(*args: Any) -> Value:  # noqa: ANN401 - values, then the frame
+        watcher = args[-1].watcher
+        watcher.enter(function, args[2:-1])
+        result = run(*args)
+        watcher.leave(result)
+        return result
+
+    return told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +93,7 @@ class Machine:
         strict: whether a built-in's error ends the evaluation, rather than
             being undefined as an OPA server has it.
         clock: a monotonic clock in seconds, for the deadline.
+        watched: whether its evaluations may be watched, which slows them.
 
     Raises:
         PlanInvalid: the plan is malformed or beyond what the engine has.
@@ -85,9 +105,10 @@ class Machine:
         *,
         strict: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        watched: bool = False,
     ) -> None:
         plan = read_plan(document, PROFILE)
-        module = Module(plan, strict=strict)
+        module = Module(plan, strict=strict, watched=watched)
         try:
             self.source = module.source()
         except EvaluationError as error:
@@ -115,6 +136,12 @@ class Machine:
             msg = "plan: too large or too deeply nested to translate"
             raise PlanInvalid(msg) from error
         exec(code, space)  # noqa: S102 - our own source; constants via repr
+        if watched:
+            for name, function in plan.functions.items():
+                short = module.names[name]
+                space[short] = _watched(function, space[short])
+        self.files = plan.files
+        self.places = tuple(module.places)
         space["DYNAMIC"] = {
             function.path: space[module.names[name]]
             for name, function in plan.functions.items()
@@ -131,7 +158,12 @@ class Machine:
         return frozenset(self._entrypoints)
 
     def results(
-        self, entrypoint: str, document: Value, data: Value, limits: Limits
+        self,
+        entrypoint: str,
+        document: Value,
+        data: Value,
+        limits: Limits,
+        watcher: Watcher | None = None,
     ) -> list[Value]:
         """The result set of an entrypoint: each an object of bindings.
 
@@ -140,6 +172,7 @@ class Machine:
             document: the input, or `...` for none.
             data: the base documents.
             limits: the budget.
+            watcher: who is told what happens; a watched machine needs one.
 
         Returns:
             The results; none where the query is undefined.
@@ -150,6 +183,7 @@ class Machine:
         """
         run = self._entrypoints[entrypoint]
         frame = Frame()
+        frame.watcher = watcher
         frame.budget = Budget(
             steps=limits.steps,
             deadline=self._clock() + limits.seconds,

@@ -29,6 +29,7 @@ MAX_DIGITS = 4000
 MAX_FLOAT = float(2**53)
 """At and beyond this magnitude a float stands for too many integers."""
 
+_DIGITS = re.compile(r"[0-9]+\Z")
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z")
 _NUMBER = re.compile(
     r"([+-]?)(?=[0-9]|\.[0-9])([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?\Z"
@@ -139,12 +140,17 @@ def small_integer(value: Number) -> int | None:
     """
     if type(value) is int and -(10**18) < value < 10**18:
         return value
-    text = spelling(value).lstrip("+-")
+    return spelled_integer(spelling(value))
+
+
+def spelled_integer(spelled: str) -> int | None:
+    """What `small_integer` gives for a number that is spelled like this."""
+    text = spelled.lstrip("+-")
     head, _, tail = text.partition(".")
-    if len(text) > 19 or tail.strip("0") or not (head + tail).isdigit():
+    if len(text) > 19 or tail.strip("0") or not _DIGITS.match(head + tail):
         return None
     whole = int(head or "0")
-    whole = -whole if spelling(value).startswith("-") else whole
+    whole = -whole if spelled.startswith("-") else whole
     return whole if -(2**63) <= whole < 2**63 else None
 
 

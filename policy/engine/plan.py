@@ -90,6 +90,8 @@ class Stmt:
 
     kind: str
     fields: Mapping[str, Any]
+    place: tuple[int, int] = (-1, 0)
+    """File and row that it was planned from; no file where none is stated."""
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - by kind
         return self.fields[name]
@@ -162,6 +164,7 @@ class Plan:
     """A checked plan."""
 
     strings: tuple[str, ...]
+    files: tuple[str, ...]
     builtins: Mapping[str, Builtin]
     functions: Mapping[str, Function]
     entrypoints: Mapping[str, tuple[Block, ...]]

@@ -30,6 +30,12 @@ def _dict(value: Any, what: str) -> dict[str, Any]:  # noqa: ANN401 - JSON
     return value
 
 
+def _only(shape: dict[str, Any], names: str, what: str) -> None:
+    if not set(names.split()) >= shape.keys():
+        msg = f"{what} has an unknown field"
+        raise _fail(msg)
+
+
 def _part(root: dict[str, Any], name: str) -> dict[str, Any]:
     value = root.get(name)
     return {} if value is None else _dict(value, name)
@@ -69,6 +75,10 @@ class _Reader:
             _text(_dict(s, "a string").get("value"), "a string")
             for s in _list(static.get("strings"), "strings")
         )
+        self.files = tuple(
+            _text(_dict(f, "a file").get("value"), "a file")
+            for f in _list(static.get("files"), "files")
+        )
         self.builtins = {
             b.name: b
             for b in map(
@@ -104,6 +114,7 @@ class _Reader:
 
     def operand(self, value: Any) -> int | str | bool:  # noqa: ANN401 - JSON
         shape = _dict(value, "an operand")
+        _only(shape, "type value", "an operand")
         kind, held = shape.get("type"), shape.get("value")
         if kind == "local":
             return self.local(held)
@@ -141,6 +152,7 @@ class _Reader:
 
     def statement(self, value: Any, depth: int) -> Stmt:  # noqa: ANN401 - JSON
         shape = _dict(value, "a statement")
+        _only(shape, "type stmt", "a statement")
         kind = shape.get("type")
         if type(kind) is not str or kind not in STATEMENTS:
             msg = "a statement is of no known kind"
@@ -155,9 +167,18 @@ class _Reader:
             name: self.field(holds, raw.get(name), depth)
             for name, holds in wanted.items()
         }
-        stmt = Stmt(kind, fields)
+        stmt = Stmt(kind, fields, self.place(raw))
         self.check(stmt, depth)
         return stmt
+
+    def place(self, raw: dict[str, Any]) -> tuple[int, int]:
+        """Where a statement was planned from, if that is stated."""
+        file, row = raw.get("file", 0), raw.get("row", 0)
+        if type(file) is not int or type(row) is not int:
+            msg = "a place is no number"
+            raise _fail(msg)
+        known = 0 <= file < len(self.files) and row > 0
+        return (file, row) if known else (-1, 0)
 
     def check(self, stmt: Stmt, depth: int) -> None:
         """What the types of the fields alone do not say."""
@@ -184,13 +205,16 @@ class _Reader:
         if depth > _MAX_NESTING:
             msg = "blocks are nested too deeply"
             raise _fail(msg)
-        stmts = _list(_dict(value, "a block").get("stmts"), "stmts")
+        shape = _dict(value, "a block")
+        _only(shape, "stmts", "a block")
+        stmts = _list(shape.get("stmts"), "stmts")
         return tuple(self.statement(s, depth) for s in stmts)
 
     def blocks(self, value: Any) -> tuple[Block, ...]:  # noqa: ANN401 - JSON
         return tuple(self.block(b, 0) for b in _list(value, "blocks"))
 
     def function(self, raw: dict[str, Any]) -> Function:
+        _only(raw, "name params return blocks path", "a function")
         params = tuple(map(self.local, _list(raw.get("params"), "params")))
         if len(params) < 2 or len(set(params)) != len(params):
             msg = "a function lacks its parameters"
@@ -243,6 +267,7 @@ def read_plan(document: Any, profile: Mapping[str, Any]) -> Plan:  # noqa: ANN40
         raise _fail(msg)
     return Plan(
         strings=reader.strings,
+        files=reader.files,
         builtins=reader.builtins,
         functions={f.name: f for f in functions},
         entrypoints={

@@ -7,14 +7,16 @@ evaluation outlives its deadline by more than a slice.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from policy.engine.errors import (
     BudgetExceeded,
     ConflictError,
     DeadlineExceeded,
 )
+from policy.engine.plan import Function
 from policy.engine.values import (
+    Raw,
     Set,
     Value,
     elements,
@@ -64,11 +66,32 @@ class Budget:
         self._steps -= self.left
 
 
-class Frame(dict[Any, Value]):
-    """The memo of one evaluation, with its budget."""
+class Watcher(Protocol):
+    """Who is told what an evaluation does."""
 
-    __slots__ = ("budget",)
+    def enter(self, function: Function, args: tuple[Value, ...]) -> None:
+        """A rule or function is evaluated."""
+        ...
+
+    def leave(self, result: Value) -> None:
+        """What was entered last has this result."""
+        ...
+
+    def line(self, place: int) -> None:
+        """A statement is reached."""
+        ...
+
+    def stop(self, place: int) -> None:
+        """A statement did not hold, and its body ends there."""
+        ...
+
+
+class Frame(dict[Any, Value]):
+    """The memo of one evaluation, with its budget and who watches it."""
+
+    __slots__ = ("budget", "watcher")
     budget: Budget
+    watcher: Watcher | None
 
     def fresh(self) -> "Frame":
         """A frame for a changed input or data: same budget, no memo."""
@@ -77,6 +100,7 @@ class Frame(dict[Any, Value]):
             self.budget.refill()
         frame = Frame()
         frame.budget = self.budget
+        frame.watcher = self.watcher
         return frame
 
 
@@ -167,7 +191,7 @@ def add(target: Set, value: Value) -> None:
 
 def length(source: Value) -> Value:
     """What `LenStmt` gives: a collection's size, else undefined."""
-    return len(source) if type(source) in (list, dict, Set, str) else ...
+    return len(source) if type(source) in (list, dict, Set, str, Raw) else ...
 
 
 def dynamic(

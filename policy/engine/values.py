@@ -17,6 +17,7 @@ from functools import cmp_to_key
 from types import EllipsisType
 from typing import Any
 
+from policy.engine.errors import BudgetExceeded
 from policy.engine.numbers import Real, SpelledFloat, compare_numbers, spelling
 
 Value = Any
@@ -24,7 +25,17 @@ Value = Any
 
 UNDEFINED: EllipsisType = ...
 
-_SCALARS = frozenset({str, int, float, SpelledFloat, type(None)})
+
+class Raw(str):
+    """A string whose bytes are not all UTF-8; the others stand escaped.
+
+    It is a value like any other, but no built-in looks into it.
+    """
+
+    __slots__ = ()
+
+
+_SCALARS = frozenset({str, Raw, int, float, SpelledFloat, type(None)})
 _NUMBERS = frozenset({int, float, SpelledFloat, Real})
 
 
@@ -42,6 +53,7 @@ _ORDER: Mapping[type, int] = {
     SpelledFloat: 2,
     Real: 2,
     str: 3,
+    Raw: 3,
     list: 4,
     dict: 5,
     Set: 6,
@@ -60,8 +72,52 @@ def is_number(value: Value) -> bool:
     return type(value) in _NUMBERS
 
 
+_CONTAINERS = frozenset({list, dict, Set})
+MAX_WEIGHT = 500_000
+"""Most values that one value may hold, each counted wherever it stands."""
+
+
+def weigh(value: Value) -> Value:
+    """The value, if walking it through ends.
+
+    A policy may name one part twice, and that twice, until a value of a few
+    dozen objects has more leaves than there is time for.
+
+    Raises:
+        BudgetExceeded: it holds too many values.
+    """
+    left = MAX_WEIGHT
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        left -= 1
+        if type(one) in _CONTAINERS:
+            parts = one if type(one) is list else one.values()
+            left -= len(parts)
+            if left < 0:
+                msg = "a value holds more values than the limit"
+                raise BudgetExceeded(msg)
+            stack += [part for part in parts if type(part) in _CONTAINERS]
+    return value
+
+
 def key(value: Value) -> Hashable:
-    """What stands for a value in a hash table."""
+    """What stands for a value in a hash table.
+
+    Raises:
+        BudgetExceeded: it holds too many values.
+    """
+    kind = type(value)
+    if kind in _SCALARS:
+        return value  # type: ignore[no-any-return] # scalars hash as they are
+    if kind in _CONTAINERS:
+        parts = value if kind is list else value.values()
+        if not _CONTAINERS.isdisjoint(map(type, parts)):
+            weigh(value)
+    return _key(value)
+
+
+def _key(value: Value) -> Hashable:
     kind = type(value)
     if kind in _SCALARS:
         return value  # type: ignore[no-any-return] # scalars hash as they are
@@ -71,9 +127,9 @@ def key(value: Value) -> Hashable:
         whole = value == value.to_integral_value()
         return int(value) if whole else ("n", format(value.normalize(), "e"))
     if kind is list:
-        return ("l", *map(key, value))
+        return ("l", *map(_key, value))
     if kind is dict:
-        return ("o", frozenset((k, key(v)) for k, v in value.items()))
+        return ("o", frozenset((k, _key(v)) for k, v in value.items()))
     if kind is Set:
         return ("s", frozenset(value))
     msg = "not a value of Rego"
@@ -112,10 +168,20 @@ def union(a: Set, b: Set) -> Set:
         return a
     if not a:
         return b
+    made = Set(b)
+    made.update(a)
+    return made
+
+
+def difference(a: Set, b: Set) -> Set:
+    """What is in the first set and not in the second."""
+    if not a or not b:
+        return a
+    if len(b) > len(a):
+        return Set((k, v) for k, v in a.items() if k not in b)
     made = Set(a)
-    for stored, element in b.items():
-        if stored not in a:
-            made[stored] = element
+    for stored in b:
+        made.pop(stored, None)
     return made
 
 
@@ -146,12 +212,25 @@ def same(a: Value, b: Value) -> bool:
 
 
 def equal(a: Value, b: Value) -> bool:
-    """Rego equality of any two values."""
+    """Rego equality of any two values.
+
+    Raises:
+        BudgetExceeded: they hold too many values.
+    """
+    if type(a) in _CONTAINERS and type(a) is type(b) and a is not b:
+        weigh(a)
     return bool(a == b) and same(a, b)
 
 
 def _compare_plain(a: Value, b: Value) -> int:
     return int(a > b) - int(a < b)
+
+
+def _compare_texts(a: str, b: str) -> int:
+    if type(a) is str and type(b) is str:
+        return _compare_plain(a, b)
+    x, y = (s.encode(errors="surrogateescape") for s in (a, b))
+    return int(x > y) - int(x < y)
 
 
 def compare(a: Value, b: Value) -> int:
@@ -182,7 +261,7 @@ _COMPARE: Mapping[int, Callable[[Value, Value], int]] = {
     0: lambda _a, _b: 0,
     1: _compare_plain,
     2: compare_numbers,
-    3: _compare_plain,
+    3: _compare_texts,
     4: _compare_lists,
     5: _compare_objects,
     6: lambda a, b: _compare_lists(elements(a), elements(b)),
@@ -198,6 +277,8 @@ def ordered(values: Iterable[Value]) -> list[Value]:
     if kinds <= {str} or kinds <= {int, float}:
         listed.sort()
     else:
+        if not _CONTAINERS.isdisjoint(kinds):
+            weigh(listed)
         listed.sort(key=_sort_key)
     return listed
 

@@ -8,13 +8,16 @@ in to the decision that comes out; `evaluated` leaves both doors out.
 
 Times are of the wall clock, one by one; beside them stands the processor's
 time, which other work on the machine disturbs less. Both engines give the
-same decisions here, or there is no result.
+same decisions here, or there is no result. `opa bench` runs the same bundle
+on one input of each case in the same run, so that the ratio means something
+on any machine.
 """
 
 import asyncio
 import json
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -84,6 +87,10 @@ def measure(*, full: bool, folder: Path) -> dict[str, object]:
             for name, (path, documents) in cases.items()
         },
         "server": dict(_served(binary, archive, bundle, cases, repeats)),
+        "beside_opa_bench": {
+            name: _beside(binary, archive, bundle, path, documents[0], folder)
+            for name, (path, documents) in cases.items()
+        },
         "product": _embedded(
             load_bundle(), DISCLOSURE, [_golden()] * 50, repeats
         ),
@@ -146,6 +153,48 @@ def _embedded(
             documents,
             repeats,
         ),
+    }
+
+
+def _beside(  # noqa: PLR0917 - one row of the table
+    binary: Path,
+    archive: Path,
+    bundle: Bundle,
+    path: str,
+    document: dict[str, Any],
+    folder: Path,
+) -> dict[str, float]:
+    """Return one input's times by `opa bench`, and here right after it.
+
+    OPA's is its evaluation alone, in its own process, of an input that it has
+    read before; ours is the whole decision. The ratio is of the medians.
+    """
+    file = folder / "bench-input.json"
+    file.write_text(json.dumps(document), "utf-8")
+    query = f"data.{path.replace('/', '.')}"
+    said = subprocess.run(
+        [
+            str(binary),
+            "bench",
+            f"--bundle={archive}",
+            f"--input={file}",
+            "--format=json",
+            query,
+        ],
+        capture_output=True,
+        check=True,
+    )
+    measured = json.loads(said.stdout)
+    theirs = measured["Extra"]["histogram_timer_rego_query_eval_ns_median"]
+    pdp = EmbeddedPdp(bundle)
+    ours = _timed(lambda one: pdp.evaluate(path, one), [document], 2000)
+    return {
+        "opa_median_us": round(theirs / 1e3, 1),
+        "opa_per_second": round(measured["N"] / (measured["T"] / 1e9)),
+        "median_us": ours["median_us"],
+        "per_second": ours["per_second"],
+        "per_second_of_processor": ours["per_second_of_processor"],
+        "times_faster": round(theirs / 1e3 / ours["median_us"], 2),
     }
 
 

@@ -1,24 +1,23 @@
 """The gated read: 8 attributes over 20 consents and 100 services.
 
-In process and over HTTP at concurrency 1 and 16, with the policies run on
-the embedded engine and a durable ledger entry before each answer (SQLite,
-``synchronous=FULL``). Every request is about another person, over at least
-10,000 of them, so no warm entry is measured. The floors of the same run: a
-route that does nothing, at the same concurrency, and each layer by itself.
+On SQLite and on PostgreSQL, in process and over HTTP, with the policies run
+on the embedded engine, no decision remembered, and a durable ledger entry
+before each answer. Every request of a drive is about another person. Beside
+it in the same run: a route that does nothing at the same concurrency, the
+same path without policies (the engine a constant), each layer by itself, and
+the floor of a read without consent, policy and framework. Batches of 1,000
+people are driven as well. The load generator takes its share of the cores.
 """
 
 import asyncio
 import json
-import os
 import random
-import signal
 import statistics
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +36,17 @@ from consent import (
     render_notice,
 )
 from consent.tables import EventRow
-from policy import AccessRequest, ByIdentifier
+from policy import AccessRequest, ByIdentifier, EmbeddedPdp, load_bundle
 from policy.decisions import parse_decision
 from policy.gate import ENTRYPOINT
+from tests.bench import bench_vault_read as bare
 from tests.bench.room import Needs
+from tests.bench.servers import databases, server
 from vault import ReadGrant
 
 NEEDS: Mapping[bool, Needs] = {
-    False: Needs(bytes=600_000_000, seconds=240),
-    True: Needs(bytes=4_000_000_000, seconds=1500),
+    False: Needs(bytes=1_500_000_000, seconds=420),
+    True: Needs(bytes=9_000_000_000, seconds=3000),
 }
 PEOPLE = {False: 10_000, True: 100_000}
 SERVICES, CONSENTS = 100, 20
@@ -59,9 +60,14 @@ EIGHT = (
     "user.home-info.postal.postalcode",
     "user.home-info.online.email",
 )
-# Reference floors of the design: a gated read without policy, in process,
-# and FastAPI's own share of a request (µs).
-REFERENCE = {"gated_read_without_policy_us": 41, "fastapi_request_us": 82}
+UNDERSTANDS = ["delete_by", "mask", "notify"]
+BATCH, BARE_READS = 1000, 6400
+TARGETS = {
+    "gated_reads_per_s": {"sqlite": 3000, "postgresql": 2000},
+    "gated_p99_times_that_without_policy": 2,
+    "layers_over_floor_without_decision": 2,
+    "batch_people_per_s": 8000,
+}
 _DECLARATION = """
 service: service-{n:03d}
 purpose: purpose
@@ -84,31 +90,91 @@ statements:
 
 
 def measure(*, full: bool, folder: Path) -> dict[str, object]:
-    """Measure, and return the figures."""
+    """Measure on each database, and return the figures."""
+    found: dict[str, object] = {
+        "people": PEOPLE[full],
+        "services": SERVICES,
+        "consents_per_person": CONSENTS,
+        "targets": TARGETS,
+    }
+    with databases() as kinds:
+        for kind, settings in kinds.items():
+            (folder / kind).mkdir()
+            found[kind] = _on(folder / kind, PEOPLE[full], settings)
+    return found
+
+
+def _on(
+    folder: Path, people: int, named: Mapping[str, str]
+) -> dict[str, object]:
+    """Measure on one database."""
     settings = create_instance(
         folder / "home",
         tenant="bench",
         origin="localhost/bench/access-log",
         passphrase_file=folder / "passphrase",
+        **named,
     )
     platform = bootstrap(settings)
-    numbers, filled = _fill(platform, PEOPLE[full])
+    numbers, filled = _fill(platform, people)
     with platform.data.begin() as conn:
         credential = platform.registry.issue(
             conn, service="service-000", purpose="purpose", assurance=2
         )
+    layers = _layers(platform, numbers)
     found: dict[str, object] = {
-        "people": PEOPLE[full],
-        "services": SERVICES,
-        "consents_per_person": CONSENTS,
-        "reference": REFERENCE,
         "import": filled,
-        "layers_us": _layers(platform, numbers),
+        "layers_us": layers,
         "in_process": asyncio.run(_in_process(platform, numbers)),
     }
     platform.close()
-    found["http"] = _over_http(folder, numbers, credential)
-    return found
+    drives = _over_http(folder, numbers, credential)
+    bare = 1e6 / _bare(folder, named, people)
+    return (
+        found
+        | {"http": drives, "bare_read_us": round(bare, 1)}
+        | _verdicts(drives, layers["decided"], bare)
+    )
+
+
+def _verdicts(
+    drives: Mapping[str, Mapping[str, float]], decided: float, bare: float
+) -> dict[str, object]:
+    """The ratios that are asked for."""
+    gated, nothing = drives["gated_16"], drives["nothing_16"]
+    fastest = max(
+        drives["gated_16"], drives["gated_16_two_workers"], key=_rate
+    )
+    ours = 1e6 / _rate(gated) - decided
+    floor = 1e6 / _rate(nothing) + bare
+    return {
+        "gated_reads_per_s": _rate(fastest),
+        "gated_p99_times_that_without_policy": round(
+            gated["p99_ms"] / drives["without_policy_16"]["p99_ms"], 2
+        ),
+        "layers_over_floor_without_decision": round(ours / floor, 2),
+        "batch_people_per_s": max(
+            drives[name]["people_per_s"]
+            for name in ("batches_2", "batches_2_two_workers")
+        ),
+    }
+
+
+def _rate(drive: Mapping[str, float]) -> float:
+    return drive["requests_per_s"]
+
+
+def _bare(folder: Path, named: Mapping[str, str], people: int) -> float:
+    """Reads a second of the vault's and the ledger's own floor."""
+    floor: bare._Floor | bare._ServerFloor = (
+        bare._ServerFloor(named["data_url"], min(people, 10_000))
+        if named
+        else bare._Floor(folder, min(people, 10_000))
+    )
+    try:
+        return statistics.median(floor.run(BARE_READS) for _ in range(3))
+    finally:
+        floor.close()
 
 
 def _fill(
@@ -190,7 +256,7 @@ def _request(number: str) -> AccessRequest:
         purpose="purpose",
         attributes=EIGHT,
         person=ByIdentifier(attribute="user.identity.number", value=number),
-        understands=frozenset({"delete_by", "mask", "notify"}),
+        understands=frozenset(UNDERSTANDS),
         assurance=2,
     )
 
@@ -198,6 +264,7 @@ def _request(number: str) -> AccessRequest:
 def _layers(platform: Platform, numbers: list[str]) -> dict[str, float]:
     """The cost of each layer by itself, one after the other, in µs."""
     facts_source = platform.gate._facts
+    engine = EmbeddedPdp(load_bundle())
     now = platform.clock()
     some = numbers[:1500]
     requests = [_request(number) for number in some]
@@ -215,7 +282,7 @@ def _layers(platform: Platform, numbers: list[str]) -> dict[str, float]:
         facts_source.input_document(one, found[1], now)
         for one, found in zip(requests, gathered, strict=True)
     ]
-    answers = [platform.pdp.evaluate(ENTRYPOINT, d) for d in documents]
+    answers = [engine.evaluate(ENTRYPOINT, d) for d in documents]
     grants = [
         ReadGrant(
             tenant="bench",
@@ -244,7 +311,7 @@ def _layers(platform: Platform, numbers: list[str]) -> dict[str, float]:
             list(zip(requests, gathered, strict=True)),
         ),
         "decided": _each(
-            lambda d: platform.pdp.evaluate(ENTRYPOINT, d),
+            lambda d: engine.evaluate(ENTRYPOINT, d),
             documents,
         ),
         "decision_parsed": _each(
@@ -332,45 +399,84 @@ async def _walk(
 
 def _over_http(
     folder: Path, numbers: list[str], credential: tuple[str, str]
-) -> dict[str, object]:
-    with _server(folder / "home") as port:
-        token = httpx2.post(
-            f"http://127.0.0.1:{port}/oauth/token",
-            data={"grant_type": "client_credentials"},
-            auth=credential,
-        ).json()["access_token"]
+) -> dict[str, Mapping[str, float]]:
+    """Drive each server in turn; what stands beside what is one server's."""
+    found: dict[str, Mapping[str, float]] = {}
+    home = folder / "home"
+    nothing = ["GET /health/live HTTP/1.1\r\nHost: b\r\n\r\n"] * 8000
+    for end, workers in (("", 1), ("_two_workers", 2)):
+        with server(home, workers=workers) as port:
+            token = _token(port, credential)
+            reads = [_http_read(token, number) for number in numbers]
+            batches = _http_batches(token, numbers)
+            _drive(folder, port, reads[:500], 16)
+            if workers == 1:
+                found["nothing_1"] = _drive(folder, port, nothing[:2000], 1)
+                found["gated_1"] = _drive(folder, port, reads[:2000], 1)
+            found[f"nothing_16{end}"] = _drive(folder, port, nothing, 16)
+            found[f"gated_16{end}"] = _drive(folder, port, reads, 16)
+            found[f"batches_2{end}"] = _of_people(
+                _drive(folder, port, batches, 2)
+            )
+    with server(home, policies=False) as port:
+        token = _token(port, credential)
         reads = [_http_read(token, number) for number in numbers]
-        nothing = ["GET /health/live HTTP/1.1\r\nHost: b\r\n\r\n"] * 4000
-        found: dict[str, object] = {}
-        for concurrency, share in ((1, reads[:2000]), (16, reads)):
-            name = f"concurrency_{concurrency}"
-            floor = _drive(folder, port, nothing, concurrency)
-            gated = _drive(folder, port, share, concurrency)
-            found[name] = {
-                "gated_read": gated,
-                "route_that_does_nothing": floor,
-                "gated_read_costs_times_nothing": round(
-                    floor["requests_per_s"] / gated["requests_per_s"], 2
-                ),
-            }
+        _drive(folder, port, reads[:500], 16)
+        found["without_policy_16"] = _drive(folder, port, reads, 16)
     return found
 
 
-def _http_read(token: str, number: str) -> str:
-    body = json.dumps(
-        {
-            "person": {
-                "identifier": {
-                    "attribute": "user.identity.number",
-                    "value": number,
-                }
-            },
-            "attributes": EIGHT,
-            "understands": ["delete_by", "mask", "notify"],
-        }
+def _of_people(drive: Mapping[str, float]) -> dict[str, float]:
+    return {**drive, "people_per_s": round(_rate(drive) * BATCH, 1)}
+
+
+def _token(port: int, credential: tuple[str, str]) -> str:
+    answer = httpx2.post(
+        f"http://127.0.0.1:{port}/oauth/token",
+        data={"grant_type": "client_credentials"},
+        auth=credential,
     )
+    return str(answer.json()["access_token"])
+
+
+def _http_batches(token: str, numbers: list[str]) -> list[str]:
+    return [
+        _post(
+            "/v1/profile-requests/batch",
+            token,
+            {
+                "people": [_person(number) for number in some],
+                "attributes": EIGHT,
+                "understands": UNDERSTANDS,
+            },
+        )
+        for first in range(0, min(len(numbers), 20_000), BATCH)
+        if len(some := numbers[first : first + BATCH]) == BATCH
+    ]
+
+
+def _http_read(token: str, number: str) -> str:
+    return _post(
+        "/v1/profile-requests",
+        token,
+        {
+            "person": _person(number),
+            "attributes": EIGHT,
+            "understands": UNDERSTANDS,
+        },
+    )
+
+
+def _person(number: str) -> dict[str, object]:
+    return {
+        "identifier": {"attribute": "user.identity.number", "value": number}
+    }
+
+
+def _post(path: str, token: str, document: object) -> str:
+    body = json.dumps(document)
     return (
-        "POST /v1/profile-requests HTTP/1.1\r\nHost: b\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: b\r\n"
         f"Authorization: Bearer {token}\r\n"
         "Content-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
@@ -393,28 +499,3 @@ def _drive(
     )
     found: dict[str, float] = json.loads(done.stdout)
     return found
-
-
-@contextmanager
-def _server(home: Path) -> Iterator[int]:
-    port = 18420 + os.getpid() % 1000
-    process = subprocess.Popen(
-        (
-            sys.executable,
-            "-c",
-            "from api.cli import main; main()",
-            *("--home", str(home), "serve", "--port", str(port)),
-        ),
-        env=os.environ | {"CURTILAGE_LOG_LEVEL": "error"},
-    )
-    try:
-        for _ in range(600):
-            try:
-                httpx2.get(f"http://127.0.0.1:{port}/health/ready")
-                break
-            except httpx2.HTTPError:
-                time.sleep(0.1)
-        yield port
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)

@@ -2,9 +2,11 @@
 
 ======================  ====================================================
 `tests.parts.opa`        OPA: the policy engine, as command and as server
+`tests.parts.regal`      Regal: the linter of the policies; never required
 `tests.parts.postgresql` PostgreSQL: server binaries and a throw-away cluster
 `tests.parts.chromium`   Chromium: an executable that pages are opened in
 `tests.parts.strace`     strace: the system calls of a server, one by one
+`tests.parts.softhsm`    SoftHSM2: a hardware module in software
 ======================  ====================================================
 
 Each has two verbs. ``find()`` looks at this machine and changes nothing;

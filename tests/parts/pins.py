@@ -29,6 +29,27 @@ class OpaPin:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegalPin:
+    """The linter of the policies.
+
+    Attributes:
+        version: without a leading ``v``.
+        module: the Go module that is built.
+
+    """
+
+    version: str
+    module: str
+
+
+def regal_pin() -> RegalPin:
+    """Read the pin of Regal."""
+    path = Path(__file__).with_name("pins.toml")
+    table = tomllib.loads(path.read_text("utf-8"))["regal"]
+    return RegalPin(version=table["version"], module=table["module"])
+
+
 def opa_pin() -> OpaPin:
     """Read the pin of OPA for this machine's architecture."""
     path = Path(__file__).with_name("pins.toml")

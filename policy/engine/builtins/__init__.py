@@ -14,9 +14,19 @@ from policy.engine.builtins.aggregates import AGGREGATES
 from policy.engine.builtins.arithmetic import ARITHMETIC
 from policy.engine.builtins.composites import COLLECTIONS
 from policy.engine.builtins.encoding import ENCODING
+from policy.engine.builtins.formatting import FORMATTING
+from policy.engine.builtins.globs import GLOBS
+from policy.engine.builtins.hashes import HASHES
 from policy.engine.builtins.kinds import TYPES
+from policy.engine.builtins.networks import NETWORKS
+from policy.engine.builtins.patches import PATCHES
 from policy.engine.builtins.regex import REGEX
+from policy.engine.builtins.schemas import SCHEMAS
 from policy.engine.builtins.strings import STRINGS
+from policy.engine.builtins.times import TIME
+from policy.engine.builtins.urls import URLS
+from policy.engine.builtins.versions import VERSIONS
+from policy.engine.builtins.yamls import YAMLS
 from policy.engine.values import Value
 
 __all__ = ["PROFILE"]
@@ -32,8 +42,18 @@ PROFILE: Mapping[str, Callable[..., Value]] = {
     **ARITHMETIC,
     **COLLECTIONS,
     **ENCODING,
+    **FORMATTING,
+    **GLOBS,
+    **HASHES,
+    **NETWORKS,
+    **PATCHES,
     **REGEX,
+    **SCHEMAS,
     **STRINGS,
+    **TIME,
     **TYPES,
+    **URLS,
+    **VERSIONS,
+    **YAMLS,
     "internal.print": _print,
 }

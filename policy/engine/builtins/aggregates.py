@@ -10,6 +10,7 @@ from policy.engine import arithmetic as n
 from policy.engine.builtins.operands import collection, numbers
 from policy.engine.errors import BuiltinFailed
 from policy.engine.values import (
+    Raw,
     Set,
     Value,
     compare,
@@ -17,23 +18,24 @@ from policy.engine.values import (
     key,
     lookup,
     ordered,
+    weigh,
 )
 
 
 def _gt(a: Value, b: Value) -> Value:
-    return compare(a, b) > 0
+    return compare(weigh(a), b) > 0
 
 
 def _gte(a: Value, b: Value) -> Value:
-    return compare(a, b) >= 0
+    return compare(weigh(a), b) >= 0
 
 
 def _lt(a: Value, b: Value) -> Value:
-    return compare(a, b) < 0
+    return compare(weigh(a), b) < 0
 
 
 def _lte(a: Value, b: Value) -> Value:
-    return compare(a, b) <= 0
+    return compare(weigh(a), b) <= 0
 
 
 def _neq(a: Value, b: Value) -> Value:
@@ -41,7 +43,7 @@ def _neq(a: Value, b: Value) -> Value:
 
 
 def _count(a: Value) -> Value:
-    if type(a) in (list, dict, Set, str):
+    if type(a) in (list, dict, Set, str, Raw):
         return len(a)
     msg = "operand 1 must be array, object, set or string"
     raise BuiltinFailed(msg)
@@ -59,6 +61,7 @@ def _max(a: Value) -> Value:
     found = collection(a, 1)
     if not found:
         return ...
+    weigh(found)
     best = found[0]
     for value in found:
         if compare(best, value) <= 0:
@@ -70,6 +73,7 @@ def _min(a: Value) -> Value:
     found = collection(a, 1)
     if not found:
         return ...
+    weigh(found)
     best = found[0]
     for value in found:
         if compare(best, value) >= 0:

@@ -8,7 +8,7 @@ from policy.engine import arithmetic as n
 from policy.engine.builtins.operands import numeric, sized, whole
 from policy.engine.errors import BudgetExceeded, BuiltinFailed, OutsideProfile
 from policy.engine.numbers import bounded, number, spelling
-from policy.engine.values import Set, Value
+from policy.engine.values import Set, Value, difference
 
 _MAX_SHIFT = 13_000
 _JSON_NUMBER = re.compile(
@@ -25,7 +25,7 @@ def _plus(a: Value, b: Value) -> Value:
 
 def _minus(a: Value, b: Value) -> Value:
     if type(a) is Set and type(b) is Set:
-        return Set((k, v) for k, v in a.items() if k not in b)
+        return difference(a, b)
     return n.subtract(numeric(a, 1), numeric(b, 2))
 
 

@@ -10,7 +10,7 @@ from policy.engine.builtins.operands import (
     mapping,
     sized,
 )
-from policy.engine.errors import BuiltinFailed
+from policy.engine.errors import BudgetExceeded, BuiltinFailed
 from policy.engine.values import (
     Set,
     Value,
@@ -22,7 +22,11 @@ from policy.engine.values import (
     pairs,
     union,
     unkey,
+    weigh,
 )
+
+_DEEPEST = 200
+"""Longest path that is followed through a graph."""
 
 
 def _and(a: Value, b: Value) -> Value:
@@ -67,13 +71,13 @@ def _merged(a: Value, b: Value) -> Value:
 
 def _object_union(a: Value, b: Value) -> Value:
     left, right = mapping(a, 1), mapping(b, 2)
-    return left if equal(left, right) else _merged(left, right)
+    return left if equal(left, right) else _merged(left, weigh(right))
 
 
 def _object_union_n(a: Value) -> Value:
     result: Value = {}
     for part in array(a, 1):
-        result = _merged(result, mapping(part, 1))
+        result = _merged(result, weigh(mapping(part, 1)))
     return result
 
 
@@ -212,6 +216,52 @@ def _reachable(a: Value, b: Value) -> Value:
     return reached
 
 
+class _Paths:
+    """The longest paths through a graph from one of its nodes."""
+
+    def __init__(self, graph: Value) -> None:
+        self.graph = graph
+        self.found = Set()
+        self.size = 0
+
+    def add(self, path: list[Value]) -> None:
+        self.size += len(path) + 1
+        sized(self.size)
+        self.found[key(path)] = path
+
+    def start(self, node: Value) -> None:
+        edges = _edges(self.graph, node)
+        if edges == []:
+            self.add([node])
+        for neighbour in edges or ():
+            self.follow(neighbour, [node])
+
+    def follow(self, node: Value, path: list[Value]) -> None:
+        if len(path) > _DEEPEST:
+            msg = "graph.reachable_paths: a path beyond the limit"
+            raise BudgetExceeded(msg)
+        edges = _edges(self.graph, node)
+        if edges is None:
+            self.add(path)
+            return
+        longer = [*path, node]
+        if not edges:
+            self.add(longer)
+        seen = {key(step) for step in longer}
+        for neighbour in edges:
+            if key(neighbour) in seen:
+                self.add(longer)
+            else:
+                self.follow(neighbour, longer)
+
+
+def _reachable_paths(a: Value, b: Value) -> Value:
+    paths = _Paths(mapping(a, 1))
+    for node in _roots(b):
+        paths.start(node)
+    return paths.found
+
+
 def _walk(a: Value) -> Value:
     """All results of the relation, in order: pairs of path and value."""
     result: list[Value] = []
@@ -249,5 +299,6 @@ COLLECTIONS: Mapping[str, Callable[..., Value]] = {
     "array.slice": _slice,
     "array.reverse": _reverse,
     "graph.reachable": _reachable,
+    "graph.reachable_paths": _reachable_paths,
     "walk": _walk,
 }

@@ -1,8 +1,4 @@
-"""JSON, base64 and hexadecimal.
-
-Nothing here makes text of bytes: strings of the engine are Unicode, while
-OPA's may hold any bytes, so the decoders are outside the profile.
-"""
+"""JSON, base64 and hexadecimal."""
 
 import binascii
 import json
@@ -10,13 +6,16 @@ import re
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 
-from policy.engine.builtins.operands import sized_text, text
+from policy.engine.builtins.operands import mapping, sized_text, text
+from policy.engine.builtins.texts import decoded
 from policy.engine.errors import BuiltinFailed
 from policy.engine.numbers import number
-from policy.engine.spelling import json_text
+from policy.engine.spelling import indented, json_text
 from policy.engine.values import Value
 
 _LONE = re.compile("[\ud800-\udfff]")
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2})*\Z")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
 _ALPHABET = re.compile(rb"[A-Za-z0-9+/]*={0,2}\Z")
 
 
@@ -36,7 +35,12 @@ def _well_formed(value: Value) -> Value:
     return value
 
 
-def _read(source: str) -> Value:
+def read_json(source: str) -> Value:
+    """Read JSON.
+
+    Raises:
+        BuiltinFailed: it is none.
+    """
     try:
         return _well_formed(
             json.loads(
@@ -56,14 +60,14 @@ def _marshal(a: Value) -> Value:
 
 
 def _unmarshal(a: Value) -> Value:
-    return _read(text(a, 1))
+    return read_json(text(a, 1))
 
 
 def _json_is_valid(a: Value) -> Value:
     if type(a) is not str:
         return False
     try:
-        _read(a)
+        read_json(a)
     except BuiltinFailed:
         return False
     return True
@@ -107,15 +111,57 @@ def _url_encode_bare(a: Value) -> Value:
     return sized_text(urlsafe_b64encode(_bytes(a)).rstrip(b"=").decode())
 
 
+def _b64_decode(a: Value) -> Value:
+    return decoded(_decoded(text(a, 1).encode()))
+
+
+def _url_decode(a: Value) -> Value:
+    source = text(a, 1).encode()
+    if not source.endswith(b"="):
+        if len(source) % 4 == 1:
+            msg = "illegal base64url string"
+            raise BuiltinFailed(msg)
+        source += b"=" * (-len(source) % 4)
+    if b"+" in source or b"/" in source:
+        msg = "illegal base64 data"
+        raise BuiltinFailed(msg)
+    return decoded(_decoded(source.translate(_FROM_URL)))
+
+
+def _hex_decode(a: Value) -> Value:
+    source = text(a, 1)
+    if not _HEX.match(source):
+        msg = "illegal hexadecimal"
+        raise BuiltinFailed(msg)
+    return decoded(bytes.fromhex(source))
+
+
+def _marshal_with_options(a: Value, b: Value) -> Value:
+    options = mapping(b, 2)
+    for name, value in options.items():
+        kind = {"prefix": str, "indent": str, "pretty": bool}.get(name)
+        if kind is None or type(value) is not kind:
+            msg = "json.marshal_with_options: an option is not one"
+            raise BuiltinFailed(msg)
+    pretty = options.get("pretty", bool(options.keys() - {"pretty"}))
+    if not pretty:
+        return sized_text(json_text(a))
+    return indented(a, options.get("prefix", ""), options.get("indent", "\t"))
+
+
 def _hex_encode(a: Value) -> Value:
     return sized_text(_bytes(a).hex())
 
 
 ENCODING: Mapping[str, Callable[..., Value]] = {
     "json.marshal": _marshal,
+    "json.marshal_with_options": _marshal_with_options,
     "json.unmarshal": _unmarshal,
     "json.is_valid": _json_is_valid,
     "base64.encode": _b64_encode,
+    "base64.decode": _b64_decode,
+    "base64url.decode": _url_decode,
+    "hex.decode": _hex_decode,
     "base64.is_valid": _b64_is_valid,
     "base64url.encode": _url_encode,
     "base64url.encode_no_pad": _url_encode_bare,

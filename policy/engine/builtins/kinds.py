@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from policy.engine.values import Set, Value, is_number, type_name
+from policy.engine.values import Raw, Set, Value, is_number, type_name
 
 
 def _is(kind: type) -> Callable[[Value], Value]:
@@ -12,6 +12,10 @@ def _is(kind: type) -> Callable[[Value], Value]:
     return check
 
 
+def _is_string(value: Value) -> Value:
+    return type(value) in (str, Raw)
+
+
 TYPES: Mapping[str, Callable[..., Value]] = {
     "is_array": _is(list),
     "is_boolean": _is(bool),
@@ -19,6 +23,6 @@ TYPES: Mapping[str, Callable[..., Value]] = {
     "is_number": is_number,
     "is_object": _is(dict),
     "is_set": _is(Set),
-    "is_string": _is(str),
+    "is_string": _is_string,
     "type_name": type_name,
 }

@@ -6,9 +6,9 @@ turns into undefined outside strict mode.
 
 from typing import Any
 
-from policy.engine.errors import BudgetExceeded, BuiltinFailed
+from policy.engine.errors import BudgetExceeded, BuiltinFailed, OutsideProfile
 from policy.engine.numbers import Number, integer, small_integer
-from policy.engine.values import Set, Value, elements, is_number
+from policy.engine.values import Raw, Set, Value, elements, is_number
 
 MAX_TEXT = 1 << 20
 """Longest string that a built-in makes, in characters."""
@@ -24,6 +24,9 @@ def _wrong(position: int, wanted: str) -> BuiltinFailed:
 def text(value: Value, position: int) -> str:
     """The operand, which must be a string."""
     if type(value) is not str:
+        if type(value) is Raw:
+            msg = "a string that is not UTF-8"
+            raise OutsideProfile(msg)
         raise _wrong(position, "string")
     return value
 
@@ -86,7 +89,7 @@ def texts(value: Value, position: int) -> list[str]:
     found = collection(value, position)
     for element in found:
         if type(element) is not str:
-            raise _wrong(position, "array or set of strings")
+            text(element, position)
     return found
 
 

@@ -16,7 +16,12 @@ from policy.engine.values import Value
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> Any:  # noqa: ANN401 - re2 has no types
+def compiled(pattern: str) -> Any:  # noqa: ANN401 - re2 has no types
+    """An expression, compiled.
+
+    Raises:
+        BuiltinFailed: it is none, or too large for RE2's memory.
+    """
     options = re2.Options()
     options.log_errors = False
     try:
@@ -29,7 +34,7 @@ def _compiled(pattern: str) -> Any:  # noqa: ANN401 - re2 has no types
 def _matches(pattern: Value, source: str, limit: int) -> Iterator[Any]:
     end = -1
     count = 0
-    for match in _compiled(pattern).finditer(source):
+    for match in compiled(pattern).finditer(source):
         if count == limit:
             return
         accepted = not (match.start() == match.end() == end)
@@ -42,14 +47,14 @@ def _matches(pattern: Value, source: str, limit: int) -> Iterator[Any]:
 
 def _match(a: Value, b: Value) -> Value:
     pattern, source = text(a, 1), text(b, 2)
-    return _compiled(pattern).search(source) is not None
+    return compiled(pattern).search(source) is not None
 
 
 def _is_valid(a: Value) -> Value:
     if type(a) is not str:
         return False
     try:
-        _compiled(a)
+        compiled(a)
     except BuiltinFailed:
         return False
     return True
@@ -140,6 +145,44 @@ def _replace(a: Value, b: Value, c: Value) -> Value:
     return sized_text("".join([*pieces, source[end:]]))
 
 
+def _delimited(template: str, start: str, end: str) -> list[tuple[int, int]]:
+    """Where the expressions of a template begin and end."""
+    found: list[tuple[int, int]] = []
+    level = begin = 0
+    for at, char in enumerate(template):
+        if char == start:
+            level += 1
+            begin = at if level == 1 else begin
+        elif char == end:
+            level -= 1
+            if level < 0:
+                break
+            if level == 0:
+                found.append((begin, at + 1))
+    if level:
+        msg = "regex.template_match: unbalanced delimiters"
+        raise BuiltinFailed(msg)
+    return found
+
+
+def _template_match(a: Value, b: Value, c: Value, d: Value) -> Value:
+    template, source = text(a, 1), text(b, 2)
+    start, end = text(c, 3), text(d, 4)
+    for delimiter in (start, end):
+        if len(delimiter.encode()) != 1:
+            msg = "regex.template_match: a delimiter is one character"
+            raise BuiltinFailed(msg)
+    pieces: list[str] = []
+    at = 0
+    for begin, after in _delimited(template, start, end):
+        inner = template[begin + 1 : after - 1]
+        compiled(f"^{inner}$")
+        pieces.append(f"{re2.escape(template[at:begin])}({inner})")
+        at = after
+    expression = f"^{''.join(pieces)}{re2.escape(template[at:])}$"
+    return compiled(expression).search(source) is not None
+
+
 REGEX: Mapping[str, Callable[..., Value]] = {
     "regex.match": _match,
     "regex.is_valid": _is_valid,
@@ -147,4 +190,5 @@ REGEX: Mapping[str, Callable[..., Value]] = {
     "regex.find_n": _find,
     "regex.find_all_string_submatch_n": _submatches,
     "regex.replace": _replace,
+    "regex.template_match": _template_match,
 }

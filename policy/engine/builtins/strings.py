@@ -62,7 +62,8 @@ def _upper(a: Value) -> Value:
     return "".join(map(_upper_one, source))
 
 
-def _lower(a: Value) -> Value:
+def lower(a: Value) -> Value:
+    """Lower case, code point by code point."""
     source = text(a, 1)
     if source.isascii():
         return source.lower()
@@ -73,6 +74,12 @@ def _split(a: Value, b: Value) -> Value:
     source, separator = text(a, 1), text(b, 2)
     sized(source.count(separator))
     return source.split(separator) if separator else list(source)
+
+
+def _split_n(a: Value, b: Value, c: Value) -> Value:
+    """The first parts, or with a negative count the last."""
+    parts, count = _split(a, b), index(c, 3)
+    return parts[:count] if count >= 0 else parts[count:]
 
 
 def _replace(a: Value, b: Value, c: Value) -> Value:
@@ -217,9 +224,10 @@ STRINGS: Mapping[str, Callable[..., Value]] = {
     "startswith": _startswith,
     "endswith": _endswith,
     "upper": _upper,
-    "lower": _lower,
+    "lower": lower,
     "split": _split,
     "replace": _replace,
+    "strings.split_n": _split_n,
     "strings.replace_n": _replace_n,
     "trim": _trim,
     "trim_left": _trim_left,

@@ -6,7 +6,7 @@ without having been assigned in between.
 
 from collections import Counter
 
-from policy.engine.plan import Block, Plan, Stmt, walk
+from policy.engine.plan import Block, Function, Plan, Stmt, walk
 from policy.engine.translator.knowledge import INSERTS, MAKES
 
 
@@ -25,6 +25,39 @@ def worth_remembering(plan: Plan) -> frozenset[str]:
         name
         for name in working
         if calls[name] > 1 and 2 < len(plan.functions[name].params) <= 5
+    )
+
+
+def single_sets(blocks: tuple[Block, ...]) -> frozenset[int]:
+    """The sets that are made once and given one constant string, if any.
+
+    None where a collection is added to under a second name.
+    """
+    made: Counter[int] = Counter()
+    added: dict[int, list[Stmt]] = {}
+    touched: set[int] = set()
+    for stmt in walk(blocks):
+        if stmt.kind == "MakeSetStmt":
+            made[stmt["target"]] += 1
+        elif stmt.kind == "SetAddStmt":
+            added.setdefault(stmt["set"], []).append(stmt)
+        else:
+            touched.update(stmt.targets())
+    return frozenset(
+        local
+        for local, stmts in added.items()
+        if made[local] == 1
+        and local not in touched
+        and len(stmts) == 1
+        and type(stmts[0]["value"]) is str
+    )
+
+
+def calls_nothing(function: Function) -> bool:
+    """Whether a function is done in as many steps as it has statements."""
+    return not any(
+        stmt.kind in ("ScanStmt", "CallStmt", "CallDynamicStmt")
+        for stmt in walk(function.blocks)
     )
 
 

@@ -52,9 +52,9 @@ class Calls(Composites):
             self.emit(f"if {' and '.join(tests)}:")
             self.indent += 1
         self.emit(f"{stored} = ({number}, {', '.join(texts)})")
-        self.emit(f"if {stored} in {self.frame}:")
-        self.emit(f"    {result} = {self.frame}[{stored}]")
-        self.emit("else:")
+        # Null is not remembered: it is worth no second look-up.
+        self.emit(f"{result} = {self.frame}.get({stored})")
+        self.emit(f"if {result} is None:")
         self.emit(f"    {result} = {self.frame}[{stored}] = {call}")
         if tests:
             self.indent -= 1

@@ -35,6 +35,11 @@ class Composites(Statements):
             parts.append(part[0])
             constant = constant and part[1]
             count += 1
+        if self.single(stmt):
+            # Only ever empty or one constant: both are shared, none grows.
+            self.emit(f"{self.name(local)} = {self.module.shared(empty)}")
+            self.set(local, Known(defined=True, kind=kind))
+            return 1
         text = empty
         if parts:
             inner = ", ".join(parts)
@@ -52,6 +57,10 @@ class Composites(Statements):
         self.emit(f"{self.name(local)} = {text}")
         self.set(local, known)
         return count
+
+    def single(self, stmt: Stmt) -> bool:
+        """Whether a set is added one constant string to, and nothing else."""
+        return stmt.kind == "MakeSetStmt" and stmt["target"] in self.singles
 
     def part(self, stmt: Stmt, local: int) -> tuple[str, bool] | None:
         """A literal's item that an insertion stands for, if it is one."""
@@ -97,7 +106,12 @@ class Composites(Statements):
 
     def on_set_add(self, stmt: Stmt) -> None:
         """Add to a set; an equal element that is there stays."""
-        name, value = self.growing(stmt["set"]), self.read(stmt["value"])
+        value = self.read(stmt["value"])
+        if stmt["set"] in self.singles:
+            whole = self.module.shared(f"Set({{{value}: {value}}})")
+            self.emit(f"{self.name(stmt['set'])} = {whole}")
+            return
+        name = self.growing(stmt["set"])
         if self.known(stmt["value"]).kind == "str":
             self.emit(f"{name}[{value}] = {value}")
             return

@@ -29,9 +29,14 @@ class Shared(Protocol):
 
     plan: Plan
     strict: bool
+    watched: bool
     numbers: dict[str, int]
     names: dict[str, str]
     remembered: frozenset[str]
+
+    def place(self, place: tuple[int, int]) -> int:
+        """The number of a place in the sources."""
+        ...
 
     def constant(self, value: object) -> str:
         """A global name for a value that no literal gives."""
@@ -77,6 +82,8 @@ class Control(ABC):
         self.returned = ""
         self.memo = ""
         self.aliased = False
+        self.singles: frozenset[int] = frozenset()
+        self.place: tuple[int, int] = (-1, 0)
         self.crossing: list[Level] = []
         self.blocks: tuple[Block, ...] = ()
 
@@ -143,8 +150,16 @@ class Control(ABC):
         self.emit(f"{level.name} = True")
         self.emit("break")
 
+    def watch(self, event: str) -> None:
+        """Tell the watcher where this is, if there is one."""
+        if self.module.watched and self.place[0] >= 0:
+            number = self.module.place(self.place)
+            self.emit(f"m.watcher.{event}({number})")
+
     def fail(self) -> None:
         """Leave the innermost level."""
+        if self.state is not None:
+            self.watch("stop")
         self.jump(self.levels[-1])
 
     def fail_if(self, condition: str) -> None:

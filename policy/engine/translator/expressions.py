@@ -87,7 +87,8 @@ class Expressions(Control):
                 return f"{x} is {y}"
         if "str" in (self.known(a).kind, self.known(b).kind):
             return f"{left} == {right}"
-        return f"({left} == {right} and same({left}, {right}))"
+        plain = f"{left} == {right}"
+        return f"({plain} if type({left}) is str else equal({left}, {right}))"
 
     def inlined(self, name: str, args: tuple[Any, ...]) -> str | None:
         """An expression for a built-in on operands of known types."""
@@ -95,7 +96,8 @@ class Expressions(Control):
         if name == "count" and kinds[0] in ("list", "dict", "Set", "str"):
             return f"len({self.read(args[0])})"
         if name == "or" and kinds == ["Set", "Set"]:
-            return f"union({self.read(args[0])}, {self.read(args[1])})"
+            a, b = map(self.read, args)
+            return f"union({a}, {b}) if {a} and {b} else {a} or {b}"
         if name == "object.get" and kinds[:2] == ["dict", "str"]:
             source, wanted, default = map(self.read, args)
             return f"{source}.get({wanted}, {default})"

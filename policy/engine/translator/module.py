@@ -1,11 +1,14 @@
 """Whole functions and the source of a whole plan."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from policy.engine.plan import STATEMENTS, Block, Function, Plan, Stmt, walk
 from policy.engine.translator.analysis import (
+    calls_nothing,
+    single_sets,
     tests_for_false,
     worth_remembering,
 )
@@ -19,7 +22,13 @@ from policy.engine.translator.knowledge import (
     UNKNOWN,
     Known,
 )
+from policy.engine.translator.tidying import tidied
 
+# What the planner adds on the line of a rule's head, whatever becomes of it.
+SILENT = frozenset(
+    {"BlockStmt", "IsDefinedStmt", "IsUndefinedStmt", "ResetLocalStmt"}
+)
+HAND_ON = ["IsDefinedStmt", "AssignVarOnceStmt"]
 HANDLERS = {
     kind: "on" + re.sub("[A-Z]", lambda m: f"_{m[0].lower()}", kind[:-4])
     for kind in STATEMENTS
@@ -29,15 +38,23 @@ HANDLERS = {
 class Module:
     """The source of a whole plan, and the constants it refers to."""
 
-    def __init__(self, plan: Plan, *, strict: bool) -> None:
+    def __init__(
+        self, plan: Plan, *, strict: bool, watched: bool = False
+    ) -> None:
         self.plan = plan
         self.strict = strict
+        self.watched = watched
+        self.places: dict[tuple[int, int], int] = {}
         self.constants: dict[str, Any] = {}
         self.prelude: list[str] = []
         self.numbers = {name: i for i, name in enumerate(plan.functions)}
         self.names = {name: f"f{i}" for name, i in self.numbers.items()}
         self.remembered = worth_remembering(plan)
         self.builtins: dict[str, str] = {}
+
+    def place(self, place: tuple[int, int]) -> int:
+        """The number of a place in the sources."""
+        return self.places.setdefault(place, len(self.places))
 
     def constant(self, value: Any) -> str:  # noqa: ANN401 - any Rego value
         """A global name for a value that no literal gives."""
@@ -83,6 +100,7 @@ class Writer(Blocks):
             for stmt in walk(blocks)
             if stmt.kind in ("AssignVarStmt", "AssignVarOnceStmt")
         )
+        self.singles = frozenset() if self.aliased else single_sets(blocks)
         self.pairs(blocks)
 
     def drop_unread(self, blocks: tuple[Block, ...]) -> None:
@@ -126,17 +144,22 @@ class Writer(Blocks):
             f"def {self.module.names[planned.name]}({', '.join(params)}, m):",
             *self.charged(planned, memo=memo),
         ]
-        return head + self.initial(planned.params) + self.lines
+        lines = tidied(self.lines)
+        return head + self.initial(planned.params) + lines
 
     def charged(self, planned: Function, *, memo: bool) -> list[str]:
         """The lines that charge a call to the budget.
 
         A rule without parameters runs once a frame, and frames are charged;
-        its loops are, too.
+        its loops are, too. What neither loops nor calls is paid for by the
+        one who calls it.
         """
         scans = any(s.kind == "ScanStmt" for s in walk(planned.blocks))
-        lines = ["    budget = m.budget"] if scans or not memo else []
-        if not memo:
+        leaf = calls_nothing(planned)
+        lines = (
+            ["    budget = m.budget"] if scans or not (memo or leaf) else []
+        )
+        if not memo and not leaf:
             lines += [
                 "    budget.left -= 1",
                 "    if budget.left < 0: budget.refill()",
@@ -162,6 +185,21 @@ class Writer(Blocks):
         names = [f"v{n}" for n in sorted(self.unset - set(params))]
         return [f"    {' = '.join(names)} = ..."] if names else []
 
+    def handed_on(self, block: Block) -> bool:
+        """A result that is given its value, where it has none so far."""
+        if [stmt.kind for stmt in block] != HAND_ON:
+            return False
+        test, given = block
+        source, target = given["source"], given["target"]
+        if type(source) is not int or test["source"] != source:
+            return False
+        if self.known(target).defined is not False:
+            return False
+        self.unset.add(source)
+        self.emit(f"{self.name(target)} = {self.name(source)}")
+        self.set(target, replace(self.known(source), base=False))
+        return True
+
     def top(
         self, blocks: tuple[Block, ...], *, last_is_function: bool = True
     ) -> None:
@@ -173,7 +211,7 @@ class Writer(Blocks):
                 self.levels.append(Level("function"))
                 self.statements(block)
                 self.levels.pop()
-            else:
+            elif not self.handed_on(block):
                 self.block(block)
 
     def statements(self, block: Block) -> None:
@@ -188,6 +226,16 @@ class Writer(Blocks):
         Returns:
             How many statements were written.
         """
+        stmt = block[at]
+        before, self.place = self.place, stmt.place
+        if stmt.kind not in SILENT:
+            self.watch("line")
+        count = self.written(block, at)
+        self.place = before
+        return count
+
+    def written(self, block: Block, at: int) -> int:
+        """The same, its place being known."""
         stmt = block[at]
         following = block[at + 1] if at + 1 < len(block) else None
         if following is not None and self.tested(stmt, following):

@@ -1,0 +1,303 @@
+"""k-member clustering within the parts of Mondrian (Byun et al. 2007).
+
+The table is cut into parts of some thousand rows, and in each part
+clusters are grown one after the other: the first tuple is the one that
+would be dearest to add to the last cluster, the next ones are those that
+make the set labels dearer by the least for the rows that they bring, until
+there are k rows. What is left of a part goes to the clusters that it costs
+least. All parts take their steps together.
+
+Tuples of k rows or more are clusters by themselves.
+"""
+
+from dataclasses import replace
+
+from anonymize.criteria import Criteria
+from anonymize.cube import Axis, Cube, Real, Truth, Whole
+from anonymize.errors import MissingExtra
+from anonymize.mondrian import mondrian
+from anonymize.rules import Numbers, Rules
+from anonymize.sets import set_costs
+
+try:
+    import numpy as np
+    import numpy.typing as npt
+except ImportError as missing:
+    raise MissingExtra(library="numpy") from missing
+
+LEAF = 2_000
+"""Rows of a part, about."""
+_NEVER = np.float32(1e30)
+_SPARSE = 0.8
+_EVERY = 16
+
+Prices = npt.NDArray[np.float32]
+
+
+def members(cube: Cube, rules: Rules, *, fast: bool = False) -> Whole:
+    """Put tuples into clusters of k rows or more.
+
+    Args:
+        cube: the counted tuples; at least one axis.
+        rules: k is taken of them, and nothing else.
+        fast: take smaller parts, which costs a little and is quicker.
+
+    Returns:
+        The cluster of each tuple, numbered from 0, or -1 where fewer than
+        k rows were left.
+    """
+    member = np.full(len(cube.weights), -1, dtype=np.int64)
+    heavy = np.flatnonzero(cube.weights >= rules.k)
+    member[heavy] = np.arange(len(heavy))
+    light = np.flatnonzero(cube.weights < rules.k)
+    if cube.weights[light].sum() < rules.k:
+        return member
+    inner = Cube(
+        axes=cube.axes,
+        leaves=cube.leaves[light],
+        weights=cube.weights[light],
+        tuples=np.arange(len(light)),
+        counts=np.zeros((len(light), 0), dtype=np.int64),
+        spans=(),
+        values={},
+    )
+    leaf = LEAF // 2 if fast else LEAF
+    alone = Rules(inner, Criteria(k=rules.k))
+    part = mondrian(inner, alone, leaf=max(leaf, 2 * rules.k))
+    grown = _grow(inner, part, rules.k)
+    member[light] = np.where(grown >= 0, grown + len(heavy), -1)
+    return member
+
+
+def _grow(cube: Cube, part: Whole, k: int) -> Whole:
+    """Grow clusters in all parts; return that of each tuple, or -1."""
+    member = np.full(len(cube.weights), -1, dtype=np.int64)
+    tuples, closed = _laid_out(part)
+    prices = _Prices(cube, len(tuples))
+    keys = prices.keys(cube.leaves, tuples)
+    weights = cube.weights[tuples].astype(np.float32)
+    base = np.arange(len(tuples))  # the part of each line
+    left = np.where(closed, 0, weights).sum(axis=1)
+    number = base.copy()
+    following = len(base)
+    held = np.zeros(len(base), dtype=np.float32)
+    cost = np.zeros(len(base), dtype=np.float32)
+    going = left + held >= k
+    step = 0
+    while going.any():
+        step += 1
+        if not going.all() or (
+            step % _EVERY == 0 and _widest(closed) < _SPARSE * closed.shape[1]
+        ):
+            base, left, number, held, cost = (
+                each[going] for each in (base, left, number, held, cost)
+            )
+            tuples, weights, closed, keys = _pressed(
+                going, tuples, weights, closed, keys
+            )
+        lines = np.arange(len(base))
+        fresh = held == 0
+        add = prices.of(keys)
+        pick = np.argmin(
+            _scores(add, weights, closed, (held, cost), k), axis=1
+        )
+        chosen = tuples[lines, pick]
+        member[chosen] = number
+        closed[lines, pick] = True
+        brought = weights[lines, pick]
+        cost = np.where(fresh, 0, cost + add[lines, pick])
+        prices.join(base, cube.leaves[chosen], fresh)
+        held += brought
+        left -= brought
+        full = held >= k
+        number[full] = following + np.arange(np.count_nonzero(full))
+        following += int(np.count_nonzero(full))
+        held[full] = 0
+        going = (held > 0) | (left >= k)
+    member = np.where(member >= 0, member, -1)
+    used = np.flatnonzero(member >= 0)
+    member[used] = np.unique(member[used], return_inverse=True)[1]
+    return _placed(cube, part, member)
+
+
+def _laid_out(part: Whole) -> tuple[Whole, Truth]:
+    """Lay the tuples of each part out in a line; tell what is filling."""
+    sizes = np.bincount(part)
+    real = np.arange(int(sizes.max())) < sizes[:, None]
+    tuples = np.zeros(real.shape, dtype=np.int64)
+    tuples[real] = np.argsort(part, kind="stable")
+    return tuples, ~real
+
+
+def _widest(closed: Truth) -> int:
+    """Return how many tuples are left in the fullest line."""
+    return int((~closed).sum(axis=1).max())
+
+
+def _pressed(
+    going: Truth,
+    tuples: Whole,
+    weights: Prices,
+    closed: Truth,
+    keys: list[Whole],
+) -> tuple[Whole, Prices, Truth, list[Whole]]:
+    """Leave out lines that are done, and tuples that have a cluster."""
+    order = _open_first(closed[going])
+
+    def pressed(each: Numbers) -> Numbers:
+        taken: Numbers = np.take_along_axis(each[going], order, axis=1)
+        return taken
+
+    return (
+        pressed(tuples),
+        pressed(weights),
+        pressed(closed),
+        [pressed(each) for each in keys],
+    )
+
+
+def _open_first(closed: Truth) -> Whole:
+    """List the open places of each line; a closed one fills it up."""
+    lines, places = np.nonzero(~closed)
+    sizes = np.bincount(lines, minlength=len(closed))
+    starts = np.cumsum(sizes) - sizes
+    order = np.repeat(
+        np.argmax(closed, axis=1)[:, None], int(sizes.max()), axis=1
+    )
+    order[lines, np.arange(len(lines)) - starts[lines]] = places
+    return order
+
+
+def _scores(
+    add: Prices,
+    weights: Prices,
+    closed: Truth,
+    grown: tuple[Prices, Prices],
+    k: int,
+) -> Prices:
+    """Score the tuples: the lowest of a line is the one to take."""
+    held, cost = grown[0][:, None], grown[1][:, None]
+    score = add * (held + weights)
+    score += weights * cost
+    score /= np.minimum(weights, k - held)
+    np.copyto(score, -add, where=held == 0)
+    score[closed] = _NEVER
+    return score
+
+
+class _Prices:
+    """What each value adds to the cost of the cluster of each part."""
+
+    def __init__(self, cube: Cube, parts: int) -> None:
+        self._axes = cube.axes
+        sizes = [axis.groups.shape[1] for axis in cube.axes]
+        self._starts = np.cumsum([0, *sizes])
+        self._table = np.zeros((parts, int(self._starts[-1])), np.float32)
+        self._least = np.zeros((parts, len(sizes)), dtype=np.int64)
+        self._most = np.zeros((parts, len(sizes)), dtype=np.int64)
+
+    def keys(self, leaves: Whole, tuples: Whole) -> list[Whole]:
+        """Return where the price of each tuple stands, an axis each."""
+        width = self._table.shape[1]
+        lines = np.arange(len(tuples))[:, None] * width
+        return [
+            lines + self._starts[at] + leaves[:, at][tuples]
+            for at in range(len(self._axes))
+        ]
+
+    def of(self, keys: list[Whole]) -> Prices:
+        """Return what each tuple would add."""
+        flat = self._table.ravel()
+        total: Prices = flat.take(keys[0])
+        for each in keys[1:]:
+            total += flat.take(each)
+        return total
+
+    def join(self, parts: Whole, leaves: Whole, fresh: Truth) -> None:
+        """Add a tuple to the cluster of each part, or begin with it."""
+        for at, axis in enumerate(self._axes):
+            start, end = self._starts[at], self._starts[at + 1]
+            price = np.float32(axis.weight / axis.span)
+            if axis.places is None:
+                self._table[parts[fresh], start:end] = price
+                self._table[parts, start + leaves[:, at]] = 0
+                continue
+            places = axis.places.clip(*axis.bounds)
+            own = places[leaves[:, at]]
+            least, most = self._least[parts, at], self._most[parts, at]
+            least = np.where(fresh, own, np.minimum(least, own))
+            most = np.where(fresh, own, np.maximum(most, own))
+            self._least[parts, at], self._most[parts, at] = least, most
+            away = np.maximum(least[:, None] - places, places - most[:, None])
+            self._table[parts, start:end] = away.clip(0) * price
+
+
+def _placed(cube: Cube, part: Whole, member: Whole) -> Whole:
+    """Give what is left over to the clusters that it costs least.
+
+    A cluster that gets two is judged for each as it was.
+    """
+    lost = np.flatnonzero(member < 0)
+    if not len(lost) or member.max() < 0:
+        return member
+    grown = np.flatnonzero(member >= 0)
+    count = int(member.max()) + 1
+    home = np.zeros(count, dtype=np.int64)
+    home[member[grown]] = part[grown]
+    # each lost tuple beside each cluster of its part
+    order = np.argsort(home, kind="stable")
+    first = np.searchsorted(home[order], part[lost], side="left")
+    many = np.searchsorted(home[order], part[lost], side="right") - first
+    which = np.repeat(np.arange(len(lost)), many)
+    if not len(which):
+        return member
+    place = np.arange(len(which)) - np.repeat(np.cumsum(many) - many, many)
+    near = order[first[which] + place]
+    rows = np.bincount(member[grown], cube.weights[grown], minlength=count)
+    inner = replace(cube, leaves=cube.leaves[grown])
+    before = set_costs(inner, member[grown])[near]
+    added = np.zeros(len(near))
+    for at, axis in enumerate(cube.axes):
+        leaves = cube.leaves[:, at]
+        added += _added(
+            axis, (member[grown], leaves[grown]), near, leaves[lost[which]]
+        )
+    weight = cube.weights[lost[which]]
+    rise = rows[near] * added + weight * (before + added)
+    chosen = np.lexsort((near, rise, which))
+    starts = np.flatnonzero(np.diff(which[chosen], prepend=-1))
+    best = chosen[starts]
+    member = member.copy()
+    member[lost[which[best]]] = near[best]
+    return member
+
+
+def _added(
+    axis: Axis, held: tuple[Whole, Whole], near: Whole, own: Whole
+) -> Real:
+    """Return what leaves would add to the cost of clusters.
+
+    Args:
+        axis: the quasi-identifier.
+        held: clusters, and the leaves of their tuples.
+        near: clusters that may be joined.
+        own: the leaf that joins each.
+    """
+    member, leaves = held
+    price = axis.weight / axis.span
+    if axis.places is None:
+        width = axis.groups.shape[1]
+        there = np.unique(member * width + leaves)
+        wanted = near * width + own
+        at = np.searchsorted(there, wanted).clip(max=len(there) - 1)
+        new: Real = (there[at] != wanted) * price
+        return new
+    places = axis.places.clip(*axis.bounds)
+    count = int(member.max()) + 1
+    least = np.full(count, axis.bounds[1])
+    most = np.full(count, axis.bounds[0])
+    np.minimum.at(least, member, places[leaves])
+    np.maximum.at(most, member, places[leaves])
+    away = np.maximum(least[near] - places[own], places[own] - most[near])
+    wider: Real = away.clip(0) * price
+    return wider

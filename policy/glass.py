@@ -1,0 +1,819 @@
+"""Emergency access (break-glass): opened at once, and never unseen.
+
+An officer who holds the office asks for named attributes of one person, with
+a reason and a case. `policies/glass` grants it for a short time. A second
+officer approves; without that, by the deadline, the grant ends and an alert
+opens. That is evaluated whenever a grant is acted on, from what is stored and
+the time: no job has to run for it, and none that stops keeps a grant alive.
+
+Each step is a ledger entry under the person, who sees it at once unless a
+class of visibility delays it, and each grant, use and lapse is an alert of
+its own to the compliance officers, in the same transaction. So whoever could
+keep the person from being told kept themselves from opening anything.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import partial
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from consent import (
+    Appended,
+    Commit,
+    ConsentStore,
+    Draft,
+    EntryKind,
+    GroupCommit,
+    LedgerUnavailable,
+    LogKeyMoved,
+    Withheld,
+    latest_instant,
+)
+from policy.authority import Action, Caller, authorize
+from policy.classification import Classification
+from policy.decisions import Json
+from policy.errors import NotPermitted, RecordUnknown, RequestInvalid
+from policy.evidence import EPOCH
+from policy.gate import Gate, Shown
+from policy.glass_store import (
+    DEADLINE,
+    Alert,
+    AlertKind,
+    Glass,
+    GlassState,
+    GlassStore,
+    Recent,
+    why,
+)
+from policy.pdp import JSON, Cause, NoDecision, PolicyDecisionPoint
+from policy.reading import Reader
+from policy.restraints import RestraintStore, union
+from policy.retrying import FactsMovedError, look_again
+from policy.visibility import OFFICE
+from vault import CryptoFailure, Holding, NoteBox, Vault
+
+ENTRYPOINT = "curtilage/glass/decision"
+SCHEMA = "curtilage/glass/1"
+_LONGEST_REASON, _LONGEST_CASE = 500, 100
+
+
+class Step(StrEnum):
+    """What is asked of the policies."""
+
+    REQUEST = "request"
+    OPEN = "open"
+    APPROVE = "approve"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emergency:
+    """Whose attributes are needed, and for what.
+
+    Attributes:
+        subject: the person.
+        purpose: one that the policies open in an emergency.
+        attributes: named one by one.
+    """
+
+    subject: UUID
+    purpose: str
+    attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedGlass:
+    """A grant as a list has it: nothing that anybody wrote of the person."""
+
+    glass: Glass
+    state: GlassState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownGlass:
+    """A grant with its reason and case, which go with the person.
+
+    Both are empty where the person is erased or their record is damaged.
+    """
+
+    glass: Glass
+    state: GlassState
+    reason: str = field(repr=False)
+    case: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What decides a step, and the revision that it was read under."""
+
+    now: int
+    revision: int
+    person: bool
+    restricted: bool
+    recent: Recent
+
+
+# An approval is about a grant; nothing is asked about the person.
+_NOBODY = _Known(
+    now=0,
+    revision=0,
+    person=False,
+    restricted=False,
+    recent=Recent(officer=0, person=0, alerts=0),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """One step, as the policies are asked about it."""
+
+    step: Step
+    officer: str
+    ask: Emergency
+    known: _Known
+    reason: str = ""
+    case: str = ""
+    glass: Glass | None = None
+    same_person: bool = False
+
+    def document(
+        self, classification: Mapping[str, Classification]
+    ) -> dict[str, JSON]:
+        """The document of ``curtilage/glass/1``; no value is in it."""
+        return {
+            "schema": SCHEMA,
+            "now": self.known.now,
+            "step": self.step.value,
+            "officer": self.officer,
+            "request": {
+                "purpose": self.ask.purpose,
+                "attributes": list(self.ask.attributes),
+            },
+            "stated": {"reason": self.reason, "case": self.case},
+            "catalogue": {
+                name: {"sensitivity": found.sensitivity}
+                for name in self.ask.attributes
+                if (found := classification.get(name)) is not None
+            },
+            "person": {
+                "known": self.known.person,
+                "restricted": self.known.restricted,
+            },
+            "recent": {
+                "officer": self.known.recent.officer,
+                "person": self.known.recent.person,
+                "alerts": self.known.recent.alerts,
+            },
+            "grant": self._grant(),
+        }
+
+    def _grant(self) -> dict[str, JSON] | None:
+        glass = self.glass
+        if glass is None:
+            return None
+        return {
+            "officer": _folded(glass.officer),
+            "purpose": glass.purpose,
+            "attributes": list(glass.attributes),
+            "approver": glass.approver,
+            "ended": glass.ended_at is not None,
+            "same_person": self.same_person,
+            "seen": glass.seen,
+            "deadline": glass.deadline,
+            "ends": glass.ends,
+        }
+
+
+class GlassDesk:
+    """The officers' side of emergency access.
+
+    Every method settles first what ended by itself. The platform's commit
+    queue has to run.
+    """
+
+    def __init__(
+        self,
+        *,
+        origin: str,
+        gate: Gate,
+        vault: Vault,
+        consents: ConsentStore,
+        restraints: RestraintStore,
+        store: GlassStore,
+        commits: GroupCommit,
+        pdp: PolicyDecisionPoint,
+        classification: Mapping[str, Classification],
+        reader: Reader,
+        clock: Callable[[], int],
+        random: Callable[[int], bytes],
+    ) -> None:
+        """Take the collaborators; `origin` names the ledger."""
+        self._origin = origin
+        self._gate = gate
+        self._vault = vault
+        self._consents = consents
+        self._restraints = restraints
+        self._store = store
+        self._commits = commits
+        self._pdp = pdp
+        self._classification = classification
+        self._read = reader
+        self._clock = clock
+        self._random = random
+
+    async def request(
+        self, officer: Caller, ask: Emergency, *, reason: str, case: str
+    ) -> Glass:
+        """Grant emergency access, for as long as the policies say.
+
+        Args:
+            officer: who asks, and alone may open.
+            ask: whose attributes, for what.
+            reason: why; the person sees it.
+            case: reference of the case; the person sees it. One officer has
+                a person opened for a purpose once in a case.
+
+        Raises:
+            NotPermitted: by the policies, with their codes.
+            RequestInvalid: the request is malformed, or came before.
+            NoDecision: the engine or the ledger gave no answer; nothing was
+                granted.
+
+        """
+        officer = _one_spelling(officer)
+        await authorize(
+            self._pdp,
+            officer,
+            Action.BREAK_GLASS,
+            target={"subject": str(ask.subject)},
+            justification=reason,
+        )
+        self._refuse_malformed(ask, reason, case)
+        await self.settle()
+
+        async def grant() -> Glass:
+            holding, known = await self._known(ask.subject, officer)
+            seconds, approval = await self._judge(
+                _Question(
+                    step=Step.REQUEST,
+                    officer=officer.id,
+                    ask=ask,
+                    known=known,
+                    reason=reason,
+                    case=case,
+                )
+            )
+            made = Glass(
+                id=self._gate.new_id(),
+                subject=holding.subject,
+                officer=officer.id,
+                purpose=ask.purpose,
+                attributes=ask.attributes,
+                at=known.now,
+                deadline=known.now + approval,
+                ends=known.now + seconds,
+                seen=known.now,
+            )
+            notes = self._notes(holding)
+            merged = [self._notes(one) for one in holding.others]
+
+            def take(conn: Connection) -> None:
+                counted = self._store.recent(
+                    conn, officer.id, _members(holding), known.now
+                )
+                if counted != known.recent:
+                    raise FactsMovedError
+                if not self._store.add(
+                    conn,
+                    made,
+                    case=case,
+                    reason=reason,
+                    notes=notes,
+                    merged=merged,
+                ):
+                    msg = "this officer had this person opened in this case"
+                    raise RequestInvalid(msg)
+                self._store.alert(conn, made.id, AlertKind.GRANTED, known.now)
+
+            draft = self._draft(
+                holding,
+                made,
+                AlertKind.GRANTED.value,
+                known.now,
+                {"officer": officer.id, "reason": reason, "case": case},
+            )
+            await self._gate.record(holding, known.revision, draft, uses=take)
+            return made
+
+        return await look_again(grant)
+
+    async def open(
+        self, officer: Caller, identity: UUID, ask: Emergency
+    ) -> Sequence[Shown]:
+        """Open attributes under a grant that stands.
+
+        Args:
+            officer: whose grant it is.
+            identity: of the grant.
+            ask: the person, purpose and attributes, named anew: a grant
+                opens what it names, for whom it names.
+
+        Raises:
+            NotPermitted: by the policies, with their codes.
+            RecordUnknown: there is no such grant.
+            NoDecision: the engine or the ledger gave no answer; nothing was
+                opened.
+
+        """
+        officer = _one_spelling(officer)
+        glass = await self._find(identity)
+        reason, case = self._why(glass)
+        await authorize(
+            self._pdp,
+            officer,
+            Action.BREAK_GLASS,
+            target={"subject": str(ask.subject)},
+            # Of a person who was erased since, no reason is left.
+            justification=reason or str(identity),
+        )
+        self._gate.refuse_malformed(ask.attributes)
+        await self.settle()
+
+        async def show() -> Sequence[Shown]:
+            glass = await self._find(identity)
+            holding, known = await self._known(ask.subject, officer)
+            await self._judge(
+                _Question(
+                    step=Step.OPEN,
+                    officer=officer.id,
+                    ask=ask,
+                    known=known,
+                    glass=glass,
+                    same_person=self._is_about(glass, holding),
+                )
+            )
+            names = tuple(
+                name for name in ask.attributes if name in holding.present
+            )
+            draft = self._draft(
+                holding,
+                replace(glass, attributes=names),
+                AlertKind.OPENED.value,
+                known.now,
+                {
+                    "officer": officer.id,
+                    "reason": reason,
+                    "case": case,
+                    EPOCH: self._vault.attest(holding),
+                },
+            )
+
+            def take(conn: Connection) -> None:
+                if not self._store.use(conn, glass, self._now(conn)):
+                    raise FactsMovedError
+                self._store.alert(conn, glass.id, AlertKind.OPENED, known.now)
+
+            return await self._gate.record_then_show(
+                holding=holding,
+                revision=known.revision,
+                draft=draft,
+                uses=take,
+            )
+
+        return await look_again(show)
+
+    async def approve(self, officer: Caller, identity: UUID) -> Glass:
+        """Approve a grant of somebody else, before its deadline.
+
+        Raises:
+            NotPermitted: it is the officer's own, has ended, or is approved.
+            RecordUnknown: there is no such grant.
+
+        """
+        officer = _one_spelling(officer)
+        glass = await self._find(identity)
+        await authorize(
+            self._pdp,
+            officer,
+            Action.GLASS_APPROVE,
+            target={"proposer": _proposer(officer, glass.officer)},
+        )
+        await self.settle()
+
+        async def let() -> Glass:
+            glass = await self._find(identity)
+            now = await self._read(self._now)
+            await self._judge(
+                _Question(
+                    step=Step.APPROVE,
+                    officer=officer.id,
+                    ask=Emergency(
+                        subject=identity,
+                        purpose=glass.purpose,
+                        attributes=glass.attributes,
+                    ),
+                    known=replace(_NOBODY, now=now),
+                    glass=glass,
+                )
+            )
+
+            def write(conn: Connection) -> None:
+                if not self._store.approve(
+                    conn, glass, officer.id, self._now(conn)
+                ):
+                    raise FactsMovedError
+
+            await self._enter(
+                glass, "approved", now, {"officer": officer.id}, write
+            )
+            return replace(glass, approver=officer.id)
+
+        return await look_again(let)
+
+    async def end(
+        self, officer: Caller, identity: UUID, *, reason: str
+    ) -> Glass:
+        """End a grant before its time.
+
+        One that was used and that nobody approved opens the alert of a
+        lapse, too: ending it spares its officer no question.
+
+        Raises:
+            NotPermitted: no reason, or not this officer's role.
+            RecordUnknown: there is no such grant, or it has ended.
+
+        """
+        officer = _one_spelling(officer)
+        await authorize(
+            self._pdp,
+            officer,
+            Action.GLASS_END,
+            target={},
+            justification=reason,
+        )
+        await self.settle()
+
+        async def stop() -> Glass:
+            glass = await self._find(identity)
+            now = await self._read(self._now)
+            # The deadline may have passed since all was settled.
+            late = not glass.approver and now >= glass.deadline
+            if glass.ended_at is not None or (
+                late and await self._lapse(glass, now)
+            ):
+                msg = f"emergency access {identity} has ended"
+                raise RecordUnknown(msg)
+
+            def write(conn: Connection) -> None:
+                if not self._store.end(conn, glass, officer.id, now):
+                    raise FactsMovedError
+                if glass.uses and not glass.approver:
+                    self._store.alert(conn, glass.id, AlertKind.LAPSED, now)
+
+            detail = {"officer": officer.id, "reason": reason}
+            await self._enter(glass, "ended", now, detail, write)
+            return replace(glass, ended_by=officer.id, ended_at=now)
+
+        return await look_again(stop)
+
+    async def grants(self, officer: Caller) -> Sequence[ListedGlass]:
+        """Every grant, the newest first, without its reason and case.
+
+        Raises:
+            NotPermitted: neither auditor nor compliance officer.
+
+        """
+        await authorize(self._pdp, officer, Action.GLASS_LIST, target={})
+        await self.settle()
+        now = await self._read(self._now)
+        return [
+            ListedGlass(glass=one, state=one.state(now))
+            for one in await self._read(self._store.all)
+        ]
+
+    async def show(
+        self, officer: Caller, identity: UUID, *, reason: str
+    ) -> ShownGlass:
+        """Open why one grant was asked for, with an entry before.
+
+        Args:
+            officer: who looks, as one does who is to approve it.
+            identity: the grant.
+            reason: why they look; the person sees it.
+
+        Raises:
+            NotPermitted: no reason, or not their role.
+            RecordUnknown: no such grant.
+            NoDecision: the policies, or the ledger, gave no answer.
+
+        """
+        officer = _one_spelling(officer)
+        await authorize(
+            self._pdp,
+            officer,
+            Action.GLASS_SHOW,
+            target={},
+            justification=reason,
+        )
+        await self.settle()
+
+        async def look() -> ShownGlass:
+            glass = await self._find(identity)
+            now = await self._read(self._now)
+
+            def still(conn: Connection) -> None:
+                self._store.find(conn, identity)
+
+            detail = {"officer": officer.id, "reason": reason}
+            await self._enter(glass, "looked", now, detail, still)
+            why, case = self._why(glass)
+            return ShownGlass(
+                glass=glass, state=glass.state(now), reason=why, case=case
+            )
+
+        return await look_again(look)
+
+    async def alerts(
+        self, officer: Caller, *, closed: bool = False
+    ) -> Sequence[Alert]:
+        """What compliance officers are to look at, the oldest first.
+
+        Args:
+            officer: who looks.
+            closed: whether those are listed too that somebody closed.
+
+        Raises:
+            NotPermitted: neither auditor nor compliance officer.
+
+        """
+        await authorize(self._pdp, officer, Action.GLASS_LIST, target={})
+        await self.settle()
+        return await self._read(partial(self._store.alerts, closed=closed))
+
+    async def close(
+        self, officer: Caller, identity: UUID, *, reason: str
+    ) -> None:
+        """Close an alert about somebody else's grant.
+
+        Raises:
+            NotPermitted: no reason, one's own grant, or not their role.
+            RecordUnknown: no such alert is open.
+
+        """
+        officer = _one_spelling(officer)
+        listed = await self._read(partial(self._store.alerts, closed=False))
+        found = [one for one in listed if one.id == identity]
+        if not found:
+            msg = f"no alert {identity} is open"
+            raise RecordUnknown(msg)
+        glass = found[0].glass
+        await authorize(
+            self._pdp,
+            officer,
+            Action.GLASS_CLOSE,
+            target={"proposer": _proposer(officer, glass.officer)},
+            justification=reason,
+        )
+        now = await self._read(self._now)
+
+        def write(conn: Connection) -> None:
+            if not self._store.close(conn, identity, officer.id, now):
+                msg = f"no alert {identity} is open"
+                raise RecordUnknown(msg)
+
+        # About the officers alone: nothing of it is about the person.
+        detail = {
+            "alert": str(identity),
+            "grant": str(glass.id),
+            "kind": found[0].kind.value,
+            "officer": officer.id,
+            "reason": reason,
+        }
+        draft = Draft(
+            kind=EntryKind.GLASS,
+            subject=None,
+            log_key=None,
+            service=OFFICE,
+            purpose=glass.purpose,
+            outcome="alert-closed",
+            at=now,
+            decision=self._gate.new_id(),
+            detail=detail,
+        )
+        await self._submit(draft, write)
+
+    async def settle(self) -> int:
+        """Write down which grants ended because nobody approved in time.
+
+        They have ended whether this runs or not; it makes the entry and
+        opens the alert, once each.
+
+        Returns:
+            How many.
+
+        """
+        settled = 0
+        now = await self._read(self._now)
+        for glass in await self._read(partial(self._store.due, now=now)):
+            settled += await look_again(partial(self._lapse, glass, now))
+        return settled
+
+    async def _lapse(self, glass: Glass, now: int) -> bool:
+        done: list[bool] = []
+
+        def write(conn: Connection) -> None:
+            done[:] = [self._store.end(conn, glass, DEADLINE, now)]
+            if not done[0]:
+                raise _AlreadyError
+            self._store.alert(conn, glass.id, AlertKind.LAPSED, now)
+
+        detail = {"officer": glass.officer}
+        try:
+            await self._enter(glass, "lapsed", now, detail, write)
+        except _AlreadyError:
+            return False
+        return True
+
+    def _refuse_malformed(
+        self, ask: Emergency, reason: str, case: str
+    ) -> None:
+        self._gate.refuse_malformed(ask.attributes)
+        if len(reason) > _LONGEST_REASON or len(case) > _LONGEST_CASE:
+            msg = (
+                f"a reason has at most {_LONGEST_REASON} characters, and the "
+                f"reference of a case {_LONGEST_CASE}"
+            )
+            raise RequestInvalid(msg)
+
+    async def _find(self, identity: UUID) -> Glass:
+        return await self._read(partial(self._store.find, identity=identity))
+
+    async def _known(
+        self, subject: UUID, officer: Caller
+    ) -> tuple[Holding, _Known]:
+        def look(conn: Connection) -> tuple[Holding, _Known]:
+            holding = self._vault.holding(subject)
+            now = self._now(conn)
+            members = _members(holding)
+            held = union(
+                [self._restraints.at(conn, one, now) for one in members]
+            )
+            return holding, _Known(
+                now=now,
+                person=holding.known,
+                revision=self._consents.revision(conn, holding.subject),
+                restricted=held.restricted,
+                recent=self._store.recent(conn, officer.id, members, now),
+            )
+
+        return await self._read(look)
+
+    def _now(self, conn: Connection) -> int:
+        """The time, and never before what the ledger was written at."""
+        return max(self._clock(), latest_instant(conn, self._origin))
+
+    def _is_about(self, glass: Glass, holding: Holding) -> bool:
+        """Whether a grant is about the person that was looked up."""
+        return (
+            glass.subject is not None
+            and self._vault.holding(glass.subject).subject == holding.subject
+        )
+
+    async def _judge(self, question: _Question) -> tuple[int, int]:
+        """Ask the policies; return how long a grant and its approval last.
+
+        Raises:
+            NotPermitted: they refuse.
+            NoDecision: they gave no answer to act on.
+
+        """
+        document = question.document(self._classification)
+        answer = (await self._pdp.decide(ENTRYPOINT, document)).document
+        allow, reasons = answer.get("allow"), answer.get("reasons")
+        terms = answer.get("terms")
+        if (
+            answer.get("schema") != SCHEMA
+            or type(allow) is not bool
+            or not isinstance(reasons, list)
+            or not isinstance(terms, Mapping)
+            or allow is bool(reasons)
+        ):
+            raise NoDecision(Cause.MALFORMED)
+        if not allow:
+            codes = [
+                str(one["code"]) for one in reasons if isinstance(one, Mapping)
+            ]
+            asked = f"emergency access, {question.step}"
+            raise NotPermitted(asked, codes)
+        seconds, approval = terms.get("seconds"), terms.get("approval_seconds")
+        if not (
+            type(seconds) is int
+            and type(approval) is int
+            and 0 < approval <= seconds
+        ):
+            raise NoDecision(Cause.MALFORMED)
+        return seconds, approval
+
+    def _why(self, glass: Glass) -> tuple[str, str]:
+        """Reason and case, as long as the person's record opens."""
+        if glass.subject is None or glass.sealed is None:
+            return "", ""
+        try:
+            holding = self._vault.own_holding(glass.subject)
+            if holding.known:
+                return why(glass, self._notes(holding))
+        except CryptoFailure:
+            # One damaged record keeps nobody from the others.
+            pass
+        return "", ""
+
+    def _notes(self, holding: Holding) -> NoteBox:
+        return NoteBox(self._vault.log_key(holding), random=self._random)
+
+    async def _enter(
+        self,
+        glass: Glass,
+        outcome: str,
+        now: int,
+        detail: Mapping[str, Json],
+        write: Callable[[Connection], None],
+    ) -> None:
+        """Write, with an entry under the person, if they are still there.
+
+        Where their record is damaged, the entry is about nobody: what ends
+        and who is alerted does not depend on it.
+        """
+        try:
+            holding = None
+            if glass.subject is not None:
+                holding = self._vault.holding(glass.subject)
+            draft = self._draft(holding, glass, outcome, now, detail)
+        except CryptoFailure:
+            draft = self._draft(None, glass, outcome, now, detail)
+        await self._submit(draft, write)
+
+    async def _submit(
+        self, draft: Draft, write: Callable[[Connection], None]
+    ) -> Sequence[Appended]:
+        try:
+            return await self._commits.submit(
+                Commit(check=write, drafts=(draft,))
+            )
+        except LogKeyMoved:
+            raise FactsMovedError from None
+        except LedgerUnavailable:
+            raise NoDecision(Cause.LEDGER) from None
+
+    def _draft(
+        self,
+        holding: Holding | None,
+        glass: Glass,
+        outcome: str,
+        now: int,
+        detail: Mapping[str, Json],
+    ) -> Draft:
+        told = holding if holding is not None and holding.known else None
+        return Draft(
+            kind=EntryKind.GLASS,
+            subject=None if told is None else told.subject,
+            log_key=None if told is None else self._vault.log_key(told),
+            service=OFFICE,
+            purpose=glass.purpose,
+            attributes=glass.attributes,
+            outcome=outcome,
+            at=now,
+            decision=self._gate.new_id(),
+            detail={"grant": str(glass.id), **detail},
+            withheld=None if told is None else self._withheld(glass, now),
+        )
+
+    def _withheld(self, glass: Glass, now: int) -> Withheld | None:
+        # Read first: by it the registry's count is the present one.
+        self._consents.declaration(OFFICE, glass.purpose)
+        return self._gate.visibility.withheld(OFFICE, glass.purpose, now)
+
+
+class _AlreadyError(Exception):
+    """Another process wrote it down."""
+
+
+def _members(holding: Holding) -> tuple[UUID, ...]:
+    """Every record that is read as this person's."""
+    return (holding.subject, *(one.subject for one in holding.others))
+
+
+def _one_spelling(officer: Caller) -> Caller:
+    """The officer by the one spelling that limits and grants go by."""
+    return replace(officer, id=_folded(officer.id))
+
+
+def _folded(officer: str) -> str:
+    return " ".join(officer.split()).casefold()
+
+
+def _proposer(officer: Caller, proposer: str) -> str:
+    """Whose act it was, as the policies compare it: no second spelling."""
+    same = _folded(officer.id) == _folded(proposer)
+    return officer.id if same else proposer

@@ -1,0 +1,265 @@
+"""The policies in force, in every process that decides.
+
+`LivePdp` stands before the engine. About once a second it reads the pointer
+of the bundle store; where it moved, the engine takes the other bundle whole.
+Each ruling carries the revision that made it, so no request is decided by
+half a bundle, and none is dropped. A stored bundle that does not verify is
+not taken: the one before goes on deciding, and an alarm is due.
+
+Where a candidate runs in the shadow, every disclosure that was decided is
+decided again by it, aside and afterwards, and what it decides otherwise is
+counted; its answers go nowhere.
+"""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from policy.bundle import Bundle
+from policy.bundle_store import NONE, OURS, BundleStore, Flip
+from policy.embedded import EmbeddedPdp
+from policy.gate import ENTRYPOINT
+from policy.opa_failover import FailoverPdp
+from policy.pdp import (
+    JSON,
+    ConfirmedRevision,
+    NoDecision,
+    Ruling,
+    decide_within,
+)
+
+_MOST_WAITING = 2000
+NOTHING, FAILED = "", "no decision"
+Engine = EmbeddedPdp | FailoverPdp
+
+
+class LivePdp:
+    """`PolicyDecisionPoint` under whichever bundle is in force.
+
+    Args:
+        engine: what decides.
+        store: where bundles and the pointer are.
+        ours: the bundle that the software carries.
+
+    Raises:
+        BundleInvalid: the bundle in force does not verify.
+    """
+
+    def __init__(
+        self, engine: Engine, *, store: BundleStore, ours: Bundle
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._ours = ours
+        self._seen = -1
+        self._number = OURS
+        self._shadow = Shadow(store)
+        self._stack = AsyncExitStack()
+        self.refresh()
+
+    @property
+    def revision(self) -> str:
+        """The revision that decides now."""
+        return self._engine.revision
+
+    async def __aenter__(self) -> Self:
+        """Open what the engine needs."""
+        if isinstance(self._engine, AbstractAsyncContextManager):
+            await self._stack.enter_async_context(self._engine)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        await self._stack.aclose()
+
+    async def decide(
+        self, entrypoint: str, document: Mapping[str, JSON]
+    ) -> Ruling:
+        """Ask the policies; see `policy.pdp.PolicyDecisionPoint`."""
+        return await self._decide(entrypoint, document, None)
+
+    async def decide_within(
+        self, entrypoint: str, document: Mapping[str, JSON], trace: str
+    ) -> Ruling:
+        """Ask the policies; see `policy.pdp.TracedDecisionPoint`."""
+        return await self._decide(entrypoint, document, trace)
+
+    async def _decide(
+        self, entrypoint: str, document: Mapping[str, JSON], trace: str | None
+    ) -> Ruling:
+        ruling = await decide_within(self._engine, entrypoint, document, trace)
+        if entrypoint == ENTRYPOINT and self._shadow.runs:
+            self._shadow.saw(document, ruling)
+        return ruling
+
+    def repeated(
+        self, entrypoint: str, document: Mapping[str, JSON], ruling: Ruling
+    ) -> None:
+        """Hear that a ruling served an equal document too."""
+        if entrypoint == ENTRYPOINT and self._shadow.runs:
+            self._shadow.saw(document, ruling)
+
+    def filtering(self) -> FailoverPdp | None:
+        """What compiles rules to conditions: servers, and not our engine."""
+        return None if isinstance(self._engine, EmbeddedPdp) else self._engine
+
+    async def confirm(self) -> None:
+        """Hold servers to the revision in force; ours needs none.
+
+        Raises:
+            NoDecision: they do not answer under it.
+        """
+        if isinstance(self._engine, ConfirmedRevision):
+            await self._engine.confirm()
+
+    def refresh(self) -> bool:
+        """Take another bundle where the pointer moved.
+
+        Returns:
+            Whether it moved.
+
+        Raises:
+            BundleInvalid: the one that it points to does not verify; the
+                one before goes on deciding, and the next call tries again.
+        """
+        live = self._store.live()
+        if live.changes == self._seen:
+            return False
+        if live.number != self._number or self._seen < 0:
+            self._take(self._load(live.number))
+            self._number = live.number
+        self._shadow.run(
+            live.shadow,
+            None if live.shadow == NONE else self._load(live.shadow),
+        )
+        self._seen = live.changes
+        return True
+
+    def compare(self) -> int:
+        """Decide again, in the shadow, what was decided since.
+
+        Returns:
+            How many decisions.
+        """
+        return self._shadow.compare()
+
+    def _load(self, number: int) -> Bundle:
+        return self._ours if number == OURS else self._store.load(number)
+
+    def _take(self, bundle: Bundle) -> None:
+        if isinstance(self._engine, EmbeddedPdp):
+            if bundle.revision != self._engine.revision:
+                self._engine.swap(bundle)
+        else:
+            # Servers load it in their own time; until then either decides,
+            # and each answer says which.
+            self._engine.expect(bundle.revision, also=self._engine.revision)
+
+
+class Shadow:
+    """Runs a candidate on what was decided, and counts what flips."""
+
+    def __init__(self, store: BundleStore) -> None:
+        self._store = store
+        self._number = NONE
+        self._candidate: EmbeddedPdp | None = None
+        self._waiting: deque[tuple[Mapping[str, JSON], Ruling]] = deque(
+            maxlen=_MOST_WAITING
+        )
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is a candidate."""
+        return self._candidate is not None
+
+    def run(self, number: int, bundle: Bundle | None) -> None:
+        """Take another candidate, or none."""
+        if number == self._number:
+            return
+        self._waiting.clear()
+        self._number = number
+        self._candidate = None if bundle is None else EmbeddedPdp(bundle)
+
+    def saw(self, document: Mapping[str, JSON], ruling: Ruling) -> None:
+        """Remember one decision; beyond 2,000 the oldest is let go."""
+        self._waiting.append((document, ruling))
+
+    def compare(self) -> int:
+        """Decide what waits again, count and store what flips."""
+        candidate, number = self._candidate, self._number
+        if candidate is None:
+            return 0
+        flips: Counter[tuple[str, str, str, str, str]] = Counter()
+        count = 0
+        while self._waiting:
+            document, ruling = self._waiting.popleft()
+            flips.update(_differs(candidate, document, ruling))
+            count += 1
+        if flips:
+            self._store.count(
+                number,
+                [
+                    Flip(
+                        service=service,
+                        purpose=purpose,
+                        attribute=attribute,
+                        was=was,
+                        becomes=becomes,
+                        times=found,
+                    )
+                    for (
+                        service,
+                        purpose,
+                        attribute,
+                        was,
+                        becomes,
+                    ), found in flips.items()
+                ],
+            )
+        return count
+
+
+def _differs(
+    candidate: EmbeddedPdp,
+    document: Mapping[str, JSON],
+    ruling: Ruling,
+) -> list[tuple[str, str, str, str, str]]:
+    """What flips, and that one decision was compared."""
+    service = document.get("service")
+    if not isinstance(service, Mapping):
+        return []
+    who = (str(service["id"]), str(service["purpose"]))
+    was = effects(ruling.document)
+    try:
+        becomes = effects(candidate.evaluate(ENTRYPOINT, document))
+    except NoDecision:
+        becomes = dict.fromkeys(was, FAILED)
+    found = [(*who, NOTHING, NOTHING, NOTHING)]
+    found += [
+        (*who, name, was.get(name, FAILED), becomes.get(name, FAILED))
+        for name in sorted({*was, *becomes})
+        if was.get(name) != becomes.get(name)
+    ]
+    return found
+
+
+def effects(document: object) -> dict[str, str]:
+    """Effect of each attribute, with its level where it is coarser."""
+    attributes = (
+        document.get("attributes") if isinstance(document, Mapping) else None
+    )
+    if not isinstance(attributes, Mapping):
+        return {}
+    return {
+        name: f"{one['effect']} {one['level']}"
+        if one["level"]
+        else str(one["effect"])
+        for name, one in attributes.items()
+    }

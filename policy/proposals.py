@@ -1,0 +1,405 @@
+"""Declarations come into force by two officers: one proposes, one approves.
+
+A proposal holds the whole text and never changes. It is approved against
+the version that was in force when it was made: where another came into force
+since, what the officers compared is no longer what would change, and the
+proposal has to be made anew. Each act is an entry of the ledger with the
+digest, so who proposed and who approved what can be proved.
+
+`policies/api` keeps the two apart: an approval names the proposer as the
+store has it, never as the caller says.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, Row, func, select, update
+
+from consent import (
+    Asked,
+    ConsentStore,
+    Declaration,
+    DeclarationInvalid,
+    DeclarationPlan,
+    Draft,
+    EntryKind,
+    Ledger,
+    read_declaration,
+    write_declaration,
+)
+from policy.authority import Action, Caller, authorize
+from policy.decisions import Guidance, Json
+from policy.errors import FactsChanged, RecordUnknown
+from policy.guidance import Guide
+from policy.pdp import PolicyDecisionPoint
+from policy.tables import ProposalRow
+from vault import Transactions
+
+OFFICE = "registrar"
+_TABLE = ProposalRow.metadata.tables["policy_proposal"]
+_LONGEST_REASON = 500
+
+
+class ProposalState(StrEnum):
+    """What became of a proposal."""
+
+    PROPOSED = "proposed"
+    PUBLISHED = "published"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A declaration that somebody wants in force.
+
+    Attributes:
+        number: Names it for ever, within the body.
+        declaration: What would be in force.
+        base: Digest of the version that was in force when it was proposed;
+            empty where there was none.
+        proposer: The officer who proposed it.
+        proposed_at: POSIX seconds.
+        state: What became of it.
+        officer: Who decided; empty as long as nobody did.
+        decided_at: POSIX seconds; ``None`` likewise.
+    """
+
+    number: int
+    declaration: Declaration
+    base: str
+    proposer: str
+    proposed_at: int
+    state: ProposalState
+    officer: str = ""
+    decided_at: int | None = None
+
+
+class DeclarationDesk:
+    """What officers do about declarations."""
+
+    def __init__(
+        self,
+        *,
+        tenant: str,
+        engine: Engine,
+        transactions: Transactions,
+        consents: ConsentStore,
+        ledger: Ledger,
+        pdp: PolicyDecisionPoint,
+        guide: Guide,
+        clock: Callable[[], int],
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._tenant = tenant
+        self._engine = engine
+        self._transactions = transactions
+        self._consents = consents
+        self._ledger = ledger
+        self._pdp = pdp
+        self._guide = guide
+        self._clock = clock
+        self._random = random
+
+    def plan(self, declaration: Declaration) -> tuple[DeclarationPlan, Asked]:
+        """Say what a version changes, and how many people it asks again.
+
+        The numbers are of nobody in particular, so nothing is recorded.
+        """
+        return self._consents.asked_again(declaration, self._clock())
+
+    async def advise(self, declaration: Declaration) -> Guidance | None:
+        """Say of which values a version has more than its purpose needs.
+
+        It is asked about nobody, so nothing is recorded.
+
+        Returns:
+            The guidance; None where the engine has no answer.
+
+        """
+        return await self._guide.on(declaration)
+
+    def proposals(self) -> Sequence[Proposal]:
+        """Every proposal, decided ones included, by number."""
+        statement = (
+            select(_TABLE)
+            .where(_TABLE.c.tenant == self._tenant)
+            .order_by(_TABLE.c.number)
+        )
+        with self._engine.connect().execution_options(read_only=True) as conn:
+            return [_proposal(row) for row in conn.execute(statement)]
+
+    def proposal(self, number: int) -> Proposal:
+        """Return one proposal.
+
+        Raises:
+            RecordUnknown: there is none of that number.
+
+        """
+        statement = select(_TABLE).where(
+            _TABLE.c.tenant == self._tenant, _TABLE.c.number == number
+        )
+        with self._engine.connect().execution_options(read_only=True) as conn:
+            row = conn.execute(statement).one_or_none()
+        if row is None:
+            msg = f"there is no proposal {number}"
+            raise RecordUnknown(msg)
+        return _proposal(row)
+
+    async def propose(self, officer: Caller, declaration: Declaration) -> int:
+        """Propose a version, for somebody else to approve.
+
+        Args:
+            officer: who proposes.
+            declaration: the version.
+
+        Returns:
+            The number of the proposal.
+
+        Raises:
+            NotPermitted: not this officer's role.
+            DeclarationFrozen: another text of this version was answered,
+                or a higher version is in force.
+
+        """
+        await authorize(
+            self._pdp,
+            officer,
+            Action.DECLARATION_PROPOSE,
+            target={
+                "service": declaration.service,
+                "purpose": declaration.purpose,
+            },
+        )
+
+        def write(conn: Connection) -> int:
+            self._ledger.lock(conn)
+            self._consents.demand_open(conn, declaration)
+            last = select(func.max(_TABLE.c.number)).where(
+                _TABLE.c.tenant == self._tenant
+            )
+            number = (conn.execute(last).scalar() or 0) + 1
+            now = self._clock()
+            conn.execute(
+                _TABLE.insert().values(
+                    tenant=self._tenant,
+                    number=number,
+                    service=declaration.service,
+                    purpose=declaration.purpose,
+                    version=declaration.version,
+                    digest=declaration.digest,
+                    base=self._base(declaration),
+                    text=write_declaration(declaration),
+                    proposer=officer.id,
+                    proposed_at=now,
+                    officer="",
+                    state=ProposalState.PROPOSED.value,
+                )
+            )
+            self._enter(
+                conn,
+                declaration,
+                ProposalState.PROPOSED,
+                {"proposal": number, "proposer": officer.id},
+                now,
+            )
+            return number
+
+        return self._transactions.run(write)
+
+    async def approve(self, officer: Caller, number: int) -> Proposal:
+        """Put a version into force that somebody else proposed.
+
+        Args:
+            officer: who approves.
+            number: of the proposal.
+
+        Returns:
+            The proposal, published.
+
+        Raises:
+            NotPermitted: the same officer proposed it, or not their role.
+            RecordUnknown: no proposal of that number waits.
+            DeclarationInvalid: the stored text was changed.
+            FactsChanged: another version came into force since.
+            DeclarationFrozen: somebody answered another text of it since.
+
+        """
+        proposal = self._waiting(number)
+        declaration = proposal.declaration
+        await authorize(
+            self._pdp,
+            officer,
+            Action.DECLARATION_PUBLISH,
+            target={
+                "service": declaration.service,
+                "purpose": declaration.purpose,
+                "proposer": proposal.proposer,
+            },
+        )
+
+        def write(conn: Connection) -> None:
+            self._ledger.lock(conn)
+            if self._base(declaration) != proposal.base:
+                msg = (
+                    f"another version of {declaration.service}/"
+                    f"{declaration.purpose} came into force since proposal "
+                    f"{number}; propose it anew"
+                )
+                raise FactsChanged(msg)
+            self._consents.register(conn, declaration)
+            now = self._clock()
+            self._decide(conn, number, officer, ProposalState.PUBLISHED, now)
+            self._enter(
+                conn,
+                declaration,
+                ProposalState.PUBLISHED,
+                {
+                    "proposal": number,
+                    "proposer": proposal.proposer,
+                    "officer": officer.id,
+                },
+                now,
+            )
+
+        self._transactions.run(write)
+        return self.proposal(number)
+
+    async def reject(
+        self, officer: Caller, number: int, *, reason: str
+    ) -> Proposal:
+        """Decide that a proposal does not come into force.
+
+        Args:
+            officer: who decides; the proposer may take it back.
+            number: of the proposal.
+            reason: why; it is recorded.
+
+        Returns:
+            The proposal, rejected.
+
+        Raises:
+            NotPermitted: no reason, or not this officer's role.
+            RecordUnknown: no proposal of that number waits.
+
+        """
+        proposal = self._waiting(number)
+        declaration = proposal.declaration
+        await authorize(
+            self._pdp,
+            officer,
+            Action.DECLARATION_REJECT,
+            target={
+                "service": declaration.service,
+                "purpose": declaration.purpose,
+            },
+            justification=reason,
+        )
+
+        def write(conn: Connection) -> None:
+            self._ledger.lock(conn)
+            now = self._clock()
+            self._decide(conn, number, officer, ProposalState.REJECTED, now)
+            self._enter(
+                conn,
+                declaration,
+                ProposalState.REJECTED,
+                {
+                    "proposal": number,
+                    "proposer": proposal.proposer,
+                    "officer": officer.id,
+                    "reason": reason[:_LONGEST_REASON],
+                },
+                now,
+            )
+
+        self._transactions.run(write)
+        return self.proposal(number)
+
+    def _waiting(self, number: int) -> Proposal:
+        found = self.proposal(number)
+        if found.state is not ProposalState.PROPOSED:
+            msg = f"proposal {number} is {found.state.value} already"
+            raise RecordUnknown(msg)
+        return found
+
+    def _base(self, declaration: Declaration) -> str:
+        live = self._consents.declaration(
+            declaration.service, declaration.purpose
+        )
+        return "" if live is None else live.digest
+
+    def _decide(
+        self,
+        conn: Connection,
+        number: int,
+        officer: Caller,
+        state: ProposalState,
+        now: int,
+    ) -> None:
+        done = conn.execute(
+            update(_TABLE)
+            .where(
+                _TABLE.c.tenant == self._tenant,
+                _TABLE.c.number == number,
+                _TABLE.c.state == ProposalState.PROPOSED.value,
+            )
+            .values(officer=officer.id, decided_at=now, state=state.value)
+        )
+        if done.rowcount != 1:
+            msg = f"proposal {number} was decided in between"
+            raise RecordUnknown(msg)
+
+    def _enter(
+        self,
+        conn: Connection,
+        declaration: Declaration,
+        state: ProposalState,
+        told: Mapping[str, Json],
+        now: int,
+    ) -> None:
+        draft = Draft(
+            kind=EntryKind.DECLARATION,
+            subject=None,
+            log_key=None,
+            service=declaration.service,
+            purpose=declaration.purpose,
+            outcome=state.value,
+            at=now,
+            decision=self._new_id(),
+            detail={
+                "digest": declaration.digest,
+                "version": declaration.version,
+                **told,
+            },
+        )
+        self._ledger.append(conn, [draft])
+
+    def _new_id(self) -> UUID:
+        return uuid.UUID(bytes=self._random(16), version=4)
+
+
+def _proposal(row: Row[Any]) -> Proposal:
+    where = f"proposal {row.number}"
+    declaration = read_declaration(row.text, where=where)
+    if declaration.digest != row.digest:
+        raise DeclarationInvalid(
+            where=where,
+            line=0,
+            column=0,
+            what="it has the text of another declaration",
+            remedy="restore it from a backup; it was changed",
+        )
+    return Proposal(
+        number=row.number,
+        declaration=declaration,
+        base=row.base,
+        proposer=row.proposer,
+        proposed_at=row.proposed_at,
+        state=ProposalState(row.state),
+        officer=row.officer,
+        decided_at=row.decided_at,
+    )

@@ -1,0 +1,873 @@
+"""Emergency access: granted at once, approved or ended, and never unseen."""
+
+import asyncio
+import json
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text, update
+
+from api.cadence import publishing
+from api.pages.desk import GateDesk
+from api.pages.port import Outcome
+from consent import EntryKind, LegalBasis, OwnEntry, Visibility
+from policy import (
+    AlertKind,
+    Caller,
+    CallerKind,
+    Cause,
+    EmbeddedPdp,
+    Emergency,
+    Glass,
+    GlassState,
+    NoDecision,
+    NotPermitted,
+    RecordUnknown,
+    RequestInvalid,
+    Shown,
+    load_bundle,
+)
+from tests import oracle
+from tests.databases import Kind
+from tests.test_engine_suite import bend
+from tests.test_golden import CASES, read
+from tests.worlds import (
+    BIRTH,
+    MOBILE,
+    OFFICER,
+    OTHER_OFFICER,
+    STREET,
+    World,
+    build_world,
+    reopen,
+)
+from vault import NoteBox
+from vault.tables import DEK
+
+PURPOSE = "emergency-care"
+REASON = "Found unconscious in Canary Street; a doctor asks."
+CASE = "dispatch-0042"
+ROLES = ("emergency", "compliance")
+FIRST, SECOND, THIRD = (
+    Caller(kind=CallerKind.OFFICER, id=f"officer-{n}", roles=ROLES)
+    for n in (1, 2, 3)
+)
+MINUTE, APPROVAL, WHOLE = 60, 900, 14_400
+
+
+@pytest.fixture
+def world(tmp_path: Path, database: Kind) -> Iterator[World]:
+    """An instance with its cast."""
+    with build_world(tmp_path / "home", database=database) as made:
+        yield made
+
+
+def about(
+    world: World,
+    name: str = "silent",
+    *attributes: str,
+    purpose: str = PURPOSE,
+) -> Emergency:
+    """What is needed of a character: by default date of birth and phone."""
+    return Emergency(
+        subject=world.cast[name],
+        purpose=purpose,
+        attributes=attributes or (BIRTH, MOBILE),
+    )
+
+
+async def granted(
+    world: World,
+    name: str = "silent",
+    *,
+    officer: Caller = FIRST,
+    case: str = CASE,
+) -> Glass:
+    """Ask for it, as an officer does."""
+    return await world.platform.glass.request(
+        officer, about(world, name), reason=REASON, case=case
+    )
+
+
+async def opened(
+    world: World, glass: Glass, *, officer: Caller = FIRST
+) -> dict[str, str]:
+    """Open what a grant names; return the values."""
+    assert glass.subject is not None
+    shown: list[Shown] = list(
+        await world.platform.glass.open(
+            officer,
+            glass.id,
+            Emergency(
+                subject=glass.subject,
+                purpose=glass.purpose,
+                attributes=glass.attributes,
+            ),
+        )
+    )
+    return {one.attribute: one.record.value for one in shown}
+
+
+async def alerts(world: World) -> list[tuple[AlertKind, UUID]]:
+    """The alerts that are open."""
+    found = await world.platform.glass.alerts(SECOND)
+    return [(one.kind, one.glass.id) for one in found]
+
+
+async def seen(world: World, name: str = "silent") -> list[OwnEntry]:
+    """What the person sees of emergency access, the oldest first."""
+    found = await world.platform.person.own_uses(
+        world.caller(name), world.cast[name], before=None, limit=50
+    )
+    return [one for one in reversed(found) if one.kind is EntryKind.GLASS]
+
+
+async def refused(work: Any, *codes: str) -> None:  # noqa: ANN401 - any coroutine
+    """Hold a step to its refusal."""
+    with pytest.raises(NotPermitted) as caught:
+        await work
+    assert set(codes) == set(caught.value.reasons)
+
+
+def test_it_opens_at_once_and_the_person_is_told_at_once(
+    world: World,
+) -> None:
+    """Granted, opened, approved, opened again, ended: five entries, alerts."""
+    desk = world.platform.glass
+    held = {name: world.values["silent"][name] for name in (BIRTH, MOBILE)}
+
+    async def scene() -> None:
+        glass = await granted(world)
+        [first] = await seen(world)
+        assert ("granted", (BIRTH, MOBILE)) == (
+            first.outcome,
+            first.attributes,
+        )
+        assert (REASON, CASE, "officer-1") == (
+            first.detail["reason"],
+            first.detail["case"],
+            first.detail["officer"],
+        )
+        assert held == await opened(world, glass)
+        await desk.approve(SECOND, glass.id)
+        world.clock.now += APPROVAL + MINUTE
+        assert held == await opened(world, glass)
+        await desk.end(FIRST, glass.id, reason="handed over")
+        await refused(opened(world, glass), "glass_ended")
+
+        assert [
+            "granted",
+            "opened",
+            "approved",
+            "opened",
+            "ended",
+        ] == [one.outcome for one in await seen(world)]
+        assert [
+            (AlertKind.GRANTED, glass.id),
+            (AlertKind.OPENED, glass.id),
+            (AlertKind.OPENED, glass.id),
+        ] == await alerts(world)
+        told = await desk.show(SECOND, glass.id, reason="a complaint")
+        assert (GlassState.ENDED, REASON, CASE, 2, "officer-2") == (
+            told.state,
+            told.reason,
+            told.case,
+            told.glass.uses,
+            told.glass.approver,
+        )
+
+    world.run(scene())
+
+
+def test_who_reads_a_reason_is_seen(world: World) -> None:
+    """A list has no reason; to read one is an entry with its own."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        glass = await granted(world)
+        [listed] = await desk.grants(SECOND)
+        assert REASON not in repr(listed)
+        assert ["granted"] == [one.outcome for one in await seen(world)]
+        for caller, why in ((SECOND, " "), (world.caller("silent"), "mine")):
+            with pytest.raises(NotPermitted):
+                await desk.show(caller, glass.id, reason=why)
+        assert ["granted"] == [one.outcome for one in await seen(world)]
+
+        told = await desk.show(SECOND, glass.id, reason="to approve it")
+        assert (REASON, CASE) == (told.reason, told.case)
+        looked = (await seen(world))[-1]
+        assert ("looked", "officer-2", "to approve it") == (
+            looked.outcome,
+            looked.detail["officer"],
+            looked.detail["reason"],
+        )
+
+    world.run(scene())
+
+
+def test_25_without_a_second_approver_it_ends_and_an_alert_opens(
+    world: World,
+) -> None:
+    """At the deadline nothing opens; one entry, one alert, and no more."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        glass = await granted(world)
+        world.clock.now += APPROVAL - 1
+        assert await opened(world, glass)
+        world.clock.now += 1
+        await refused(opened(world, glass), "glass_ended")
+        await refused(desk.approve(SECOND, glass.id), "glass_ended")
+        assert 0 == await desk.settle()
+        assert [
+            (AlertKind.GRANTED, glass.id),
+            (AlertKind.OPENED, glass.id),
+            (AlertKind.LAPSED, glass.id),
+        ] == await alerts(world)
+        assert "lapsed" == (await seen(world))[-1].outcome
+        [told] = await desk.grants(SECOND)
+        assert GlassState.LAPSED is told.state
+
+    world.run(scene())
+
+
+def test_25_the_deadline_needs_no_job(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing ever writes the end down, it has ended all the same."""
+    desk = world.platform.glass
+
+    async def nothing() -> int:
+        return 0
+
+    async def scene() -> None:
+        glass = await granted(world)
+        monkeypatch.setattr(desk, "settle", nothing)
+        world.clock.now += APPROVAL
+        await refused(opened(world, glass), "glass_ended")
+        await refused(desk.approve(SECOND, glass.id), "glass_ended")
+        [told] = await desk.grants(SECOND)
+        assert GlassState.LAPSED is told.state
+
+    world.run(scene())
+
+
+def test_25_a_server_opens_the_alert_by_itself(world: World) -> None:
+    """Nobody acts and nobody looks: the alert and the entry are there."""
+    platform = world.platform
+
+    async def scene() -> None:
+        glass = await granted(world)
+        world.clock.now += APPROVAL
+        async with publishing(platform, settling=0.01, clients=[]):
+            for _ in range(1_000):
+                if len(await seen(world)) > 1:
+                    break
+                await asyncio.sleep(0.01)
+        assert "lapsed" == (await seen(world))[-1].outcome
+        found = await platform.reader(
+            partial(platform.glass._store.alerts, closed=False)
+        )
+        assert [glass.id] == [
+            one.glass.id for one in found if one.kind is AlertKind.LAPSED
+        ]
+
+    world.run(scene())
+
+
+def test_25_nobody_approves_their_own(world: World) -> None:
+    """Neither as themselves nor spelled otherwise; nor close the alert."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        glass = await granted(world)
+        for name in ("officer-1", "Officer-1", " officer-1 "):
+            await refused(
+                desk.approve(replace(FIRST, id=name), glass.id),
+                "separation_of_duties",
+            )
+        [alert] = await desk.alerts(SECOND)
+        await refused(
+            desk.close(FIRST, alert.id, reason="mine"), "separation_of_duties"
+        )
+        [told] = await desk.grants(SECOND)
+        assert "" == told.glass.approver
+
+    world.run(scene())
+
+
+def test_25_of_two_approvals_that_race_one_is(world: World) -> None:
+    """The other finds it approved; the person reads of one approval."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        glass = await granted(world)
+        found = await asyncio.gather(
+            desk.approve(SECOND, glass.id),
+            desk.approve(THIRD, glass.id),
+            return_exceptions=True,
+        )
+        [late] = [one for one in found if isinstance(one, NotPermitted)]
+        assert ("glass_approved",) == late.reasons
+        entries = [one.outcome for one in await seen(world)]
+        assert ["granted", "approved"] == entries
+
+    world.run(scene())
+
+
+def test_25_after_a_lapse_the_officer_waits_for_a_colleague(
+    world: World,
+) -> None:
+    """Until somebody else closed the alert there is no further grant."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        await granted(world)
+        world.clock.now += APPROVAL
+        again = granted(world, "limited", case="dispatch-0043")
+        await refused(again, "glass_alert_open")
+        for alert in await desk.alerts(SECOND):
+            await desk.close(SECOND, alert.id, reason="asked the dispatcher")
+        assert [] == await alerts(world)
+        closed = await desk.alerts(SECOND, closed=True)
+        assert {"officer-2"} == {one.closed_by for one in closed}
+        with pytest.raises(RecordUnknown):
+            await desk.close(SECOND, closed[0].id, reason="again")
+        assert await granted(world, "limited", case="dispatch-0043")
+
+    world.run(scene())
+
+
+@pytest.mark.parametrize("ender", [FIRST, SECOND])
+def test_25_to_end_a_grant_is_no_way_round_the_approval(
+    world: World, ender: Caller
+) -> None:
+    """Used, and ended just before the deadline: the alert of a lapse opens."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        glass = await granted(world)
+        assert await opened(world, glass)
+        world.clock.now += APPROVAL - 1
+        await desk.end(ender, glass.id, reason="handed over")
+        assert (AlertKind.LAPSED, glass.id) in await alerts(world)
+        again = granted(world, "limited", case="dispatch-0043")
+        await refused(again, "glass_alert_open")
+        for alert in await desk.alerts(SECOND):
+            await desk.close(SECOND, alert.id, reason="asked the dispatcher")
+        assert await granted(world, "limited", case="dispatch-0043")
+
+    world.run(scene())
+
+
+def test_25_an_end_that_comes_too_late_is_a_lapse(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the deadline, between the settling and the end: it has lapsed."""
+    desk = world.platform.glass
+
+    async def nothing() -> int:
+        return 0
+
+    async def scene() -> None:
+        glass = await granted(world)
+        monkeypatch.setattr(desk, "settle", nothing)
+        world.clock.now += APPROVAL
+        with pytest.raises(RecordUnknown):
+            await desk.end(FIRST, glass.id, reason="handed over")
+        assert (AlertKind.LAPSED, glass.id) in await alerts(world)
+        [told] = await desk.grants(SECOND)
+        assert GlassState.LAPSED is told.state
+        assert "lapsed" == (await seen(world))[-1].outcome
+
+    world.run(scene())
+
+
+def test_one_who_ends_what_they_never_used_asks_anew(world: World) -> None:
+    """Nothing was opened: there is nothing to look into."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        glass = await granted(world)
+        await desk.end(FIRST, glass.id, reason="the wrong person")
+        assert [(AlertKind.GRANTED, glass.id)] == await alerts(world)
+        assert await granted(world, "limited", case="dispatch-0043")
+
+    world.run(scene())
+
+
+@pytest.mark.parametrize("what", ["key", "note"])
+def test_25_one_damaged_record_keeps_nobody_else_waiting(
+    world: World, what: str
+) -> None:
+    """Of two that lapse each has its alert; others are opened as before."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        first = await granted(world)
+        world.clock.now += 1
+        second = await granted(world, "limited")
+        if what == "key":
+            with world.platform.keys.begin() as conn:
+                conn.execute(
+                    update(DEK)
+                    .where(DEK.c.subject == first.subject)
+                    .values(blob=bytes(61))
+                )
+        else:
+            with world.platform.data.begin() as conn:
+                conn.execute(
+                    text(
+                        "UPDATE policy_glass SET sealed = :it WHERE at = :at"
+                    ),
+                    {"it": bytes(61), "at": first.at},
+                )
+        world.clock.now += APPROVAL
+        assert 2 == await desk.settle()
+        assert {first.id, second.id} == {
+            one for kind, one in await alerts(world) if kind.value == "lapsed"
+        }
+        assert ["granted", "lapsed"] == [
+            one.outcome for one in await seen(world, "limited")
+        ]
+        assert 0 == await desk.settle()
+        assert ["", REASON] == [
+            (await desk.show(SECOND, one.id, reason="a complaint")).reason
+            for one in (first, second)
+        ]
+        assert await granted(world, "refusing", officer=SECOND)
+
+    world.run(scene())
+
+
+def test_a_grant_opens_what_it_names_for_whom_it_names(world: World) -> None:
+    """No other person, attribute or purpose, and no other officer."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        glass = await granted(world)
+        for ask, code in (
+            (about(world, "limited"), "glass_person"),
+            (about(world, "silent", STREET), "glass_attribute"),
+            (
+                about(world, purpose="missing-person"),
+                "glass_purpose",
+            ),
+        ):
+            await refused(desk.open(FIRST, glass.id, ask), code)
+        await refused(opened(world, glass, officer=SECOND), "not_own")
+        with pytest.raises(RecordUnknown):
+            await desk.open(FIRST, uuid4(), about(world))
+        assert ["granted"] == [one.outcome for one in await seen(world)]
+        assert [] == await seen(world, "limited")
+
+    world.run(scene())
+
+
+def test_a_request_that_comes_again_is_refused(world: World) -> None:
+    """In one case an officer has a person opened once, also after its end."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        glass = await granted(world)
+        with pytest.raises(RequestInvalid):
+            await granted(world)
+        await desk.end(FIRST, glass.id, reason="handed over")
+        with pytest.raises(RequestInvalid):
+            await granted(world)
+        assert 1 == len(await desk.grants(SECOND))
+        assert await granted(world, officer=SECOND)
+
+    world.run(scene())
+
+
+def test_a_clock_that_goes_back_opens_nothing(world: World) -> None:
+    """Neither before the grant nor back before a deadline that was seen."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        glass = await granted(world)
+        world.clock.now -= 10
+        await refused(opened(world, glass), "glass_ended")
+        world.clock.now += 10 + APPROVAL
+        assert 1 == await desk.settle()
+        world.clock.now -= APPROVAL
+        await refused(opened(world, glass), "glass_ended")
+        await refused(desk.approve(SECOND, glass.id), "glass_ended")
+
+    world.run(scene())
+
+
+def test_another_process_goes_on_where_one_stopped(world: World) -> None:
+    """Grant, deadline and alert are in the database and nowhere else."""
+    first = world.platform
+    glass = world.run(granted(world))
+    other = reopen(world)
+    try:
+        later = replace(world, platform=other)
+
+        async def scene() -> None:
+            assert await opened(later, glass)
+            world.clock.now = max(world.clock.now, glass.deadline)
+            await refused(opened(later, glass), "glass_ended")
+            assert (AlertKind.LAPSED, glass.id) in await alerts(later)
+
+        later.run(scene())
+    finally:
+        other.close()
+    assert first is not other
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("erased", "person_unknown"), ("restricted", "restricted")],
+)
+def test_who_is_erased_or_restricted_is_not_opened(
+    world: World, name: str, code: str
+) -> None:
+    """No emergency brings an erased person back, or lifts a restriction."""
+    size = world.platform.ledger.size()
+    world.run(refused(granted(world, name), code))
+
+    assert size == world.platform.ledger.size()
+
+
+def test_who_is_erased_under_a_grant_is_gone(world: World) -> None:
+    """The grant stays counted, about nobody; no reason is left of it."""
+    platform = world.platform
+
+    async def scene() -> None:
+        glass = await granted(world)
+        await platform.registrar.erase(
+            replace(OFFICER, id="officer-3"),
+            world.cast["silent"],
+            proposer="officer-4",
+            justification="asked for it",
+        )
+        await refused(opened(world, glass), "person_unknown", "glass_person")
+        world.clock.now += APPROVAL
+        assert 1 == await platform.glass.settle()
+        told = await platform.glass.show(SECOND, glass.id, reason="why")
+        assert (None, "", "") == (told.glass.subject, told.reason, told.case)
+
+    world.run(scene())
+    with platform.data.connect() as conn:
+        row = conn.execute(text("SELECT * FROM policy_glass")).one()
+    assert (None, None) == (row.subject, row.sealed)
+
+
+def test_reasons_are_sealed_where_they_stand(world: World) -> None:
+    """Neither reason nor case is in a row in the clear."""
+    world.run(granted(world))
+    with world.platform.data.connect() as conn:
+        row = conn.execute(text("SELECT * FROM policy_glass")).one()
+
+    assert "unconscious" not in repr(tuple(row))
+    assert CASE not in repr(tuple(row))
+
+
+def test_a_purpose_that_does_not_permit_it_opens_nothing(
+    world: World,
+) -> None:
+    """Neither an ordinary purpose, nor more than the purpose reaches."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        for ask, code in (
+            (about(world, purpose="address-change"), "glass_purpose"),
+            (
+                about(
+                    world,
+                    "silent",
+                    "user.case.note",
+                    purpose="missing-person",
+                ),
+                "glass_attribute",
+            ),
+        ):
+            await refused(
+                desk.request(FIRST, ask, reason=REASON, case=CASE), code
+            )
+
+    world.run(scene())
+
+
+def test_reason_case_and_office_are_owed(world: World) -> None:
+    """Blanks are neither, and without the office nobody asks."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        ask = about(world)
+        await refused(
+            desk.request(FIRST, ask, reason=" ", case=CASE),
+            "justification_missing",
+        )
+        await refused(
+            desk.request(FIRST, ask, reason=REASON, case="\t"), "case_missing"
+        )
+        await refused(
+            desk.request(OFFICER, ask, reason=REASON, case=CASE),
+            "role_missing",
+        )
+        service = Caller(kind=CallerKind.SERVICE, id="moving-house")
+        await refused(
+            desk.request(service, ask, reason=REASON, case=CASE),
+            "caller_not_allowed",
+        )
+        with pytest.raises(RequestInvalid):
+            await desk.request(FIRST, ask, reason="x" * 501, case=CASE)
+
+    world.run(scene())
+
+
+def test_grants_are_few_a_day(world: World) -> None:
+    """Asked for all at once, too: the fourth about one person is refused."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        found = await asyncio.gather(
+            *(granted(world, case=f"dispatch-{n}") for n in range(4)),
+            return_exceptions=True,
+        )
+        made = [one for one in found if isinstance(one, Glass)]
+        assert 0 < len(made) <= 3
+        made += [
+            await granted(world, case=f"dispatch-{n}-again")
+            for n in range(len(made), 3)
+        ]
+        await refused(granted(world, case="dispatch-9"), "glass_limit")
+        for one in made:
+            await desk.approve(SECOND, one.id)
+        for name in ("limited", "refusing"):
+            assert await granted(world, name)
+        await refused(granted(world, "withdrawn"), "glass_limit")
+        world.clock.now += 86_400
+        for alert in await desk.alerts(SECOND):
+            await desk.close(SECOND, alert.id, reason="looked into")
+        assert await granted(world, "withdrawn")
+
+    world.run(scene())
+
+
+def spelled(name: str) -> Caller:
+    """The first officer, by another spelling."""
+    return replace(FIRST, id=name)
+
+
+def test_another_spelling_is_the_same_officer(world: World) -> None:
+    """Case and blanks dodge no limit, no alert and no case that was had."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        glass = await granted(world, officer=spelled(" Officer-1"))
+        assert "officer-1" == glass.officer
+        assert await opened(world, glass, officer=spelled("OFFICER-1"))
+        with pytest.raises(RequestInvalid):
+            await granted(world, officer=spelled("officer-1 "))
+        for name in ("limited", "refusing"):
+            await granted(world, name, officer=spelled("OFFICER-1"))
+            again = await granted(world, name, officer=SECOND)
+            await desk.end(SECOND, again.id, reason="a colleague has it")
+        for n, name in enumerate(("Officer-1 ", "officer-1")):
+            await granted(world, case=f"{n}", officer=spelled(name))
+        late = spelled("oFFicer-1")
+        await refused(granted(world, "withdrawn", officer=late), "glass_limit")
+        world.clock.now += APPROVAL
+        await refused(
+            granted(world, "withdrawn", officer=late),
+            *("glass_limit", "glass_alert_open"),
+        )
+
+    world.run(scene())
+
+
+def test_a_merged_person_is_one_to_the_limits(world: World) -> None:
+    """What was granted about either record counts, as does the case."""
+    platform, cast = world.platform, world.cast
+
+    async def scene() -> None:
+        for n in range(2):
+            await granted(world, "limited", case=f"dispatch-{n}")
+        with platform.data.begin() as conn:
+            platform.vault.merge(conn, cast["silent"], cast["limited"])
+        with pytest.raises(RequestInvalid):
+            await granted(world, case="dispatch-1")
+        await granted(world, case="dispatch-2")
+        await refused(granted(world, case="dispatch-9"), "glass_limit")
+
+    world.run(scene())
+
+
+def test_one_officer_alone_cannot_keep_it_from_the_person(
+    world: World,
+) -> None:
+    """A proposed rule delays nothing; without an entry nothing opens."""
+    platform = world.platform
+
+    async def scene() -> None:
+        await _propose(world)
+        glass = await granted(world)
+        await opened(world, glass)
+        assert ["granted", "opened"] == [
+            one.outcome for one in await seen(world)
+        ]
+        opens: list[object] = []
+        platform.vault.records = lambda *found: opens.append(found)
+        await platform.commits.drain()
+        with pytest.raises(NoDecision) as caught:
+            await opened(world, glass)
+        assert (Cause.LEDGER, []) == (caught.value.cause, opens)
+
+    world.run(scene())
+
+
+def test_a_class_of_visibility_delays_the_notice_and_no_alert(
+    world: World,
+) -> None:
+    """By a rule of two officers that names the law; the alert is at once."""
+    desk = world.platform.visibility
+
+    async def scene() -> None:
+        number = await _propose(world)
+        await desk.confirm(OTHER_OFFICER, number)
+        glass = await granted(world)
+        await opened(world, glass)
+        assert [] == await seen(world)
+        assert [AlertKind.GRANTED, AlertKind.OPENED] == [
+            kind for kind, _ in await alerts(world)
+        ]
+        world.clock.now += 31 * 86_400
+        assert ["granted", "opened"] == [
+            one.outcome for one in (await seen(world))[:2]
+        ]
+
+    world.run(scene())
+
+
+async def _propose(world: World) -> int:
+    return await world.platform.visibility.propose(
+        OFFICER,
+        service="registrar",
+        purpose=PURPOSE,
+        visibility=Visibility.DELAYED,
+        days=30,
+        basis=LegalBasis.LEGAL_OBLIGATION,
+        law="Rescue Act, section 4",
+    )
+
+
+class Silent:
+    """An engine that never decides."""
+
+    revision = "none"
+
+    async def decide(self, _entrypoint: str, _document: object) -> object:
+        """Fail."""
+        raise NoDecision(Cause.DOWN)
+
+
+def test_without_a_decision_nothing_is_granted(world: World) -> None:
+    """An emergency is no reason to go on without the policies."""
+    platform = world.platform
+    platform.glass._pdp = Silent()
+    size = platform.ledger.size()
+    with pytest.raises(NoDecision):
+        world.run(granted(world))
+
+    assert size == platform.ledger.size()
+
+
+def test_a_new_key_keeps_the_reason(world: World) -> None:
+    """After a compromise the reason opens under the next log key."""
+    platform = world.platform
+
+    async def scene() -> None:
+        glass = await granted(world)
+        await opened(world, glass)
+
+    world.run(scene())
+    platform.keys_desk.compromise("o", 1)
+    [one] = platform.reader.now(platform.glass._store.all)
+
+    assert (REASON, CASE) == platform.glass._why(one)
+
+
+def once(world: World) -> bytes:
+    """What the only grant is recognized by when it is asked for again."""
+    with world.platform.data.connect() as conn:
+        return bytes(
+            conn.execute(text("SELECT once FROM policy_glass")).scalar_one()
+        )
+
+
+def test_no_case_is_guessed_from_the_rows(world: World) -> None:
+    """A grant is recognized by the person's key, a new key and erasure too."""
+    platform = world.platform
+    vault, subject = platform.vault, world.cast["silent"]
+
+    def tagged() -> bytes:
+        key = vault.log_key(vault.own_holding(subject))
+        named = json.dumps(["officer-1", PURPOSE, CASE])
+        return NoteBox(key, random=os.urandom).tag(f"glass/{named}")
+
+    async def scene() -> None:
+        await granted(world)
+        first = once(world)
+        assert tagged() == first
+
+        await asyncio.to_thread(platform.keys_desk.compromise, "o", 1)
+        second = once(world)
+        assert tagged() == second != first
+        with pytest.raises(RequestInvalid):
+            await granted(world)
+
+        await platform.registrar.erase(
+            replace(OFFICER, id="officer-3"),
+            subject,
+            proposer="officer-4",
+            justification="asked for it",
+        )
+        assert once(world) not in {first, second}
+
+    world.run(scene())
+
+
+def test_the_page_tells_it_in_words(world: World) -> None:
+    """Who, what for, why and in which case, with what was opened."""
+
+    async def scene() -> list[OwnEntry]:
+        await opened(world, await granted(world))
+        return await seen(world)
+
+    first, second = map(GateDesk(world.platform)._use, world.run(scene()))
+
+    assert (Outcome.GLASS_GRANTED, Outcome.GLASS_OPENED) == (
+        first.outcome,
+        second.outcome,
+    )
+    assert (REASON, CASE) == (second.reason, second.case)
+    assert {"en", "zh-Hans"} == set(second.title) == set(second.purpose_text)
+    assert {BIRTH, MOBILE} == {one.attribute for one in second.attributes}
+
+
+def test_engine_and_oracle_agree() -> None:
+    """On a thousand bent questions, refusals and defects included."""
+    chance, pdp = random.Random(4), EmbeddedPdp(load_bundle())  # noqa: S311 - a seed to repeat
+    seeds = [read(one)["input"] for one in CASES if one.startswith("glass/")]
+    for _ in range(1_000):
+        document = bend(chance.choice(seeds), chance)
+        try:
+            found: Any = pdp.evaluate("curtilage/glass/decision", document)
+        except NoDecision as none:
+            # Too deep or too long for any policy; the oracle has no such end.
+            if none.cause is Cause.MALFORMED:
+                continue
+            found = None
+        assert oracle.glass(document) == found, document
