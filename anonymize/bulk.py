@@ -18,7 +18,7 @@ are the same (`Counts`).
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,8 @@ from anonymize.cube import (
     count_among,
     count_items,
     make_axis,
+    number_columns,
+    pack,
     with_people,
 )
 from anonymize.errors import CriteriaNotMet, InvalidRows, MissingExtra
@@ -39,6 +41,15 @@ from anonymize.report import ReleaseReport
 from anonymize.roles import Role
 from anonymize.spec import ExtractSpec
 from anonymize.tablefile import COUNT, PARQUET, TableFile
+from anonymize.trials import (
+    LEFT_OUT,
+    NO_QUASI,
+    Column,
+    Items,
+    Trials,
+    count_published,
+    try_release,
+)
 
 try:
     import numpy as np
@@ -46,6 +57,8 @@ try:
 except ImportError as missing:
     raise MissingExtra(library="polars") from missing
 
+MOST_ATTACKED = 2_000_000
+"""Most distinct rows of a release that is attacked, for want of memory."""
 _BATCH = 1_000_000
 _CLASS = "\0class"
 _TRIGGER = r"^[=+\-@\t\r\n'＝＋－＠]"
@@ -91,12 +104,15 @@ class Labelled:
         frame: distinct rows of quasi-identifiers and sensitive columns as
             they were handed in and are published, with their `COUNT`; the
             names of the handed-in quasi-identifiers begin with a NUL.
+        left_out: distinct rows that are not published, as handed in, with
+            their `COUNT`.
         rows: rows handed in.
         reference: rows of each value of the columns that are compared.
         way: name of the way that formed the classes.
     """
 
     frame: pl.DataFrame = field(repr=False)
+    left_out: pl.DataFrame = field(repr=False)
     rows: int
     reference: Mapping[str, Mapping[str, int]]
     way: str
@@ -185,10 +201,13 @@ def label_counts(spec: ExtractSpec, counted: Counts) -> Labelled:
             suppressed=counted.rows,
         )
     frame, way = counted.frame, ""
+    left_out = frame.clear()
     quasi = spec.of_role(Role.QUASI)
     if quasi:
         cube = _cube(spec, counted)
         best = choose(cube, spec.criteria, plan_of(spec))
+        kept = pl.Series(best.kept[best.classes.member[cube.tuples]])
+        left_out = frame.filter(~kept)
         frame, way = _labelled(spec, cube, best, frame), best.way
     reference = {
         name: dict(
@@ -197,7 +216,11 @@ def label_counts(spec: ExtractSpec, counted: Counts) -> Labelled:
         for name in compared(spec)
     }
     return Labelled(
-        frame=frame, rows=counted.rows, reference=reference, way=way
+        frame=frame,
+        left_out=left_out,
+        rows=counted.rows,
+        reference=reference,
+        way=way,
     )
 
 
@@ -307,7 +330,62 @@ def check_table_of(
         .item()
     )
     report = make_report(spec, checked, labelled.rows, int(alone))
+    found = _attacked(spec, labelled, sha256)
+    if isinstance(found, Trials):
+        report = replace(report, trials=found)
+    else:
+        report = replace(report, untried=found)
     return Written(report=report, checked=checked, way=labelled.way)
+
+
+def _attacked(
+    spec: ExtractSpec, labelled: Labelled, sha256: str
+) -> Trials | str:
+    """Attack the release, or say why it is not attacked."""
+    if not spec.of_role(Role.QUASI):
+        return NO_QUASI
+    count = len(labelled.frame) + len(labelled.left_out)
+    if count > MOST_ATTACKED:
+        return (
+            f"{count} distinct rows; releases are attacked up to "
+            f"{MOST_ATTACKED} of them, for want of memory"
+        )
+    return try_release(spec, _items(spec, labelled), sha256)
+
+
+def _items(spec: ExtractSpec, labelled: Labelled) -> Items:
+    """Count what is published as the attacks have it."""
+    kept, rest = labelled.frame, labelled.left_out
+    quasi = spec.of_role(Role.QUASI)
+    true = {name: kept[name] for name in spec.of_role(Role.SENSITIVE)}
+    true = {name: kept[f"\0{name}"] for name in quasi} | true
+    labels = {name: _column(kept[name]) for name in quasi}
+    own = number_columns(
+        pack(
+            np.stack([one.codes for one in labels.values()]),
+            [len(one.texts) for one in labels.values()],
+        )
+    )
+    first = np.zeros(int(own.max(initial=-1)) + 1, dtype=np.int64)
+    first[own] = np.arange(len(own))
+    return count_published(
+        {
+            name: _column(pl.concat([cells.alias(name), rest[name]]))
+            for name, cells in true.items()
+        },
+        {name: one.at(first).cells() for name, one in labels.items()},
+        np.concatenate((own, np.full(len(rest), LEFT_OUT))),
+        pl.concat([kept[COUNT], rest[COUNT]]).to_numpy(),
+    )
+
+
+def _column(cells: pl.Series) -> Column:
+    """Number the cells of a column."""
+    kind = cells.dtype
+    if not isinstance(kind, pl.Enum):
+        kind = pl.Enum(sorted(cells.unique()))
+    numbers = cells.cast(kind).to_physical().to_numpy()
+    return Column(texts=tuple(kind.categories), codes=numbers.astype(np.int64))
 
 
 def extract_file_in_bulk(

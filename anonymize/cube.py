@@ -148,9 +148,10 @@ def make_axis(
     if lost:
         count, first = place(lost)
         raise ValueNotCovered(column=name, count=count, first_row=first)
+    # As one text, so that most comparisons are of bytes; no label has a NUL.
     paths = sorted(
         (path for path in found.values() if path is not None),
-        key=lambda path: path[::-1],
+        key=lambda path: "\0".join(path[::-1]),
     )
     labels, groups = _grouped(paths, hierarchy.levels)
     costs = np.stack(
@@ -194,14 +195,13 @@ def _penalties(
 def _grouped(
     paths: Sequence[tuple[str, ...]], levels: int
 ) -> tuple[tuple[tuple[str, ...], ...], Whole]:
-    groups = np.zeros((levels, len(paths)), dtype=np.int64)
     labels = []
-    for level in range(levels):
-        numbers: dict[str, int] = {}
-        for leaf, path in enumerate(paths):
-            groups[level, leaf] = numbers.setdefault(path[level], len(numbers))
+    groups = []
+    for column in zip(*paths, strict=True) if paths else [()] * levels:
+        numbers = {label: at for at, label in enumerate(dict.fromkeys(column))}
         labels.append(tuple(numbers))
-    return tuple(labels), groups
+        groups.append(_numbered(numbers, column))
+    return tuple(labels), np.stack(groups)
 
 
 PEOPLE = "\0people"

@@ -87,8 +87,8 @@ class Intervals:
         number = int(value)
         if not self.low <= number <= self.high:
             return None
-        starts = ((number - number % width, width) for width in self.widths)
-        labels = (f"{start}-{start + width - 1}" for start, width in starts)
+        starts = [(number - number % width, width) for width in self.widths]
+        labels = [f"{start}-{start + width - 1}" for start, width in starts]
         return (value, *labels, TOP)
 
     def penalty(self, path: tuple[str, ...], level: int) -> float:
@@ -162,7 +162,7 @@ class Prefixes:
             return missing_path(self.levels)
         if len(value) != self.length or TOP in value:
             return None
-        cut = (value[:n] + TOP * (self.length - n) for n in self.keep)
+        cut = [value[:n] + TOP * (self.length - n) for n in self.keep]
         return (value, *cut, TOP)
 
     def penalty(self, path: tuple[str, ...], level: int) -> float:

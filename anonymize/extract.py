@@ -36,7 +36,7 @@ from anonymize.roles import Role
 from anonymize.spec import PSEUDONYM, ExtractSpec
 from anonymize.succession import ABSENT, Past, succeeding_labels
 from anonymize.tables import Rows, Table, make_table
-from anonymize.trials import try_release
+from anonymize.trials import NO_QUASI, Trials, count_rows, try_release
 
 if TYPE_CHECKING:
     from anonymize.text import Scrubber
@@ -145,12 +145,12 @@ def build_extract(
     tell("check", count, count)
     tell("attacks", 0, count)
     classes, crossings = _numbered_classes(spec, table, found, past)
-    report = make_report(spec, checked, count, _alone(spec, columns, ready))
     cells = dict(zip(columns, zip(*ready, strict=True), strict=True))
     report = replace(
-        report,
+        make_report(spec, checked, count, _alone(spec, cells)),
         mentions=count_mentions(texts),
-        trials=try_release(spec, table, found, cells, checked.sha256),
+        trials=_try(spec, table, found, cells, checked.sha256),
+        untried="" if found.labels else NO_QUASI,
         crossings=None if past is None else crossings,
         basis=basis or Basis(),
         losses=_losses(spec, cells),
@@ -477,6 +477,19 @@ def _person_report(spec: ExtractSpec, person: str) -> ColumnReport:
     )
 
 
+def _try(
+    spec: ExtractSpec,
+    table: Table,
+    found: Published,
+    cells: Mapping[str, Sequence[str]],
+    sha256: str,
+) -> Trials | None:
+    """Attack the release, where there is something to attack by."""
+    if not found.labels:
+        return None
+    return try_release(spec, count_rows(spec, table, found), sha256, cells)
+
+
 def _losses(
     spec: ExtractSpec, cells: Mapping[str, Sequence[str]]
 ) -> dict[str, float]:
@@ -490,17 +503,9 @@ def _losses(
     return losses
 
 
-def _alone(
-    spec: ExtractSpec,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-) -> int:
+def _alone(spec: ExtractSpec, cells: Mapping[str, Sequence[str]]) -> int:
     """Count the rows that equal no other, pseudonyms and text apart."""
     apart = {PSEUDONYM, *spec.of_role(Role.TEXT)}
-    kept = [
-        column
-        for name, column in zip(columns, zip(*rows, strict=True), strict=True)
-        if name not in apart
-    ]
+    kept = [column for name, column in cells.items() if name not in apart]
     counts = Counter(zip(*kept, strict=True))
     return sum(1 for each in counts.values() if each == 1)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anonymize.crossing import Effect
     from anonymize.trials import Trials
 
-SCHEMA = "curtilage/extract-report/2"
+SCHEMA = "curtilage/extract-report/3"
 _PLACES = 6
 
 RESIDUAL = (
@@ -107,6 +107,7 @@ class ReleaseReport:
             nothing of rows handed in or suppressed.
         risks: risk of a match; None where nothing is published.
         trials: what attacks on it came to; None where none were run.
+        untried: why none were run, if so.
         crossings: what it and each earlier release tell together; None
             where earlier ones were not asked for.
         basis: what it rests on.
@@ -131,6 +132,7 @@ class ReleaseReport:
     models: tuple[tuple[str, str, str], ...] = ()
     published_only: bool = False
     trials: "Trials | None" = None
+    untried: str = "they were not asked for"
     crossings: "tuple[Effect, ...] | None" = None
     basis: Basis = field(default_factory=Basis)
     losses: Mapping[str, float] = field(default_factory=dict)
@@ -220,14 +222,15 @@ class ReleaseReport:
             }
         )
 
-    def _attacks(self) -> dict[str, object] | None:
+    def _attacks(self) -> dict[str, object]:
         trials = self.trials
         if trials is None:
-            return None
+            return {"untried": self.untried}
         exact = not self.published_only
         return {
             "seed": trials.seed,
             "passed": trials.passed,
+            "columns_aside": list(trials.aside),
             "singling_out": {
                 "quasi_identifiers": trials.alone,
                 "all_columns": trials.alone_over_all,
@@ -349,9 +352,11 @@ class ReleaseReport:
 
     def _attacked(self) -> str:
         if self.trials is None:
-            return "None were run."
-        rows = attack_rows(self._attacks() or {})
-        return _table(ATTACK_HEADS, rows)
+            return f"None were run: {self.untried}."
+        found = self._attacks()
+        words = aside_words(found)
+        table = _table(ATTACK_HEADS, attack_rows(found))
+        return f"{table}\n\n{words}" if words else table
 
     def _beside(self) -> str:
         return "\n\n".join(
@@ -401,6 +406,16 @@ ATTACK_HEADS = (
     "bound or gain",
 )
 """Heads of the table of attacks."""
+
+
+def aside_words(found: Mapping[str, Any]) -> str:
+    """Say over which columns no predicate was tried; nothing where over all.
+
+    Args:
+        found: the member ``attacks`` of the report.
+    """
+    aside = ", ".join(found["columns_aside"])
+    return f"In no predicate, as they were not counted: {aside}." * bool(aside)
 
 
 def attack_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:

@@ -20,6 +20,7 @@ from typing import Any
 from anonymize.errors import ExtractTampered
 from anonymize.report import (
     ATTACK_HEADS,
+    aside_words,
     attack_rows,
     earlier_words,
     effect_lines,
@@ -266,10 +267,11 @@ def _risk(risk: Mapping[str, Any]) -> Part:
 
 
 def _attacks(report: Mapping[str, Any]) -> Part:
-    found = report.get("attacks")
+    found = report["attacks"]
     title = "Attacks that were run on this release"
-    if found is None:
-        return Part(title=title, words=("None were run.",))
+    if "untried" in found:
+        words = f"None were run: {found['untried']}."
+        return Part(title=title, words=(words,))
     verdict = (
         "passed: no row is singled out by quasi-identifiers, links are within "
         "the bound, and members are told from others no better than the "
@@ -281,7 +283,11 @@ def _attacks(report: Mapping[str, Any]) -> Part:
         title=title,
         heads=tuple(head.capitalize() for head in ATTACK_HEADS),
         rows=tuple(attack_rows(found)),
-        words=(f"Verdict: {verdict}.", _METHOD),
+        words=(
+            f"Verdict: {verdict}.",
+            *filter(None, [aside_words(found)]),
+            _METHOD,
+        ),
     )
 
 

@@ -319,12 +319,15 @@ class _Bands:
 
 def _counts(steps: Whole, last: int) -> Whole:
     """Count by row the entries below each number; numbers by rows."""
-    size = last + 3
-    rows = np.arange(len(steps))[:, None] * size
-    cells = (rows + np.minimum(steps, last + 1) + 1).ravel()
-    counts = np.bincount(cells, minlength=len(steps) * size)
-    summed = np.cumsum(counts.reshape(len(steps), size), axis=1)
-    return np.ascontiguousarray(summed[:, :-1].T)
+    size, width = last + 3, len(steps)
+    cells = np.minimum(steps, last + 1) + 1
+    cells *= width
+    cells += np.arange(width)[:, None]
+    counts = np.bincount(cells.ravel(), minlength=size * width)
+    summed: Whole = counts.reshape(size, width)[:-1]
+    for at in range(1, len(summed)):  # numpy's own sum goes by columns
+        summed[at] += summed[at - 1]
+    return summed
 
 
 def _ranges(starts: Whole, lengths: Whole) -> tuple[Whole, Whole]:

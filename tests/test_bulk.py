@@ -1,5 +1,6 @@
 """Files that are streamed give the rows that memory gives."""
 
+import json
 import random
 from collections import Counter
 from dataclasses import replace
@@ -18,6 +19,7 @@ from anonymize import (
     ExtractSpec,
     Intervals,
     InvalidRows,
+    ReleaseReport,
     Role,
     TableHierarchy,
     build_extract,
@@ -26,7 +28,9 @@ from anonymize import (
     read_spec,
 )
 from anonymize.bulk import extract_file_in_bulk
+from anonymize.partition import published_labels
 from anonymize.tablefile import TableFile
+from anonymize.trials import Trials, count_rows, try_release
 from tests.bench.adults import ADULT, QUASI, SENSITIVE, hierarchies
 
 AREA = TableHierarchy.from_rows(
@@ -124,9 +128,68 @@ def test_csv_holds_defused_formulas(tmp_path: Path) -> None:
     assert theirs.equals(ours)
     assert "'=1+1" in {*ours["x"]}
     assert "'+a" in {*ours["note"]}
-    # Of a file in bulk no attacks and no losses of columns are reported.
-    untried = replace(extract.report, trials=None, losses={})
-    assert untried.to_json() == written.report.to_json()
+    # Of a file in bulk no losses of columns are reported, and attacks are
+    # drawn from the hash of its own bytes.
+    assert ("note",) == trials_of(written.report).aside
+    same = replace(extract.report, trials=written.report.trials, losses={})
+    assert same.to_json() == written.report.to_json()
+
+
+def trials_of(report: ReleaseReport) -> Trials:
+    """What attacks came to; some were run."""
+    assert report.trials is not None
+    return report.trials
+
+
+@pytest.mark.parametrize("without", ["", "note"])
+def test_a_file_is_attacked_as_a_table_is(
+    tmp_path: Path, without: str
+) -> None:
+    """By the counts alone, and by the same draws, attacks end alike."""
+    columns = {n: r for n, r in COLUMNS.items() if n != without}
+    terms = spec(columns=columns)
+    table = {n: c for n, c in people(600, 3).items() if n != without}
+    pl.DataFrame(table).write_parquet(tmp_path / "in.parquet")
+    written = extract_file_in_bulk(
+        terms,
+        TableFile(tmp_path / "in.parquet", delimiter=","),
+        tmp_path / "out.parquet",
+        suffix=".parquet",
+        progress=lambda _stage, _done, _total: None,
+    )
+    found = trials_of(written.report)
+    cells = {n: [str(one) for one in c] for n, c in table.items()}
+    inside = published_labels(
+        {
+            name: (cells[name], each)
+            for name, each in terms.hierarchies.items()
+        },
+        {"x": cells["x"]},
+        terms.criteria,
+        600,
+    )
+    again = try_release(terms, count_rows(terms, cells, inside), found.seed)
+    assert again == found
+    assert found.control is not None
+    assert found.linkage.attempts == 540
+
+
+def test_what_is_too_large_to_attack_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason and the size stand in the report, in both its forms."""
+    monkeypatch.setattr("anonymize.bulk.MOST_ATTACKED", 3)
+    pl.DataFrame(people(60, 1)).write_parquet(tmp_path / "in.parquet")
+    report = extract_file_in_bulk(
+        spec(),
+        TableFile(tmp_path / "in.parquet", delimiter=","),
+        tmp_path / "out.parquet",
+        suffix=".parquet",
+        progress=lambda _stage, _done, _total: None,
+    ).report
+    told = json.loads(report.to_json())["attacks"]["untried"]
+    assert "attacked up to 3 of them" in told
+    assert told in report.to_markdown()
 
 
 TABLES = st.lists(

@@ -1,5 +1,6 @@
 """The attacks that are run on every release, and what they would find."""
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +8,14 @@ import pytest
 
 from anonymize import ExtractSpec, Intervals, Role, build_extract
 from anonymize.partition import Published, published_labels
-from anonymize.trials import TARGETS, Trials, draw, try_release
+from anonymize.trials import (
+    NO_QUASI,
+    TARGETS,
+    Trials,
+    count_rows,
+    draw,
+    try_release,
+)
 
 K = 5
 DIGEST = "ab" * 32
@@ -52,19 +60,9 @@ def attack(
     people: Columns, found: Published, terms: ExtractSpec | None = None
 ) -> Trials:
     """Attack a release."""
-    cells = {
-        **found.labels,
-        "illness": [people["illness"][row] for row in found.rows],
-    }
-    tried = try_release(
-        terms or spec(),
-        {name: [*column] for name, column in people.items()},
-        found,
-        cells,
-        DIGEST,
-    )
-    assert tried is not None
-    return tried
+    table = {name: [*column] for name, column in people.items()}
+    terms = terms or spec()
+    return try_release(terms, count_rows(terms, table, found), DIGEST)
 
 
 def guarded(people: Columns) -> Published:
@@ -151,7 +149,45 @@ def test_too_few_rows_have_no_control() -> None:
     assert "too few rows" in report.to_markdown()
 
 
+@pytest.mark.parametrize("most", [50_000, 500])
+def test_the_order_of_the_rows_changes_no_attack(
+    people: Columns, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Items are in an order of their own, in a release and in its control."""
+    monkeypatch.setattr("anonymize.trials._MOST", most)
+    order = [*range(PEOPLE)]
+    random.Random(9).shuffle(order)  # noqa: S311 - test data
+    mixed = {name: [cells[n] for n in order] for name, cells in people.items()}
+    assert attack(people, guarded(people)) == attack(mixed, guarded(mixed))
+
+
+def test_other_columns_are_in_predicates_where_rows_are_given() -> None:
+    """A column that differs in every row singles everybody out, as stated."""
+    columns = {**spec().columns, "note": Role.OTHER}
+    rows = {
+        "age": ["3"] * 20,
+        "place": ["4"] * 20,
+        "illness": [*"ab"] * 10,
+        "note": [f"n{at}" for at in range(20)],
+    }
+    terms = spec(columns=columns)
+    report = build_extract(terms, rows).report
+    assert report.trials is not None
+    # By itself, and beside each of the three others.
+    assert 4 * 20 == report.trials.alone_over_all
+    assert () == report.trials.aside
+
+    labels = {"age": ("3",) * 20, "place": ("4",) * 20}
+    found = Published(rows=tuple(range(20)), labels=labels)
+    tried = try_release(terms, count_rows(terms, rows, found), DIGEST)
+    assert 0 == tried.alone_over_all
+    assert ("note",) == tried.aside
+
+
 def test_without_quasi_identifiers_there_is_nothing_to_attack_by() -> None:
-    """No attack is made up."""
+    """No attack is made up, and the report says why there is none."""
     terms = spec(columns={"illness": Role.SENSITIVE}, hierarchies={}, k=2, l=1)
-    assert build_extract(terms, {"illness": [*"aabb"]}).report.trials is None
+    report = build_extract(terms, {"illness": [*"aabb"]}).report
+    assert report.trials is None
+    assert {"untried": NO_QUASI} == json.loads(report.to_json())["attacks"]
+    assert f"None were run: {NO_QUASI}." in report.to_markdown()
