@@ -164,7 +164,7 @@ from consent.handling import (
 )
 from consent.kantara import issue_kantara_receipt, kantara_receipt
 from consent.labels import label
-from consent.latest import latest_instant
+from consent.latest import latest_entry, latest_instant
 from consent.ledger import Ledger
 from consent.ledger_statements import ledger_number
 from consent.lifecycle import TRANSITIONS, ConsentRecord, group_records
@@ -482,6 +482,7 @@ __all__ = [
     "kantara_receipt",
     "known_terms",
     "label",
+    "latest_entry",
     "latest_instant",
     "ledger_number",
     "lint",

@@ -4,10 +4,11 @@ from sqlalchemy import Connection, select
 
 from consent.ledger_keys import SECONDS_A_DAY
 from consent.ledger_statements import ledger_number
-from consent.ledger_tables import CheckpointRow, EntryRow
+from consent.ledger_tables import CheckpointRow, EntryRow, HeadRow
 from consent.tables import ConsentTable
 
 _CHECKPOINT = ConsentTable.metadata.tables[str(CheckpointRow.__tablename__)]
+_HEAD = ConsentTable.metadata.tables[str(HeadRow.__tablename__)]
 _ENTRY = ConsentTable.metadata.tables[str(EntryRow.__tablename__)]
 
 
@@ -39,3 +40,23 @@ def latest_instant(conn: Connection, origin: str) -> int:
         .limit(1)
     ).scalar_one_or_none()
     return max(signed or 0, (day or 0) * SECONDS_A_DAY)
+
+
+def latest_entry(conn: Connection, origin: str) -> int:
+    """Read the latest time of an entry, which a new one may not precede.
+
+    It is more exact than `latest_instant`, and under no seal: what is dated
+    by it is an entry, never what an entry rests on.
+
+    Args:
+        conn: to the data database.
+        origin: the ledger.
+
+    Returns:
+        POSIX seconds; 0 for an empty ledger.
+
+    """
+    found = conn.execute(
+        select(_HEAD.c.latest).where(_HEAD.c.ledger == ledger_number(origin))
+    ).scalar_one_or_none()
+    return found or 0

@@ -7,11 +7,13 @@ opens. That is evaluated whenever a grant is acted on, from what is stored and
 the time: no job has to run for it, and none that stops keeps a grant alive.
 
 Each step is a ledger entry under the person, who sees it at once unless a
-class of visibility delays it, and each grant, use and lapse is an alert of
+class of visibility delays it, also one that was refused or had no decision
+(`policy.glass_attempts`), and each grant, use and lapse is an alert of
 its own to the compliance officers, in the same transaction. So whoever could
 keep the person from being told kept themselves from opening anything.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -32,12 +34,13 @@ from consent import (
     Withheld,
     latest_instant,
 )
-from policy.authority import Action, Caller, authorize
+from policy.authority import Action, Caller, CallerKind, authorize
 from policy.classification import Classification
 from policy.decisions import Json
 from policy.errors import NotPermitted, RecordUnknown, RequestInvalid
 from policy.evidence import EPOCH
 from policy.gate import Gate, Shown
+from policy.glass_attempts import Attempt, Attempts
 from policy.glass_store import (
     DEADLINE,
     Alert,
@@ -57,15 +60,22 @@ from vault import CryptoFailure, Holding, NoteBox, Vault
 
 ENTRYPOINT = "curtilage/glass/decision"
 SCHEMA = "curtilage/glass/1"
-_LONGEST_REASON, _LONGEST_CASE = 500, 100
+_LONGEST_REASON, _LONGEST_CASE, _LONGEST_NAME = 500, 100, 128
+# No database and no entry holds a NUL, or half of a pair.
+_UNSOUND = re.compile("[\x00\ud800-\udfff]")
+# Of a step about a grant that there is not.
+_NO_PURPOSE = "break-glass"
+# Why the desk itself refuses, beside the codes of the policies.
+UNKNOWN, ENDED, REPEATED = "grant_unknown", "glass_ended", "case_repeated"
 
 
 class Step(StrEnum):
-    """What is asked of the policies."""
+    """What an officer does; the first three are asked of the policies."""
 
     REQUEST = "request"
     OPEN = "open"
     APPROVE = "approve"
+    END = "end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +196,28 @@ class _Question:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """One request, as it came."""
+
+    officer: Caller
+    ask: Emergency
+    reason: str
+    case: str
+
+    @property
+    def attempt(self) -> Attempt:
+        """The request, as an entry tells of it where nothing comes of it."""
+        return Attempt(
+            step=Step.REQUEST.value,
+            officer=self.officer.id,
+            subject=self.ask.subject,
+            purpose=self.ask.purpose,
+            attributes=self.ask.attributes,
+            words={"reason": self.reason, "case": self.case},
+        )
+
+
 class GlassDesk:
     """The officers' side of emergency access.
 
@@ -222,6 +254,16 @@ class GlassDesk:
         self._read = reader
         self._clock = clock
         self._random = random
+        self._attempts = Attempts(
+            origin=origin,
+            gate=gate,
+            vault=vault,
+            consents=consents,
+            store=store,
+            commits=commits,
+            reader=reader,
+            clock=clock,
+        )
 
     async def request(
         self, officer: Caller, ask: Emergency, *, reason: str, case: str
@@ -243,71 +285,94 @@ class GlassDesk:
 
         """
         officer = _one_spelling(officer)
-        await authorize(
-            self._pdp,
-            officer,
-            Action.BREAK_GLASS,
-            target={"subject": str(ask.subject)},
-            justification=reason,
+        self._refuse_malformed(ask, officer.id, reason, case)
+        wanted = _Wanted(officer=officer, ask=ask, reason=reason, case=case)
+        return await self._attempts.watch(
+            wanted.attempt, partial(self._request, wanted)
         )
-        self._refuse_malformed(ask, reason, case)
+
+    async def _request(self, wanted: _Wanted) -> Glass:
+        await self._authorize(
+            wanted.attempt,
+            wanted.officer,
+            Action.BREAK_GLASS,
+            target={"subject": str(wanted.ask.subject)},
+            justification=wanted.reason,
+        )
         await self.settle()
+        return await look_again(partial(self._grant, wanted))
 
-        async def grant() -> Glass:
-            holding, known = await self._known(ask.subject, officer)
-            seconds, approval = await self._judge(
-                _Question(
-                    step=Step.REQUEST,
-                    officer=officer.id,
-                    ask=ask,
-                    known=known,
-                    reason=reason,
-                    case=case,
-                )
-            )
-            made = Glass(
-                id=self._gate.new_id(),
-                subject=holding.subject,
-                officer=officer.id,
-                purpose=ask.purpose,
-                attributes=ask.attributes,
-                at=known.now,
-                deadline=known.now + approval,
-                ends=known.now + seconds,
-                seen=known.now,
-            )
-            notes = self._notes(holding)
-            merged = [self._notes(one) for one in holding.others]
+    async def _grant(self, wanted: _Wanted) -> Glass:
+        officer, ask = wanted.officer.id, wanted.ask
+        holding, known = await self._known(ask.subject, officer)
 
-            def take(conn: Connection) -> None:
-                counted = self._store.recent(
-                    conn, officer.id, _members(holding), known.now
-                )
-                if counted != known.recent:
-                    raise FactsMovedError
-                if not self._store.add(
-                    conn,
-                    made,
-                    case=case,
-                    reason=reason,
-                    notes=notes,
-                    merged=merged,
-                ):
-                    msg = "this officer had this person opened in this case"
-                    raise RequestInvalid(msg)
-                self._store.alert(conn, made.id, AlertKind.GRANTED, known.now)
+        def unmoved(conn: Connection) -> None:
+            members = _members(holding)
+            counted = self._store.recent(conn, officer, members, known.now)
+            if counted != known.recent:
+                raise FactsMovedError
 
-            draft = self._draft(
-                holding,
-                made,
-                AlertKind.GRANTED.value,
-                known.now,
-                {"officer": officer.id, "reason": reason, "case": case},
-            )
+        seconds, approval = await self._decide(
+            _Question(
+                step=Step.REQUEST,
+                officer=officer,
+                ask=ask,
+                known=known,
+                reason=wanted.reason,
+                case=wanted.case,
+            ),
+            wanted.attempt,
+            unmoved,
+        )
+        made = Glass(
+            id=self._gate.new_id(),
+            subject=holding.subject,
+            officer=officer,
+            purpose=ask.purpose,
+            attributes=ask.attributes,
+            at=known.now,
+            deadline=known.now + approval,
+            ends=known.now + seconds,
+            seen=known.now,
+        )
+        await self._store_granted(wanted, made, holding, known, unmoved)
+        return made
+
+    async def _store_granted(
+        self,
+        wanted: _Wanted,
+        made: Glass,
+        holding: Holding,
+        known: _Known,
+        unmoved: Callable[[Connection], None],
+    ) -> None:
+        notes = self._notes(holding)
+        merged = [self._notes(one) for one in holding.others]
+        words = {"reason": wanted.reason, "case": wanted.case}
+
+        def take(conn: Connection) -> None:
+            unmoved(conn)
+            if not self._store.add(
+                conn, made, notes=notes, merged=merged, **words
+            ):
+                raise _RepeatedError
+            self._store.alert(conn, made.id, AlertKind.GRANTED, known.now)
+
+        draft = self._draft(
+            holding,
+            made,
+            AlertKind.GRANTED.value,
+            known.now,
+            {"officer": made.officer, **words},
+        )
+        try:
             await self._gate.record(holding, known.revision, draft, uses=take)
-            return made
-
-        return await look_again(grant)
+        except _RepeatedError:
+            await self._attempts.refuse_as_read(
+                wanted.attempt, (REPEATED,), unmoved
+            )
+            msg = "this officer had this person opened in this case"
+            raise RequestInvalid(msg) from None
 
     async def open(
         self, officer: Caller, identity: UUID, ask: Emergency
@@ -328,61 +393,89 @@ class GlassDesk:
 
         """
         officer = _one_spelling(officer)
-        glass = await self._find(identity)
-        reason, case = self._why(glass)
-        await authorize(
-            self._pdp,
+        self._refuse_malformed(ask, officer.id)
+        attempt = Attempt(
+            step=Step.OPEN.value,
+            officer=officer.id,
+            subject=ask.subject,
+            purpose=ask.purpose,
+            attributes=ask.attributes,
+            grant=identity,
+        )
+        return await self._attempts.watch(
+            attempt, partial(self._open, officer, identity, ask, attempt)
+        )
+
+    async def _open(
+        self, officer: Caller, identity: UUID, ask: Emergency, attempt: Attempt
+    ) -> Sequence[Shown]:
+        glass = await self._find_for(attempt, identity)
+        await self._authorize(
+            attempt,
             officer,
             Action.BREAK_GLASS,
             target={"subject": str(ask.subject)},
             # Of a person who was erased since, no reason is left.
-            justification=reason or str(identity),
+            justification=self._why(glass)[0] or str(identity),
         )
-        self._gate.refuse_malformed(ask.attributes)
         await self.settle()
+        return await look_again(
+            partial(self._show, officer, identity, ask, attempt)
+        )
 
-        async def show() -> Sequence[Shown]:
-            glass = await self._find(identity)
-            holding, known = await self._known(ask.subject, officer)
-            await self._judge(
-                _Question(
-                    step=Step.OPEN,
-                    officer=officer.id,
-                    ask=ask,
-                    known=known,
-                    glass=glass,
-                    same_person=self._is_about(glass, holding),
-                )
-            )
-            names = tuple(
-                name for name in ask.attributes if name in holding.present
-            )
-            draft = self._draft(
-                holding,
-                replace(glass, attributes=names),
-                AlertKind.OPENED.value,
-                known.now,
-                {
-                    "officer": officer.id,
-                    "reason": reason,
-                    "case": case,
-                    EPOCH: self._vault.attest(holding),
-                },
-            )
+    async def _show(
+        self, officer: Caller, identity: UUID, ask: Emergency, attempt: Attempt
+    ) -> Sequence[Shown]:
+        glass = await self._find(identity)
+        holding, known = await self._known(ask.subject, officer.id)
+        same = self._is_about(glass, holding)
+        if not same:
+            # Of whom they have no grant for, an officer learns nothing.
+            known = await self._known_of_grant(glass, officer.id)
+        await self._decide(
+            _Question(
+                step=Step.OPEN,
+                officer=officer.id,
+                ask=ask,
+                known=known,
+                glass=glass,
+                same_person=same,
+            ),
+            attempt,
+        )
+        return await self._record_then_show(glass, ask, holding, known)
 
-            def take(conn: Connection) -> None:
-                if not self._store.use(conn, glass, self._now(conn)):
-                    raise FactsMovedError
-                self._store.alert(conn, glass.id, AlertKind.OPENED, known.now)
+    async def _record_then_show(
+        self, glass: Glass, ask: Emergency, holding: Holding, known: _Known
+    ) -> Sequence[Shown]:
+        names = tuple(
+            name for name in ask.attributes if name in holding.present
+        )
+        reason, case = self._why(glass)
+        draft = self._draft(
+            holding,
+            replace(glass, attributes=names),
+            AlertKind.OPENED.value,
+            known.now,
+            {
+                "officer": glass.officer,
+                "reason": reason,
+                "case": case,
+                EPOCH: self._vault.attest(holding),
+            },
+        )
 
-            return await self._gate.record_then_show(
-                holding=holding,
-                revision=known.revision,
-                draft=draft,
-                uses=take,
-            )
+        def take(conn: Connection) -> None:
+            if not self._store.use(conn, glass, self._now(conn)):
+                raise FactsMovedError
+            self._store.alert(conn, glass.id, AlertKind.OPENED, known.now)
 
-        return await look_again(show)
+        return await self._gate.record_then_show(
+            holding=holding,
+            revision=known.revision,
+            draft=draft,
+            uses=take,
+        )
 
     async def approve(self, officer: Caller, identity: UUID) -> Glass:
         """Approve a grant of somebody else, before its deadline.
@@ -393,9 +486,18 @@ class GlassDesk:
 
         """
         officer = _one_spelling(officer)
-        glass = await self._find(identity)
-        await authorize(
-            self._pdp,
+        _refuse_unsound(officer.id)
+        attempt = await self._attempt_at(Step.APPROVE, officer, identity)
+        return await self._attempts.watch(
+            attempt, partial(self._approve, officer, identity, attempt)
+        )
+
+    async def _approve(
+        self, officer: Caller, identity: UUID, attempt: Attempt
+    ) -> Glass:
+        glass = await self._find_for(attempt, identity)
+        await self._authorize(
+            attempt,
             officer,
             Action.GLASS_APPROVE,
             target={"proposer": _proposer(officer, glass.officer)},
@@ -405,7 +507,7 @@ class GlassDesk:
         async def let() -> Glass:
             glass = await self._find(identity)
             now = await self._read(self._now)
-            await self._judge(
+            await self._decide(
                 _Question(
                     step=Step.APPROVE,
                     officer=officer.id,
@@ -416,7 +518,8 @@ class GlassDesk:
                     ),
                     known=replace(_NOBODY, now=now),
                     glass=glass,
-                )
+                ),
+                attempt,
             )
 
             def write(conn: Connection) -> None:
@@ -446,8 +549,18 @@ class GlassDesk:
 
         """
         officer = _one_spelling(officer)
-        await authorize(
-            self._pdp,
+        _refuse_unsound(officer.id, reason=reason)
+        attempt = await self._attempt_at(Step.END, officer, identity)
+        attempt = replace(attempt, words={"reason": reason})
+        return await self._attempts.watch(
+            attempt, partial(self._end, officer, identity, reason, attempt)
+        )
+
+    async def _end(
+        self, officer: Caller, identity: UUID, reason: str, attempt: Attempt
+    ) -> Glass:
+        await self._authorize(
+            attempt,
             officer,
             Action.GLASS_END,
             target={},
@@ -456,13 +569,14 @@ class GlassDesk:
         await self.settle()
 
         async def stop() -> Glass:
-            glass = await self._find(identity)
+            glass = await self._find_for(attempt, identity)
             now = await self._read(self._now)
             # The deadline may have passed since all was settled.
             late = not glass.approver and now >= glass.deadline
             if glass.ended_at is not None or (
                 late and await self._lapse(glass, now)
             ):
+                await self._attempts.refuse_as_read(attempt, (ENDED,))
                 msg = f"emergency access {identity} has ended"
                 raise RecordUnknown(msg)
 
@@ -478,8 +592,15 @@ class GlassDesk:
 
         return await look_again(stop)
 
-    async def grants(self, officer: Caller) -> Sequence[ListedGlass]:
+    async def grants(
+        self, officer: Caller, *, refused: bool = False
+    ) -> Sequence[ListedGlass]:
         """Every grant, the newest first, without its reason and case.
+
+        Args:
+            officer: who looks.
+            refused: whether the steps that were refused are listed instead:
+                whose they were, and about nobody.
 
         Raises:
             NotPermitted: neither auditor nor compliance officer.
@@ -490,7 +611,9 @@ class GlassDesk:
         now = await self._read(self._now)
         return [
             ListedGlass(glass=one, state=one.state(now))
-            for one in await self._read(self._store.all)
+            for one in await self._read(
+                partial(self._store.all, refused=refused)
+            )
         ]
 
     async def show(
@@ -637,21 +760,90 @@ class GlassDesk:
         return True
 
     def _refuse_malformed(
-        self, ask: Emergency, reason: str, case: str
+        self, ask: Emergency, officer: str, reason: str = "", case: str = ""
     ) -> None:
+        """Refuse what no entry could tell of; nothing was looked up."""
         self._gate.refuse_malformed(ask.attributes)
-        if len(reason) > _LONGEST_REASON or len(case) > _LONGEST_CASE:
-            msg = (
-                f"a reason has at most {_LONGEST_REASON} characters, and the "
-                f"reference of a case {_LONGEST_CASE}"
+        _refuse_unsound(officer, purpose=ask.purpose, reason=reason, case=case)
+
+    async def _attempt_at(
+        self, step: Step, officer: Caller, identity: UUID
+    ) -> Attempt:
+        """Give a step about a grant, as far as there is one."""
+        attempt = Attempt(
+            step=step.value,
+            officer=officer.id,
+            subject=None,
+            purpose=_NO_PURPOSE,
+            grant=identity,
+        )
+        try:
+            glass = await self._find(identity)
+        except RecordUnknown:
+            return attempt
+        return replace(
+            attempt,
+            subject=glass.subject,
+            purpose=glass.purpose,
+            attributes=glass.attributes,
+        )
+
+    async def _find_for(self, attempt: Attempt, identity: UUID) -> Glass:
+        try:
+            return await self._find(identity)
+        except RecordUnknown:
+            await self._attempts.refuse(attempt, (UNKNOWN,))
+            raise
+
+    async def _authorize(
+        self,
+        attempt: Attempt,
+        officer: Caller,
+        action: Action,
+        *,
+        target: Mapping[str, Json],
+        justification: str | None = None,
+    ) -> None:
+        try:
+            await authorize(
+                self._pdp,
+                officer,
+                action,
+                target=target,
+                justification=justification,
             )
-            raise RequestInvalid(msg)
+        except NotPermitted as refused:
+            # Nobody but an officer comes to this door, or is entered as one.
+            if officer.kind is CallerKind.OFFICER:
+                await self._attempts.refuse(attempt, refused.reasons)
+            raise
+
+    async def _decide(
+        self,
+        question: _Question,
+        attempt: Attempt,
+        unmoved: Callable[[Connection], None] | None = None,
+    ) -> tuple[int, int]:
+        """Ask the policies; a refusal is durable, and counted, before told.
+
+        Raises:
+            NotPermitted, NoDecision: as `_judge`.
+            FactsMovedError: `unmoved` says so of what a refusal rests on.
+
+        """
+        try:
+            return await self._judge(question)
+        except NotPermitted as refused:
+            await self._attempts.refuse_as_read(
+                attempt, refused.reasons, unmoved
+            )
+            raise
 
     async def _find(self, identity: UUID) -> Glass:
         return await self._read(partial(self._store.find, identity=identity))
 
     async def _known(
-        self, subject: UUID, officer: Caller
+        self, subject: UUID, officer: str
     ) -> tuple[Holding, _Known]:
         def look(conn: Connection) -> tuple[Holding, _Known]:
             holding = self._vault.holding(subject)
@@ -665,10 +857,16 @@ class GlassDesk:
                 person=holding.known,
                 revision=self._consents.revision(conn, holding.subject),
                 restricted=held.restricted,
-                recent=self._store.recent(conn, officer.id, members, now),
+                recent=self._store.recent(conn, officer, members, now),
             )
 
         return await self._read(look)
+
+    async def _known_of_grant(self, glass: Glass, officer: str) -> _Known:
+        """What is known of the person of a grant, and nobody once erased."""
+        if glass.subject is None:
+            return replace(_NOBODY, now=await self._read(self._now))
+        return (await self._known(glass.subject, officer))[1]
 
     def _now(self, conn: Connection) -> int:
         """The time, and never before what the ledger was written at."""
@@ -799,9 +997,37 @@ class _AlreadyError(Exception):
     """Another process wrote it down."""
 
 
+class _RepeatedError(Exception):
+    """The officer had this person opened for this purpose in this case."""
+
+
 def _members(holding: Holding) -> tuple[UUID, ...]:
     """Every record that is read as this person's."""
     return (holding.subject, *(one.subject for one in holding.others))
+
+
+def _refuse_unsound(
+    officer: str, *, purpose: str = "", reason: str = "", case: str = ""
+) -> None:
+    """Refuse names and words that no entry could hold.
+
+    Raises:
+        RequestInvalid: one is too long, or no text.
+
+    """
+    for said, longest in (
+        (officer, _LONGEST_NAME),
+        (purpose, _LONGEST_NAME),
+        (reason, _LONGEST_REASON),
+        (case, _LONGEST_CASE),
+    ):
+        if len(said) > longest or _UNSOUND.search(said):
+            msg = (
+                f"a reason has at most {_LONGEST_REASON} characters, the "
+                f"reference of a case {_LONGEST_CASE}, and the name of an "
+                f"officer or a purpose {_LONGEST_NAME}"
+            )
+            raise RequestInvalid(msg)
 
 
 def _one_spelling(officer: Caller) -> Caller:

@@ -3,11 +3,14 @@
 Each change is one conditional statement, so that of two that race one finds
 nothing left to change. A grant that ended stays ended, whatever a clock says
 afterwards: the end is written down when it is first noticed.
+
+A step that was refused is a row, too, that opens nothing and is about nobody:
+by it the officer's limit counts the step, and a list can tell whose it was.
 """
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -21,6 +24,9 @@ from vault import NoteBox
 DAY = 86_400
 # Who ended a grant that nobody approved in time.
 DEADLINE = "deadline"
+# What ended a row that never was a grant; no officer's one spelling has a
+# capital letter.
+REFUSED = "REFUSED"
 _TABLE = GlassRow.metadata.tables["policy_glass"]
 _ALERT = GlassAlertRow.metadata.tables["policy_glass_alert"]
 
@@ -33,6 +39,7 @@ class GlassState(StrEnum):
     LAPSED = "lapsed"
     ENDED = "ended"
     OVER = "over"
+    REFUSED = "refused"
 
 
 class AlertKind(StrEnum):
@@ -59,7 +66,8 @@ class Glass:
         seen: the last instant at which it was acted on.
         uses: how often something was opened.
         approver: who approved; empty while nobody did.
-        ended_by: who ended it; ``deadline`` where nobody approved in time.
+        ended_by: who ended it; ``deadline`` where nobody approved in time,
+            and ``REFUSED`` where it never was one.
         ended_at: when, or None.
         sealed: reason and case, or None once the person is erased.
     """
@@ -86,6 +94,8 @@ class Glass:
 
     def state(self, now: int) -> GlassState:
         """How it stands at an instant, to be shown."""
+        if self.ended_by == REFUSED:
+            return GlassState.REFUSED
         if self.ended_by == DEADLINE:
             return GlassState.LAPSED
         if self.ended_at is not None:
@@ -100,7 +110,8 @@ class Recent:
     """What was granted before, as far as it limits what is granted now.
 
     Attributes:
-        officer: grants of this officer within a day.
+        officer: grants of this officer within a day, and steps of theirs
+            that were refused.
         person: grants about this person within a day, over every record that
             is read as theirs.
         alerts: grants of this officer that nobody approved in time, and
@@ -173,6 +184,39 @@ class GlassStore:
         if conn.execute(known).first() is not None:
             return False
         body = json.dumps({"reason": reason, "case": case}).encode()
+        self._insert(
+            conn,
+            replace(glass, sealed=notes.seal(_label(glass.id), body)),
+            once,
+        )
+        return True
+
+    def refuse(  # noqa: PLR0917 - the parts of one row
+        self,
+        conn: Connection,
+        identity: UUID,
+        officer: str,
+        purpose: str,
+        attributes: tuple[str, ...],
+        now: int,
+    ) -> None:
+        """Count a step of an officer that was refused; it names nobody."""
+        row = Glass(
+            id=identity,
+            subject=None,
+            officer=officer,
+            purpose=purpose,
+            attributes=attributes,
+            at=now,
+            deadline=now,
+            ends=now,
+            seen=now,
+            ended_by=REFUSED,
+            ended_at=now,
+        )
+        self._insert(conn, row, self._random(16))
+
+    def _insert(self, conn: Connection, glass: Glass, once: bytes) -> None:
         conn.execute(
             _TABLE.insert().values(
                 id=glass.id,
@@ -186,13 +230,13 @@ class GlassStore:
                 deadline=glass.deadline,
                 ends=glass.ends,
                 seen=glass.seen,
-                uses=0,
-                approver="",
-                ended_by="",
-                sealed=notes.seal(_label(glass.id), body),
+                uses=glass.uses,
+                approver=glass.approver,
+                ended_by=glass.ended_by,
+                ended_at=glass.ended_at,
+                sealed=glass.sealed,
             )
         )
-        return True
 
     def find(self, conn: Connection, identity: UUID) -> Glass:
         """Read one grant.
@@ -202,7 +246,9 @@ class GlassStore:
         """
         row = conn.execute(
             select(_TABLE).where(
-                _TABLE.c.tenant == self._tenant, _TABLE.c.id == identity
+                _TABLE.c.tenant == self._tenant,
+                _TABLE.c.id == identity,
+                _TABLE.c.ended_by != REFUSED,
             )
         ).one_or_none()
         if row is None:
@@ -210,12 +256,14 @@ class GlassStore:
             raise RecordUnknown(msg)
         return _glass(row)
 
-    def all(self, conn: Connection) -> list[Glass]:
-        """Every grant, the newest first."""
+    def all(self, conn: Connection, *, refused: bool = False) -> list[Glass]:
+        """Every grant, the newest first; or every step that was refused."""
+        c = _TABLE.c
+        which = c.ended_by == REFUSED if refused else c.ended_by != REFUSED
         rows = conn.execute(
             select(_TABLE)
-            .where(_TABLE.c.tenant == self._tenant)
-            .order_by(_TABLE.c.at.desc(), _TABLE.c.id)
+            .where(c.tenant == self._tenant, which)
+            .order_by(c.at.desc(), c.id)
         )
         return [_glass(row) for row in rows]
 

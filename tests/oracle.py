@@ -774,16 +774,8 @@ def glass(document: Document) -> dict[str, Any] | None:
         _sound_glass(document)
     except Unsound:
         return None
-    step, grant = document["step"], document["grant"]
-    codes = _glass_asked(document) if step == "request" else set()
-    if step != "request" and not _glass_stands(document["now"], grant):
-        codes.add("glass_ended")
-    if step == "open":
-        codes |= _glass_opened(document, grant)
-    if step == "approve" and grant["approver"]:
-        codes.add("glass_approved")
-    if step != "approve":
-        codes |= _glass_about(document)
+    # Of the person nothing is said to whoever is refused for themselves.
+    codes = _glass_officer(document) or _glass_person(document)
     return {
         "schema": "curtilage/glass/1",
         "allow": not codes,
@@ -795,6 +787,35 @@ def glass(document: Document) -> dict[str, Any] | None:
     }
 
 
+def _glass_officer(document: Document) -> set[str]:
+    step, grant = document["step"], document["grant"]
+    codes = _glass_asked(document) if step == "request" else set()
+    if step != "request" and not _glass_stands(document["now"], grant):
+        codes.add("glass_ended")
+    if step == "open":
+        codes |= _glass_opened(document, grant)
+    if step == "approve" and grant["approver"]:
+        codes.add("glass_approved")
+    return codes if step == "approve" else codes | _glass_reach(document)
+
+
+def _glass_person(document: Document) -> set[str]:
+    found: set[str] = set()
+    if document["step"] == "approve":
+        return found
+    if not document["person"]["known"]:
+        found.add("person_unknown")
+    if document["person"]["restricted"]:
+        found.add("restricted")
+    if document["step"] == "open":
+        return found | (
+            set() if document["grant"]["same_person"] else {"glass_person"}
+        )
+    if document["recent"]["person"] >= GLASS_TERMS["person_day"]:
+        found.add("glass_limit")
+    return found
+
+
 def _glass_asked(document: Document) -> set[str]:
     recent, stated = document["recent"], document["stated"]
     found = set()
@@ -803,8 +824,6 @@ def _glass_asked(document: Document) -> set[str]:
     if not stated["case"].strip():
         found.add("case_missing")
     if recent["officer"] >= GLASS_TERMS["officer_day"]:
-        found.add("glass_limit")
-    if recent["person"] >= GLASS_TERMS["person_day"]:
         found.add("glass_limit")
     if recent["alerts"]:
         found.add("glass_alert_open")
@@ -815,8 +834,6 @@ def _glass_opened(document: Document, grant: Document) -> set[str]:
     request, found = document["request"], set()
     if document["officer"] != grant["officer"]:
         found.add("not_own")
-    if not grant["same_person"]:
-        found.add("glass_person")
     if request["purpose"] != grant["purpose"]:
         found.add("glass_purpose")
     for name in request["attributes"]:
@@ -825,15 +842,11 @@ def _glass_opened(document: Document, grant: Document) -> set[str]:
     return found
 
 
-def _glass_about(document: Document) -> set[str]:
+def _glass_reach(document: Document) -> set[str]:
     found = set()
-    if not document["person"]["known"]:
-        found.add("person_unknown")
-    if document["person"]["restricted"]:
-        found.add("restricted")
     reach = GLASS_REACH.get(document["request"]["purpose"])
     if reach is None:
-        return found | {"glass_purpose"}
+        return {"glass_purpose"}
     for name in document["request"]["attributes"]:
         if name not in document["catalogue"]:
             found.add("unknown_attribute")

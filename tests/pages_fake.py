@@ -326,6 +326,7 @@ def uses(count: int) -> list[UseView]:
                 Outcome.GLASS_APPROVED,
                 Outcome.GLASS_ENDED,
                 Outcome.GLASS_LAPSED,
+                Outcome.GLASS_REFUSED,
             )
         ),
         (

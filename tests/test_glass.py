@@ -48,7 +48,7 @@ from tests.worlds import (
     build_world,
     reopen,
 )
-from vault import NoteBox
+from vault import CryptoFailure, NoteBox
 from vault.tables import DEK
 
 PURPOSE = "emergency-care"
@@ -129,6 +129,20 @@ async def seen(world: World, name: str = "silent") -> list[OwnEntry]:
     return [one for one in reversed(found) if one.kind is EntryKind.GLASS]
 
 
+async def entered(world: World, name: str = "silent") -> list[str]:
+    """How each step ended that the person sees, the oldest first."""
+    return [one.outcome for one in await seen(world, name)]
+
+
+async def counted(world: World, *officers: str) -> None:
+    """Hold the refused steps that are listed to whose they were."""
+    found = await world.platform.glass.grants(SECOND, refused=True)
+    assert sorted(officers) == sorted(one.glass.officer for one in found)
+    assert {(GlassState.REFUSED, None)} >= {
+        (one.state, one.glass.subject) for one in found
+    }
+
+
 async def refused(work: Any, *codes: str) -> None:  # noqa: ANN401 - any coroutine
     """Hold a step to its refusal."""
     with pytest.raises(NotPermitted) as caught:
@@ -139,7 +153,7 @@ async def refused(work: Any, *codes: str) -> None:  # noqa: ANN401 - any corouti
 def test_it_opens_at_once_and_the_person_is_told_at_once(
     world: World,
 ) -> None:
-    """Granted, opened, approved, opened again, ended: five entries, alerts."""
+    """Each step is an entry, to the opening that comes too late; alerts."""
     desk = world.platform.glass
     held = {name: world.values["silent"][name] for name in (BIRTH, MOBILE)}
 
@@ -168,7 +182,8 @@ def test_it_opens_at_once_and_the_person_is_told_at_once(
             "approved",
             "opened",
             "ended",
-        ] == [one.outcome for one in await seen(world)]
+            "refused",
+        ] == await entered(world)
         assert [
             (AlertKind.GRANTED, glass.id),
             (AlertKind.OPENED, glass.id),
@@ -231,7 +246,8 @@ def test_25_without_a_second_approver_it_ends_and_an_alert_opens(
             (AlertKind.OPENED, glass.id),
             (AlertKind.LAPSED, glass.id),
         ] == await alerts(world)
-        assert "lapsed" == (await seen(world))[-1].outcome
+        lapsed = ["granted", "opened", "lapsed", "refused", "refused"]
+        assert lapsed == await entered(world)
         [told] = await desk.grants(SECOND)
         assert GlassState.LAPSED is told.state
 
@@ -304,7 +320,7 @@ def test_25_nobody_approves_their_own(world: World) -> None:
 
 
 def test_25_of_two_approvals_that_race_one_is(world: World) -> None:
-    """The other finds it approved; the person reads of one approval."""
+    """The other is refused, as approved already; the person reads both."""
     desk = world.platform.glass
 
     async def scene() -> None:
@@ -316,8 +332,7 @@ def test_25_of_two_approvals_that_race_one_is(world: World) -> None:
         )
         [late] = [one for one in found if isinstance(one, NotPermitted)]
         assert ("glass_approved",) == late.reasons
-        entries = [one.outcome for one in await seen(world)]
-        assert ["granted", "approved"] == entries
+        assert ["granted", "approved", "refused"] == await entered(world)
 
     world.run(scene())
 
@@ -385,7 +400,7 @@ def test_25_an_end_that_comes_too_late_is_a_lapse(
         assert (AlertKind.LAPSED, glass.id) in await alerts(world)
         [told] = await desk.grants(SECOND)
         assert GlassState.LAPSED is told.state
-        assert "lapsed" == (await seen(world))[-1].outcome
+        assert ["granted", "lapsed", "refused"] == await entered(world)
 
     world.run(scene())
 
@@ -465,8 +480,16 @@ def test_a_grant_opens_what_it_names_for_whom_it_names(world: World) -> None:
         await refused(opened(world, glass, officer=SECOND), "not_own")
         with pytest.raises(RecordUnknown):
             await desk.open(FIRST, uuid4(), about(world))
-        assert ["granted"] == [one.outcome for one in await seen(world)]
-        assert [] == await seen(world, "limited")
+        assert ["granted", *(["refused"] * 4)] == await entered(world)
+        [told] = await seen(world, "limited")
+        # Whom the grant is about, and why, is nothing to somebody else.
+        assert {
+            "officer": "officer-1",
+            "step": "open",
+            "grant": str(glass.id),
+            "reasons": ["glass_person"],
+        } == told.detail
+        await counted(world, *(["officer-1"] * 4), "officer-2")
 
     world.run(scene())
 
@@ -536,7 +559,7 @@ def test_who_is_erased_or_restricted_is_not_opened(
     size = world.platform.ledger.size()
     world.run(refused(granted(world, name), code))
 
-    assert size == world.platform.ledger.size()
+    assert size + 1 == world.platform.ledger.size()
 
 
 def test_who_is_erased_under_a_grant_is_gone(world: World) -> None:
@@ -559,8 +582,8 @@ def test_who_is_erased_under_a_grant_is_gone(world: World) -> None:
 
     world.run(scene())
     with platform.data.connect() as conn:
-        row = conn.execute(text("SELECT * FROM policy_glass")).one()
-    assert (None, None) == (row.subject, row.sealed)
+        rows = conn.execute(text("SELECT * FROM policy_glass")).all()
+    assert [(None, None)] * 2 == [(one.subject, one.sealed) for one in rows]
 
 
 def test_reasons_are_sealed_where_they_stand(world: World) -> None:
@@ -628,7 +651,7 @@ def test_reason_case_and_office_are_owed(world: World) -> None:
 
 
 def test_grants_are_few_a_day(world: World) -> None:
-    """Asked for all at once, too: the fourth about one person is refused."""
+    """Asked for all at once, too; one that is refused counts as one more."""
     desk = world.platform.glass
 
     async def scene() -> None:
@@ -645,8 +668,7 @@ def test_grants_are_few_a_day(world: World) -> None:
         await refused(granted(world, case="dispatch-9"), "glass_limit")
         for one in made:
             await desk.approve(SECOND, one.id)
-        for name in ("limited", "refusing"):
-            assert await granted(world, name)
+        assert await granted(world, "limited")
         await refused(granted(world, "withdrawn"), "glass_limit")
         world.clock.now += 86_400
         for alert in await desk.alerts(SECOND):
@@ -675,8 +697,7 @@ def test_another_spelling_is_the_same_officer(world: World) -> None:
             await granted(world, name, officer=spelled("OFFICER-1"))
             again = await granted(world, name, officer=SECOND)
             await desk.end(SECOND, again.id, reason="a colleague has it")
-        for n, name in enumerate(("Officer-1 ", "officer-1")):
-            await granted(world, case=f"{n}", officer=spelled(name))
+        await granted(world, case="another", officer=spelled("Officer-1 "))
         late = spelled("oFFicer-1")
         await refused(granted(world, "withdrawn", officer=late), "glass_limit")
         world.clock.now += APPROVAL
@@ -776,12 +797,293 @@ class Silent:
 def test_without_a_decision_nothing_is_granted(world: World) -> None:
     """An emergency is no reason to go on without the policies."""
     platform = world.platform
-    platform.glass._pdp = Silent()
-    size = platform.ledger.size()
-    with pytest.raises(NoDecision):
-        world.run(granted(world))
+    asked = platform.glass._pdp
 
-    assert size == platform.ledger.size()
+    async def scene() -> None:
+        platform.glass._pdp = Silent()
+        with pytest.raises(NoDecision):
+            await granted(world)
+        [told] = await seen(world)
+        assert ("no-decision", "down", "request", REASON) == (
+            told.outcome,
+            told.detail["cause"],
+            told.detail["step"],
+            told.detail["reason"],
+        )
+        platform.glass._pdp = asked
+        assert [] == await platform.glass.grants(SECOND)
+        await counted(world)
+
+    world.run(scene())
+
+
+CURIOUS = Caller(kind=CallerKind.OFFICER, id="officer-9", roles=("registrar",))
+
+
+def test_a_refused_step_is_an_entry_and_counts(world: World) -> None:
+    """Of each step, with who and why, also of an officer without the role."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        glass = await granted(world)
+        await refused(granted(world, officer=CURIOUS), "role_missing")
+        await refused(opened(world, glass, officer=CURIOUS), "role_missing")
+        await refused(desk.approve(CURIOUS, glass.id), "role_missing")
+        await refused(desk.end(SECOND, glass.id, reason=" "), *MISSING)
+        for step in (desk.approve(THIRD, uuid4()), opened(world, odd(glass))):
+            with pytest.raises(RecordUnknown):
+                await step
+        with pytest.raises(RequestInvalid):
+            await granted(world)
+        await desk.end(FIRST, glass.id, reason="handed over")
+        with pytest.raises(RecordUnknown):
+            await desk.end(FIRST, glass.id, reason="handed over")
+
+        told = [
+            (one.detail["step"], one.detail["officer"], one.detail["reasons"])
+            for one in await seen(world)
+            if one.outcome == "refused"
+        ]
+        assert [
+            ("request", "officer-9", ["role_missing"]),
+            ("open", "officer-9", ["role_missing"]),
+            ("approve", "officer-9", ["role_missing"]),
+            ("end", "officer-2", ["justification_missing"]),
+            ("open", "officer-1", ["grant_unknown"]),
+            ("request", "officer-1", ["case_repeated"]),
+            ("end", "officer-1", ["glass_ended"]),
+        ] == told
+        await counted(
+            world,
+            *(["officer-9"] * 3),
+            *(["officer-1"] * 3),
+            *("officer-2", "officer-3"),
+        )
+
+    world.run(scene())
+
+
+MISSING = ("justification_missing",)
+
+
+def odd(glass: Glass) -> Glass:
+    """A grant under an id that there is not."""
+    return replace(glass, id=uuid4())
+
+
+@pytest.mark.parametrize("name", ["silent", "erased", "restricted"])
+def test_without_authority_nothing_of_a_person_is_told(
+    world: World, name: str
+) -> None:
+    """Known, erased or restricted: one refusal, for the officer's own part."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        glass = await granted(world, "limited")
+        curious = about(world, name, purpose="address-change")
+        await refused(granted(world, name, officer=CURIOUS), "role_missing")
+        await refused(
+            desk.request(FIRST, curious, reason=REASON, case=CASE),
+            "glass_purpose",
+        )
+        await refused(
+            desk.open(SECOND, glass.id, about(world, name)), "not_own"
+        )
+        await refused(
+            desk.open(FIRST, glass.id, about(world, name)), "glass_person"
+        )
+
+    world.run(scene())
+
+
+def test_probing_ends_at_the_limit(world: World) -> None:
+    """Who was refused often learns no more, however many ask at once."""
+
+    async def scene() -> None:
+        found = await asyncio.gather(
+            *(granted(world, "erased", case=f"{n}") for n in range(9)),
+            return_exceptions=True,
+        )
+        told = [one for one in found if isinstance(one, NotPermitted)]
+        assert 0 < len(told)
+        known = [one for one in told if "person_unknown" in one.reasons]
+        assert len(known) <= 5
+        for n in range(5 - len(told)):
+            await refused(
+                granted(world, "erased", case=f"more-{n}"), "person_unknown"
+            )
+        await refused(granted(world, "erased"), "glass_limit")
+        await refused(granted(world, "silent"), "glass_limit")
+        world.clock.now += 86_400
+        assert await granted(world, "silent")
+
+    world.run(scene())
+
+
+def test_a_clock_that_goes_back_hides_no_refusal(world: World) -> None:
+    """It is an entry, not before the last one, and counts once set right."""
+
+    async def scene() -> None:
+        world.clock.now += 3_600
+        latest = world.clock.now
+        await granted(world, "limited")
+        world.clock.now -= 3_600
+        await refused(granted(world, officer=CURIOUS), "role_missing")
+        [told] = await seen(world)
+        assert ("refused", latest) == (told.outcome, told.at)
+        world.clock.now += 3_600
+        [row] = await world.platform.glass.grants(SECOND, refused=True)
+        assert latest == row.glass.at
+
+    world.run(scene())
+
+
+def test_without_its_entry_no_refusal_is_told(world: World) -> None:
+    """Where the ledger cannot commit there is no reason, and no word."""
+    platform = world.platform
+
+    async def scene() -> None:
+        await platform.commits.drain()
+        for officer in (FIRST, CURIOUS):
+            with pytest.raises(NoDecision) as caught:
+                await granted(world, "erased", officer=officer)
+            assert Cause.LEDGER is caught.value.cause
+
+    world.run(scene())
+
+
+def test_a_class_of_visibility_delays_a_refusal(world: World) -> None:
+    """As any other step under that purpose."""
+
+    async def scene() -> None:
+        number = await _propose(world)
+        await world.platform.visibility.confirm(OTHER_OFFICER, number)
+        await refused(granted(world, officer=CURIOUS), "role_missing")
+        assert [] == await entered(world)
+        world.clock.now += 31 * 86_400
+        assert ["refused"] == await entered(world)
+
+    world.run(scene())
+
+
+def test_of_the_erased_no_word_is_kept(world: World) -> None:
+    """What is written of them goes under the decoy, without the reason."""
+    platform = world.platform
+    vault = platform.vault
+
+    async def scene() -> None:
+        await refused(granted(world, "erased"), "person_unknown")
+        holding = vault.holding(world.cast["erased"])
+        [told] = [
+            one
+            for one in platform.ledger.own_entries(vault.log_key(holding))
+            if one.kind is EntryKind.GLASS
+        ]
+        assert {
+            "officer": "officer-1",
+            "step": "request",
+            "reasons": ["person_unknown"],
+        } == told.detail
+
+    world.run(scene())
+
+
+def test_a_damaged_record_hides_no_refusal(world: World) -> None:
+    """It is an entry about nobody then; so is that nothing was decided."""
+    platform = world.platform
+
+    def last() -> Any:  # noqa: ANN401 - a body of an entry
+        [found] = platform.ledger.audit_entries(
+            after=platform.ledger.size() - 2
+        )
+        assert found.body is not None
+        return found.body
+
+    async def scene() -> None:
+        with platform.keys.begin() as conn:
+            conn.execute(
+                update(DEK)
+                .where(DEK.c.subject == world.cast["silent"])
+                .values(blob=bytes(61))
+            )
+        await refused(granted(world, officer=CURIOUS), "role_missing")
+        assert ("refused", "", "officer-9") == (
+            last().outcome,
+            last().mark,
+            last().detail["officer"],
+        )
+        assert REASON not in repr(last())
+        with pytest.raises(CryptoFailure):
+            await granted(world)
+        assert ("no-decision", "", "damaged") == (
+            last().outcome,
+            last().mark,
+            last().detail["cause"],
+        )
+        await counted(world, "officer-9")
+
+    world.run(scene())
+
+
+def test_a_refused_step_is_no_grant(world: World) -> None:
+    """Its row is found by no id, and in no list of grants."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        await refused(granted(world, officer=CURIOUS), "role_missing")
+        [row] = await desk.grants(SECOND, refused=True)
+        assert [] == await desk.grants(SECOND)
+        with pytest.raises(RecordUnknown):
+            await desk.approve(SECOND, row.glass.id)
+
+    world.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("officer", "purpose", "reason", "case"),
+    [
+        ("o" * 129, PURPOSE, REASON, CASE),
+        ("officer\x00", PURPOSE, REASON, CASE),
+        ("officer", "p" * 129, REASON, CASE),
+        ("officer", "p\x00", REASON, CASE),
+        ("officer", PURPOSE, "\ud800", CASE),
+        ("officer", PURPOSE, REASON, "\udfff"),
+        ("officer", PURPOSE, REASON, "c" * 101),
+    ],
+)
+def test_what_no_entry_could_hold_is_malformed(
+    world: World, officer: str, purpose: str, reason: str, case: str
+) -> None:
+    """It is refused before anything is looked up, so there is no entry."""
+    desk, size = world.platform.glass, world.platform.ledger.size()
+
+    async def scene() -> None:
+        caller = replace(FIRST, id=officer)
+        ask = about(world, purpose=purpose)
+        with pytest.raises(RequestInvalid):
+            await desk.request(caller, ask, reason=reason, case=case)
+
+    world.run(scene())
+    assert size == world.platform.ledger.size()
+
+
+def test_the_page_tells_of_what_came_to_nothing(world: World) -> None:
+    """A refusal and a step without a decision, with the officer's words."""
+    glass = world.platform.glass
+
+    async def scene() -> list[OwnEntry]:
+        await refused(granted(world, officer=CURIOUS), "role_missing")
+        glass._pdp = Silent()
+        with pytest.raises(NoDecision):
+            await granted(world)
+        return await seen(world)
+
+    told = [GateDesk(world.platform)._use(one) for one in world.run(scene())]
+
+    assert [Outcome.GLASS_REFUSED, Outcome.UNDECIDED] == [
+        one.outcome for one in told
+    ]
+    assert [(REASON, CASE)] * 2 == [(one.reason, one.case) for one in told]
 
 
 def test_a_new_key_keeps_the_reason(world: World) -> None:
@@ -803,7 +1105,9 @@ def once(world: World) -> bytes:
     """What the only grant is recognized by when it is asked for again."""
     with world.platform.data.connect() as conn:
         return bytes(
-            conn.execute(text("SELECT once FROM policy_glass")).scalar_one()
+            conn.execute(
+                text("SELECT once FROM policy_glass WHERE ended_by = ''")
+            ).scalar_one()
         )
 
 

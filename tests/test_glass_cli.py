@@ -16,12 +16,12 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return made(tmp_path_factory.mktemp("glass") / "home")
 
 
-def request(shell: Shell, name: str, case: str) -> str:
+def request(shell: Shell, name: str, case: str, who: str = "ann") -> str:
     """Ask as one officer; return the grant's id."""
     said = shell(
         *("glass", "request", shell.cast[name], "--attribute", BIRTH),
         *("--purpose", "emergency-care", "--because", "found unconscious"),
-        *("--case", case, "--as", "ann", "--json"),
+        *("--case", case, "--as", who, "--json"),
     )
     found: str = said.document()["id"]
     return found
@@ -73,13 +73,22 @@ def test_what_is_refused_says_why(shell: Shell) -> None:
     said = shell(
         *("glass", "request", shell.cast["limited"], "--attribute", BIRTH),
         *("--purpose", "address-change", "--because", "curious"),
-        *("--case", "none", "--as", "ann"),
+        *("--case", "none", "--as", "cid"),
     )
     assert "glass_purpose" in said.line()
-    request(shell, "limited", "dispatch-2")
+    listed = shell("glass", "list", "--refused", "--json").document()
+    [row] = [
+        one for one in listed["grants"] if one["purpose"] == "address-change"
+    ]
+    assert ("refused", "", "cid") == (
+        row["state"],
+        row["person"],
+        row["officer"],
+    )
+    request(shell, "limited", "dispatch-2", "cid")
     again = shell(
         *("glass", "request", shell.cast["limited"], "--attribute", BIRTH),
         *("--purpose", "emergency-care", "--because", "found unconscious"),
-        *("--case", "dispatch-2", "--as", "ann"),
+        *("--case", "dispatch-2", "--as", "cid"),
     )
     assert "in this case" in again.line(2)

@@ -193,7 +193,14 @@ def end(
 
 @speaks
 def listed(
-    context: typer.Context, actor: Actor = "", *, as_json: Json = False
+    context: typer.Context,
+    actor: Actor = "",
+    *,
+    refused: Annotated[
+        bool,
+        typer.Option("--refused", help="Steps that were refused, instead."),
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """List every grant, the newest first, without its reason and case.
 
@@ -203,7 +210,9 @@ def listed(
     async def look() -> list[ListedGlass]:
         async with platform.running():
             return list(
-                await platform.glass.grants(officer(actor, "compliance"))
+                await platform.glass.grants(
+                    officer(actor, "compliance"), refused=refused
+                )
             )
 
     with instance(context).platform() as platform:
@@ -226,7 +235,7 @@ def listed(
             (
                 str(one.glass.id),
                 one.state.value,
-                str(one.glass.subject or "erased"),
+                "" if refused else str(one.glass.subject or "erased"),
                 one.glass.officer,
                 one.glass.purpose,
                 ", ".join(one.glass.attributes),

@@ -104,6 +104,8 @@ _GLASS = {
     "ended": Outcome.GLASS_ENDED,
     "lapsed": Outcome.GLASS_LAPSED,
     "looked": Outcome.OFFICER,
+    "refused": Outcome.GLASS_REFUSED,
+    "no-decision": Outcome.UNDECIDED,
 }
 # Whoever opens in an emergency does not keep the register.
 _EMERGENCY: tuple[Text, Text] = (

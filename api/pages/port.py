@@ -86,6 +86,7 @@ class Outcome(StrEnum):
     GLASS_APPROVED = "glass-approved"
     GLASS_ENDED = "glass-ended"
     GLASS_LAPSED = "glass-lapsed"
+    GLASS_REFUSED = "glass-refused"
 
 
 class DisputeMark(StrEnum):

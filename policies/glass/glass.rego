@@ -42,14 +42,41 @@ reasons := [{"code": code, "remedy": data.vocabulary.reasons[code].remedy} |
 
 # METADATA
 # title: What stands against the step
+# description: >-
+#   What is known of the person is looked at only where nothing stands against
+#   the officer, so that to whoever has no authority a refusal tells nothing of
+#   anybody.
 # scope: document
 # custom:
-#   law: [GDPR 5(1)(b), GDPR 32(4), PIPL 51]
-codes := (person_side | ask_side) | excess if input.step == "request"
+#   law: [GDPR 5(1)(b), GDPR 5(1)(f), GDPR 32(4), PIPL 51]
+codes := officer_side if count(officer_side) > 0
 
-codes := (person_side | grant_side) | excess if input.step == "open"
+codes := person_side if count(officer_side) == 0
 
-codes := unended | {code | not unapproved; code := "glass_approved"} if input.step == "approve"
+# METADATA
+# title: What stands against the officer
+# scope: document
+# custom:
+#   law: [GDPR 29, GDPR 32(4), PIPL 51]
+officer_side := ask_side | excess if input.step == "request"
+
+officer_side := grant_side | excess if input.step == "open"
+
+officer_side := unended | {code | not unapproved; code := "glass_approved"} if input.step == "approve"
+
+# METADATA
+# title: What stands on the person's side
+# description: >-
+#   An opening asks about the person that the grant is about, and whether it is
+#   the one now named; an approval asks nothing about anybody.
+# scope: document
+# custom:
+#   law: [GDPR 5(1)(f), GDPR 17, GDPR 18(2), PIPL 47]
+person_side := barred | {code | not rested; code := "glass_limit"} if input.step == "request"
+
+person_side := barred | {code | not same_person; code := "glass_person"} if input.step == "open"
+
+person_side := set() if input.step == "approve"
 
 # METADATA
 # title: Nobody who is erased, unknown or under restriction is opened
@@ -58,17 +85,20 @@ codes := unended | {code | not unapproved; code := "glass_approved"} if input.st
 #   what an emergency of the person's own is.
 # custom:
 #   law: [GDPR 17, GDPR 18(2), PIPL 47]
-person_side := {code | not known; code := "person_unknown"} | {code | restricted; code := "restricted"}
+barred := {code | not known; code := "person_unknown"} | {code | restricted; code := "restricted"}
 
 known if input.person.known == true
 
 restricted if input.person.restricted == true
 
+rested if input.recent.person < data.vocabulary.glass.terms.person_day
+
 # METADATA
 # title: A request says why, names a case, and does not come too often
 # description: >-
-#   Whoever left a grant without its approval asks for no other one until a
-#   compliance officer has closed the alert.
+#   A step that was refused counts as one that was granted does. Whoever left a
+#   grant without its approval asks for no other one until a compliance officer
+#   has closed the alert.
 # custom:
 #   law: [GDPR 5(2), GDPR 32(4), PIPL 51]
 ask_side := {code | not reasoned; code := "justification_missing"} | ({code | not cased; code := "case_missing"} | ({code | not seldom; code := "glass_limit"} | {code | input.recent.alerts > 0; code := "glass_alert_open"}))
@@ -77,10 +107,7 @@ reasoned if trim_space(input.stated.reason) != ""
 
 cased if trim_space(input.stated.case) != ""
 
-seldom if {
-	input.recent.officer < data.vocabulary.glass.terms.officer_day
-	input.recent.person < data.vocabulary.glass.terms.person_day
-}
+seldom if input.recent.officer < data.vocabulary.glass.terms.officer_day
 
 # METADATA
 # title: What the purpose does not permit
@@ -109,7 +136,7 @@ amiss(name) := "glass_attribute" if input.catalogue[name].sensitivity > ground.s
 # title: A grant opens for its officer what it names, while it stands
 # custom:
 #   law: [GDPR 5(1)(b), GDPR 29, PIPL 6, PIPL 51]
-grant_side := unended | ({code | not own; code := "not_own"} | ({code | not same_person; code := "glass_person"} | ({code | not same_purpose; code := "glass_purpose"} | {code | some name in input.request.attributes; not name in input.grant.attributes; code := "glass_attribute"})))
+grant_side := unended | ({code | not own; code := "not_own"} | ({code | not same_purpose; code := "glass_purpose"} | {code | some name in input.request.attributes; not name in input.grant.attributes; code := "glass_attribute"}))
 
 own if input.officer == input.grant.officer
 

@@ -124,7 +124,34 @@ cases := {
 			"catalogue": {"user.gender": {"sensitivity": 1}},
 			"grant": {"same_person": false},
 		}),
-		"codes": {"not_own", "glass_person", "glass_purpose", "glass_attribute"},
+		"codes": {"not_own", "glass_purpose", "glass_attribute"},
+	},
+	"about another person": {
+		"input": object.union(opening, {"grant": {"same_person": false}}),
+		"codes": {"glass_person"},
+	},
+	"erased under a grant": {
+		"input": object.union(opening, {
+			"person": {"known": false},
+			"grant": {"same_person": false},
+		}),
+		"codes": {"person_unknown", "glass_person"},
+	},
+	"no authority, whoever it is": {
+		"input": object.union(request, {
+			"request": {"purpose": "tax-collection"},
+			"person": {"known": false, "restricted": true},
+			"recent": {"person": 3},
+		}),
+		"codes": {"glass_purpose"},
+	},
+	"no grant of theirs, whoever it is": {
+		"input": object.union(opening, {
+			"officer": "otto",
+			"person": {"known": false, "restricted": true},
+			"grant": {"same_person": false},
+		}),
+		"codes": {"not_own"},
 	},
 	"approved late": {
 		"input": object.union(approval, {"now": start + 900}),
