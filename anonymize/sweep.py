@@ -17,13 +17,13 @@ below is passed over for that leaf.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from anonymize.cube import Axis, Cube, Real, Truth, Whole, number_columns, pack
 from anonymize.errors import InvalidSpec, MissingExtra
 from anonymize.lattice import MAX_NODES, OPEN
-from anonymize.rules import Rules
+from anonymize.rules import Numbers, Rules
 
 try:
     import numpy as np
@@ -35,6 +35,7 @@ Words = npt.NDArray[np.uint64]
 
 _GRID = 64
 _PAIRS = 200_000
+_SHRUNK = 0.5
 _SEED = 0x6375727469
 
 
@@ -44,15 +45,16 @@ class _Half:
 
     Attributes:
         part: part of each tuple, an index into the rows of the others.
-        costs: summed cost of each node's labels, rising; parts by nodes.
-        words: identity of those labels, in the same order.
-        steps: the costs on the grid; nodes passed over stand past the end.
+        steps: summed cost of each node's labels on the grid, rising; parts
+            by nodes. Nodes passed over stand past the end.
+        costs: that cost itself, in the same order.
+        words: identity of those labels, likewise.
     """
 
     part: Whole
+    steps: Whole
     costs: Real
     words: Words
-    steps: Whole
 
 
 def sweep(
@@ -92,7 +94,7 @@ def sweep(
     classes[still[alone]] = np.arange(np.count_nonzero(alone))
     closed += int(np.count_nonzero(alone))
     still = still[~alone]
-    grid = _Bands(*_halves(cube), _far(cube), float(len(cube.axes)))
+    grid = _Bands(_halves(cube), _far(cube), float(len(cube.axes)))
     low, end = 0, min(grid.end, until * _GRID)
     while low < end and weights[still].sum() >= k:
         high, found = grid.band(still, low, pairs, weights, k)
@@ -164,18 +166,17 @@ def _half(cube: Cube, side: list[int], words: list[Words]) -> _Half:
         named = named[:, leaves].T
         costs = (costs[:, :, None] + own[:, None, :]).reshape(len(first), -1)
         sums = (sums[:, :, None] + named[:, None, :]).reshape(len(first), -1)
-    order = np.argsort(costs, axis=1, kind="stable")
-    costs = np.take_along_axis(costs, order, axis=1)
-    useful = np.isfinite(costs)
-    width = int(useful.sum(axis=1).max())
-    costs, useful = costs[:, :width], useful[:, :width]
-    far = _far(cube)
-    steps = np.where(useful, np.where(useful, costs, 0.0) * _GRID, far)
+    steps = np.floor(np.minimum(costs * _GRID, _far(cube))).astype(np.int64)
+    nodes = costs.shape[1]
+    steps *= nodes
+    steps += np.arange(nodes)
+    steps.sort(axis=1)  # no two are equal: there is one order
+    order = steps % nodes
     return _Half(
         part=part,
-        costs=costs,
-        words=np.take_along_axis(sums, order, axis=1)[:, :width],
-        steps=np.floor(steps).astype(np.int64),
+        steps=steps // nodes,
+        costs=np.take_along_axis(costs, order, axis=1),
+        words=np.take_along_axis(sums, order, axis=1),
     )
 
 
@@ -239,18 +240,19 @@ class _Holding:
 class _Bands:
     """The pairs of tuples and nodes by bands of cost.
 
-    ``_upto`` counts for each part of the second half the nodes that cost
-    no more than so many steps, and ``_near`` likewise for the first.
+    A group has no more rows than its labels on one half of the axes have
+    alone. So what fewer than k rows of the open tuples have on one half is
+    left out, again and again while tuples close (Agrawal and Srikant 1994).
     """
 
     def __init__(
-        self, first: _Half, second: _Half, far: int, blank: float
+        self, halves: tuple[_Half, _Half], far: int, blank: float
     ) -> None:
-        self._first, self._second = first, second
-        last = [int(h.steps[h.steps < far].max()) for h in (first, second)]
-        self.end = last[0] + last[1] + 1
-        self._near = _counts(first.steps, last[0])
-        self._upto = _counts(second.steps, last[1])
+        self._parts = halves[0].part, halves[1].part
+        self.end = 1 + sum(int(h.steps[h.steps < far].max()) for h in halves)
+        self._near = _nodes(halves[0], far), _nodes(halves[1], far)
+        self._table = _Table(self._near[1])
+        self._seen = len(halves[0].part)
         self._step = 8
         self._blank = blank - 1e-9
 
@@ -270,17 +272,19 @@ class _Bands:
             The steps up to which pairs were listed, and for each pair its
             tuple, cost and group.
         """
-        one, two = self._first.part[still], self._second.part[still]
-        width = self._first.steps.shape[1]
+        first, second = self._pruned(still, weights, k)
+        one = self._parts[0].take(still)
+        two = self._table.row(self._parts[1].take(still))
+        starts, rows = first.upto(0).take(one), weights.take(still)
         while True:
             high = min(low + self._step, self.end)
-            near = self._near[min(high, len(self._near) - 1)].take(one)
-            which, flat = _ranges(one * width, near)
-            steps = self._first.steps.take(flat)
+            near = first.upto(high).take(one) - starts
+            which, flat = _ranges(starts, near)
+            steps = first.steps.take(flat)
             others = two.take(which)
-            before = self._count(others, low - 1 - steps)
-            many = self._count(others, high - 1 - steps)
-            many -= before
+            begin = self._table.place(others, low - steps)
+            many = self._table.place(others, high - steps)
+            many -= begin
             total = int(many.sum())
             if total > 2 * pairs and self._step > 1:
                 self._step = max(self._step // 2, 1)
@@ -290,44 +294,113 @@ class _Bands:
             break
         if not total:
             return high, None
-        others *= self._second.steps.shape[1]
-        others += before
-        offset = others - (np.cumsum(many) - many)
-        place = np.repeat(offset, many)
+        ends = np.cumsum(many)
+        begin -= ends
+        begin += many
+        place = np.repeat(begin, many)
         place += np.arange(total)
-        words = np.repeat(self._first.words.take(flat), many)
-        words += self._second.words.take(place)
-        heavy = np.repeat(weights.take(still).take(which), many)
-        maybe = _crowded(words, heavy, k)
-        pair = np.searchsorted(np.cumsum(many), maybe, side="right")
-        costs = self._first.costs.take(flat.take(pair))
-        costs += self._second.costs.take(place.take(maybe))
+        words = np.repeat(first.words.take(flat), many)
+        words += second.words.take(place)
+        maybe = _crowded(words, np.repeat(rows.take(which), many), k)
+        pair = np.searchsorted(ends, maybe, side="right")
+        costs = first.costs.take(flat.take(pair))
+        costs += second.costs.take(place.take(maybe))
         tuples = still.take(which.take(pair))
         words = words.take(maybe)
         says = costs < self._blank  # that is less than * on every axis
         return high, (tuples[says], costs[says], words[says])
 
-    def _count(self, parts: Whole, steps: Whole) -> Whole:
-        """Count the nodes of parts up to so many steps."""
-        height, width = self._upto.shape
-        place = np.minimum(steps, height - 2) + 1  # the first row is naught
-        np.maximum(place, 0, out=place)
-        place *= width
-        place += parts
-        return self._upto.take(place)
+    def _pruned(
+        self, still: Whole, weights: Real, k: int
+    ) -> tuple["_Nodes", "_Nodes"]:
+        """Return what is left of the halves."""
+        if len(still) < _SHRUNK * self._seen:
+            self._seen = len(still)
+            rows = weights.take(still)
+            first, second = (
+                _prune(nodes, part.take(still), rows, k)
+                for nodes, part in zip(self._near, self._parts, strict=True)
+            )
+            self._near = first, second
+            self._table = _Table(second)
+        return self._near
 
 
-def _counts(steps: Whole, last: int) -> Whole:
-    """Count by row the entries below each number; numbers by rows."""
-    size, width = last + 3, len(steps)
-    cells = np.minimum(steps, last + 1) + 1
-    cells *= width
-    cells += np.arange(width)[:, None]
-    counts = np.bincount(cells.ravel(), minlength=size * width)
-    summed: Whole = counts.reshape(size, width)[:-1]
-    for at in range(1, len(summed)):  # numpy's own sum goes by columns
-        summed[at] += summed[at - 1]
-    return summed
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Nodes:
+    """What is left of a half: nodes one after the other, part by part.
+
+    Attributes:
+        part: the part of each node.
+        steps: as in `_Half`, of each node.
+        costs: likewise.
+        words: likewise.
+        far: more steps than any node has.
+        parts: how many parts there were.
+    """
+
+    part: Whole
+    steps: Whole
+    costs: Real
+    words: Words
+    far: int
+    parts: int
+
+    def upto(self, steps: int) -> Whole:
+        """Return of each part the first node that costs so much or more."""
+        places = self.part * self.far + self.steps
+        ends = np.arange(self.parts) * self.far + steps
+        return np.searchsorted(places, ends)
+
+
+class _Table:
+    """Where nodes that cost as much or more begin, by part and steps."""
+
+    def __init__(self, nodes: _Nodes) -> None:
+        self._last = int(nodes.steps.max(initial=0)) + 1
+        width = self._last + 1
+        at = nodes.part * width
+        at += nodes.steps
+        at += 1
+        self._upto = np.cumsum(np.bincount(at, minlength=nodes.parts * width))
+
+    def row(self, parts: Whole) -> Whole:
+        """Return where the table begins for parts."""
+        return parts * (self._last + 1)
+
+    def place(self, rows: Whole, steps: Whole) -> Whole:
+        """Return the first nodes that cost so many steps or more."""
+        at = np.clip(steps, 0, self._last)
+        at += rows
+        return self._upto.take(at)
+
+
+def _nodes(half: _Half, far: int) -> _Nodes:
+    """List the nodes of a half."""
+    kept = np.flatnonzero(half.steps < far)
+    return _Nodes(
+        part=kept // half.steps.shape[1],
+        steps=half.steps.take(kept),
+        costs=half.costs.take(kept),
+        words=half.words.take(kept),
+        far=far,
+        parts=len(half.steps),
+    )
+
+
+def _prune(nodes: _Nodes, parts: Whole, weights: Real, k: int) -> _Nodes:
+    """Leave out nodes whose labels fewer than k rows of the parts have."""
+    heavy = np.bincount(parts, weights, minlength=nodes.parts)
+    rows: Numbers = heavy.take(nodes.part)
+    kept = np.flatnonzero(rows)
+    kept = kept[_crowded(nodes.words[kept], rows[kept], k)]
+    return replace(
+        nodes,
+        part=nodes.part.take(kept),
+        steps=nodes.steps.take(kept),
+        costs=nodes.costs.take(kept),
+        words=nodes.words.take(kept),
+    )
 
 
 def _ranges(starts: Whole, lengths: Whole) -> tuple[Whole, Whole]:

@@ -25,6 +25,7 @@ from anonymize.pairing import _Pairs, pair_classes
 from anonymize.partition import published_labels
 from anonymize.repair import repair
 from anonymize.rules import Rules
+from anonymize.sweep import sweep
 
 AREA = TableHierarchy.from_rows(
     [
@@ -319,6 +320,32 @@ def test_wide_keys_are_told_apart_by_several_words() -> None:
     assert count // 2 == len({*member.tolist()})
     for n in range(0, count, 2):
         assert member[cube.tuples[n]] == member[cube.tuples[n + 1]]
+
+
+@pytest.mark.parametrize("k", [2, 5])
+def test_what_the_sweep_leaves_out_could_not_be_closed(
+    monkeypatch: pytest.MonkeyPatch, k: int
+) -> None:
+    """Leaving out what too few open rows have changes no class."""
+    dice = random.Random(k)  # noqa: S311 - made-up rows
+    areas, ages = [*AREA.paths], range(40)
+    rows = [
+        (dice.choice(areas), str(dice.choice(ages)), dice.choice("fm"), "flu")
+        for _ in range(400)
+    ]
+    table = columns(rows)
+    quasi = {name: (table[name], h) for name, h in HIERARCHIES.items()}
+    cube = make_cube(quasi, {}, len(rows))
+    monkeypatch.setattr("anonymize.sweep._SHRUNK", 0.0)
+    kept = sweep(cube, k, pairs=1)
+    monkeypatch.setattr("anonymize.sweep._SHRUNK", 1.0)
+    pruned = sweep(cube, k, pairs=1)
+
+    assert np.unique(kept).tolist() == np.unique(pruned).tolist()
+    assert len({*zip(kept.tolist(), pruned.tolist(), strict=True)}) == len(
+        np.unique(kept)
+    )
+    assert len(np.unique(kept)) > 20
 
 
 def test_a_lattice_that_is_too_large_is_refused() -> None:
