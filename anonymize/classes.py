@@ -7,7 +7,7 @@ labels are one class, because that is what a reader of the table sees.
 
 from dataclasses import dataclass
 
-from anonymize.cube import Axis, Cube, Real, Truth, Whole, number_columns
+from anonymize.cube import Axis, Cube, Real, Truth, Whole, number_columns, pack
 from anonymize.errors import MissingExtra
 
 try:
@@ -60,16 +60,22 @@ def make_classes(cube: Cube, member: Whole, *, join: bool = True) -> Classes:
         The classes in the order of their labels.
     """
     order = np.argsort(member, kind="stable")
-    starts = np.flatnonzero(np.diff(member[order], prepend=-1))
-    leaves = cube.leaves[order][starts]
+    ordered = member[order]
+    same = ordered[1:] == ordered[:-1]
+    starts = np.flatnonzero(np.concatenate(([True], ~same)))
+    leaves = cube.leaves[order[starts]]
     levels = np.zeros_like(leaves)
     groups = np.zeros_like(leaves)
     for at, axis in enumerate(cube.axes):
-        levels[:, at] = _lowest_level(axis, cube.leaves[order, at], starts)
+        own = cube.leaves[:, at].take(order)
+        levels[:, at] = _lowest_level(axis, own, ordered, same)
         groups[:, at] = axis.groups[levels[:, at], leaves[:, at]]
     joined = np.arange(len(levels))
     if join:
-        joined = number_columns(np.concatenate((levels, groups), axis=1).T)
+        sizes = [axis.levels for axis in cube.axes]
+        sizes += [axis.groups.shape[1] for axis in cube.axes]
+        named = np.concatenate((levels, groups), axis=1).T
+        joined = number_columns(pack(named, sizes))
     first = np.unique(joined, return_index=True)[1]
     everyone = joined[member]
     levels, leaves = levels[first], leaves[first]
@@ -83,14 +89,23 @@ def make_classes(cube: Cube, member: Whole, *, join: bool = True) -> Classes:
     )
 
 
-def _lowest_level(axis: Axis, leaves: Whole, starts: Whole) -> Whole:
-    """Return for each run of leaves the first level they agree on."""
-    agreed = [
-        np.minimum.reduceat(groups[leaves], starts)
-        == np.maximum.reduceat(groups[leaves], starts)
-        for groups in axis.groups
-    ]
-    lowest: Whole = np.argmax(np.stack(agreed), axis=0)
+def _lowest_level(
+    axis: Axis, leaves: Whole, member: Whole, same: Truth
+) -> Whole:
+    """Return for each class the first level that its leaves agree on.
+
+    Args:
+        axis: the quasi-identifier.
+        leaves: class by class.
+        member: the class of each of them.
+        same: whether each but the first is of the class of the one before.
+    """
+    lowest = np.zeros(int(member[-1]) + 1, dtype=np.int64)
+    at = np.flatnonzero(same)
+    for level, groups in enumerate(axis.groups[:-1]):
+        # What differs here has differed below.
+        at = at[groups.take(leaves[at]) != groups.take(leaves[at + 1])]
+        lowest[member[at]] = level + 1
     return lowest
 
 

@@ -49,6 +49,8 @@ def pair_classes(
         failing = pairs.failing()
         if len(failing) <= FEW or not pairs.round(failing):
             break
+    if not pairs.merged:
+        return classes
     member = np.unique(pairs.member(), return_inverse=True)[1]
     return make_classes(cube, member.astype(np.int64), join=join)
 
@@ -79,6 +81,11 @@ class _Pairs:
             into = further
         result: Whole = into[self._member]
         return result
+
+    @property
+    def merged(self) -> bool:
+        """Whether any two are one by now."""
+        return not self._alive.all()
 
     def failing(self) -> Whole:
         """Return the live classes that fail."""

@@ -176,17 +176,18 @@ def class_labels(
     """
     if plan.sets:
         return set_labels(cube, classes.member)
-    return {
-        axis.name: [
-            axis.labels[level][axis.groups[level, leaf]]
-            for level, leaf in zip(
-                classes.levels[:, at].tolist(),
-                classes.leaves[:, at].tolist(),
-                strict=True,
-            )
+    labels = {}
+    for at, axis in enumerate(cube.axes):
+        levels, leaves = classes.levels[:, at], classes.leaves[:, at]
+        width = axis.groups.shape[1]
+        texts = [
+            each
+            for level in axis.labels
+            for each in (*level, *[""] * (width - len(level)))
         ]
-        for at, axis in enumerate(cube.axes)
-    }
+        numbers = levels * width + axis.groups[levels, leaves]
+        labels[axis.name] = np.array(texts, object)[numbers].tolist()
+    return labels
 
 
 def _try(
@@ -282,36 +283,45 @@ def _ways(
     cube: Cube, rules: Rules, allowed: int, plan: Plan
 ) -> Iterator[Found]:
     """Try the ways to form classes."""
-    count = len(cube.weights)
-    give = not (plan.fast and rules.only_distinct)
 
-    def repaired(way: str, member: Whole) -> Found:
-        join = not plan.sets
-        classes = make_classes(cube, _with_open(member), join=join)
-        classes = repair(cube, classes, rules, allowed, give=give, join=join)
-        return _found(f"{way}+repair", cube, classes, rules, plan)
+    def both(way: str, member: Whole) -> Iterator[Found]:
+        return _both(way, (cube, member), rules, allowed, plan)
 
     if plan.sets and rules.plain:
-        yield repaired(
+        yield from both(
             "mondrian+members", members(cube, rules, fast=plan.fast)
         )
         if plan.fast:
             return
     if rules.plain or rules.only_distinct or not plan.fast:
-        swept = sweep(cube, rules.k)
-        if rules.plain:
-            open_too = _with_open(swept.copy())
-            classes = make_classes(cube, open_too, join=not plan.sets)
-            yield _found("sweep", cube, classes, rules, plan)
-        yield repaired("sweep", swept)
+        yield from both("sweep", sweep(cube, rules.k))
     if not rules.only_distinct:
-        yield repaired("early+sweep", _early(cube, rules))
+        yield from both("early+sweep", _early(cube, rules))
     if plan.fast:
         return
-    if count <= _SMALL:
-        yield repaired("walk", walk(cube, rules.k))
-    if count <= _CUT:
-        yield repaired("mondrian", mondrian(cube, rules))
+    if len(cube.weights) <= _SMALL:
+        yield from both("walk", walk(cube, rules.k))
+    if len(cube.weights) <= _CUT:
+        yield from both("mondrian", mondrian(cube, rules))
+
+
+def _both(
+    way: str,
+    tuples: tuple[Cube, Whole],
+    rules: Rules,
+    allowed: int,
+    plan: Plan,
+) -> Iterator[Found]:
+    """Return what a way found, and what repair makes of it."""
+    cube, member = tuples
+    join = not plan.sets
+    give = not (plan.fast and rules.only_distinct)
+    classes = make_classes(cube, _with_open(member), join=join)
+    better = repair(cube, classes, rules, allowed, give=give, join=join)
+    if rules.plain or better is classes:
+        yield _found(way, cube, classes, rules, plan)
+    if better is not classes:
+        yield _found(f"{way}+repair", cube, better, rules, plan)
 
 
 def _early(cube: Cube, rules: Rules) -> Whole:
