@@ -314,8 +314,7 @@ def _both(
 ) -> Iterator[Found]:
     """Return what a way found, and what repair makes of it."""
     cube, member = tuples
-    join = not plan.sets
-    give = not (plan.fast and rules.only_distinct)
+    join, give = not plan.sets, not plan.fast
     classes = make_classes(cube, _with_open(member), join=join)
     better = repair(cube, classes, rules, allowed, give=give, join=join)
     if rules.plain or better is classes:

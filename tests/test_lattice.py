@@ -22,7 +22,7 @@ from anonymize.classes import make_classes
 from anonymize.cube import make_cube
 from anonymize.lattice import OPEN, walk
 from anonymize.pairing import _Pairs, pair_classes
-from anonymize.partition import published_labels
+from anonymize.partition import _with_open, published_labels
 from anonymize.repair import repair
 from anonymize.rules import Rules
 from anonymize.sweep import sweep
@@ -320,6 +320,40 @@ def test_wide_keys_are_told_apart_by_several_words() -> None:
     assert count // 2 == len({*member.tolist()})
     for n in range(0, count, 2):
         assert member[cube.tuples[n]] == member[cube.tuples[n + 1]]
+
+
+@pytest.mark.parametrize("give", [False, True])
+def test_classes_are_cured_together_as_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, *, give: bool
+) -> None:
+    """Blocks of failing classes all come to pass, at about the same loss."""
+    dice = random.Random(7)  # noqa: S311 - made-up rows
+    areas = [*AREA.paths]
+    rows = [
+        (
+            dice.choice(areas),
+            str(dice.randrange(40)),
+            dice.choice("fm"),
+            dice.choice(["flu"] * 5 + ["cold"]),
+        )
+        for _ in range(900)
+    ]
+    table = columns(rows)
+    quasi = {name: (table[name], h) for name, h in HIERARCHIES.items()}
+    cube = make_cube(quasi, {"illness": table["illness"]}, len(rows))
+    rules = Rules(cube, Criteria(k=2, l=2))
+    before = make_classes(cube, _with_open(sweep(cube, 2)))
+    failing = ~rules.passes(before.weights, before.counts.T)
+    losses = []
+    for block in (1, 5, 64):
+        monkeypatch.setattr("anonymize.merger._BLOCK", block)
+        after = repair(cube, before, rules, 0, give=give)
+        assert rules.passes(after.weights, after.counts.T).all()
+        assert len(rows) == after.weights.sum()
+        losses.append(float(after.weights @ after.costs))
+
+    assert np.count_nonzero(failing) > 64
+    assert max(losses) < 1.05 * min(losses)
 
 
 @pytest.mark.parametrize("k", [2, 5])
