@@ -51,11 +51,15 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cohort:
-    """The people of an extract, and how many were left out and why."""
+    """The people of an extract, and how many were left out and why.
+
+    `merged` are the records that are read with those of `subjects`.
+    """
 
     subjects: tuple[UUID, ...]
     left_out: int
     reasons: Mapping[str, int] = field(default_factory=dict)
+    merged: tuple[UUID, ...] = ()
 
 
 class CohortSource:
@@ -105,10 +109,11 @@ class CohortSource:
             if found is not None:
                 return found
         within: list[UUID] = []
+        merged: list[UUID] = []
         reasons: dict[str, int] = {}
         left_out = 0
         asked = _Asked(self._facts, self._pdp, columns, bundle)
-        for subject, request, read in self._everybody(
+        for subject, request, read, others in self._everybody(
             service, purpose, columns, now
         ):
             against = await asked.about(read, request, now)
@@ -118,9 +123,13 @@ class CohortSource:
                     reasons[code] = reasons.get(code, 0) + 1
             else:
                 within.append(subject)
+                merged += others
             progress(1)
         return Cohort(
-            subjects=tuple(within), left_out=left_out, reasons=reasons
+            subjects=tuple(within),
+            left_out=left_out,
+            reasons=reasons,
+            merged=tuple(merged),
         )
 
     async def _filtered(  # noqa: PLR0917 - as `gather`, and what compiles
@@ -141,10 +150,13 @@ class CohortSource:
         """
         asked = _Asked(self._facts, self._pdp, columns, bundle)
         people: list[tuple[UUID, str]] = []
-        for subject, request, read in self._everybody(
+        merged: dict[UUID, tuple[UUID, ...]] = {}
+        for subject, request, read, others in self._everybody(
             service, purpose, columns, now
         ):
             people.append((subject, asked.kind(read, request, now)))
+            if others:
+                merged[subject] = others
             if len(asked.kinds) > MOST_KINDS:
                 return None
         kinds = KindFilter(filtering, self._engine)
@@ -159,11 +171,16 @@ class CohortSource:
             subjects=tuple(within),
             left_out=len(people) - len(within),
             reasons=reasons,
+            merged=tuple(
+                other for one in within for other in merged.get(one, ())
+            ),
         )
 
     def _everybody(
         self, service: str, purpose: str, columns: tuple[str, ...], now: int
-    ) -> Iterator[tuple[UUID, AccessRequest, Gathered | Facts]]:
+    ) -> Iterator[
+        tuple[UUID, AccessRequest, Gathered | Facts, tuple[UUID, ...]]
+    ]:
         present = frozenset(columns)
         people = self._vault.subjects()
         while page := list(islice(people, _PAGE)):
@@ -197,7 +214,7 @@ class CohortSource:
                         counts=False,
                     )
             for subject in page:
-                yield subject, request, read[subject]
+                yield subject, request, read[subject], others.get(subject, ())
 
     def _request(
         self,

@@ -9,6 +9,9 @@
 4. The criteria are checked on the written bytes by code that did not
    produce them. If they are missed there is no file.
 5. A second entry holds the manifest's hash.
+
+An erasure wins over an extract that is being made: until the second entry is
+durable, the files go, nothing is kept, and the extract is to be taken again.
 """
 
 import hmac
@@ -308,7 +311,8 @@ class ReleaseDesk:
             SuccessionRefused: beside what the recipient has already too few
                 rows could be published. The request waits on, delayed.
             FactsChanged: another extract was made meanwhile that this one
-                was not held against. The request waits on, delayed.
+                was not held against, or somebody was erased who had been
+                read for it. Nothing is kept; the request waits on, delayed.
             RequestInvalid: it does not wait, or was approved, recalled or
                 made beside this. Nothing of it is left.
             OutputExists: `folder` is taken; nothing was read.
@@ -369,7 +373,13 @@ class ReleaseDesk:
             )
             guarded = {name: rows[name] for name in (PERSON, *sensitive)}
             self._remember(
-                row, wanted, now, guarded, extract.classes, had.releases
+                row,
+                wanted,
+                now,
+                guarded,
+                extract.classes,
+                had.releases,
+                cohort,
             )
             shown = anonymize.for_recipient(spec, extract)
             anonymize.write_extract(
@@ -406,12 +416,16 @@ class ReleaseDesk:
                 },
                 rows=report.rows_out,
                 manifest=shown.manifest_digest,
+                check=self._unerased(release, cohort),
                 approver=row.approver or officer.id,
                 expires_at=expires_at,
             )
         except RequestInvalid:  # recalled while the files were written
-            shutil.rmtree(folder)
-            officers_report(folder).unlink()
+            _remove(folder)
+            raise
+        except FactsChanged:  # erased while the files were written
+            _remove(folder)
+            self._unmake(row, wanted, columns)
             raise
         proof = self._ledger.release_proof(index)
         (folder / PROOF).write_text(proof, encoding="utf-8")
@@ -640,12 +654,14 @@ class ReleaseDesk:
         rows: Mapping[str, Sequence[str]],
         classes: Mapping[int, int],
         had: frozenset[UUID],
+        cohort: Cohort,
     ) -> None:
         """Keep who is in which class, durably, before a file is written.
 
         The classes took their time. Under the lock it is looked whether the
-        request still waits as it did, and whether the recipient still had no
-        more than what the classes were made beside.
+        request still waits as it did, whether the recipient still had no
+        more than what the classes were made beside, and whether everybody
+        who was read is still there.
         """
         people = rows[PERSON]
         members = {people[at]: number for at, number in classes.items()}
@@ -655,6 +671,7 @@ class ReleaseDesk:
             if name != PERSON
         }
         dataset = _dataset(wanted)
+        unerased = self._unerased(row.id, cohort)
 
         def write(conn: Connection) -> None:
             # Most of the work comes before the lock that all wait for. The
@@ -673,12 +690,59 @@ class ReleaseDesk:
                     "gets this one too: take it again"
                 )
                 raise FactsChanged(msg)
+            unerased(conn)
 
         try:
             self._transactions.run(write)
         except IntegrityError:
             msg = f"release {row.id} was made beside this: it is taken once"
             raise RequestInvalid(msg) from None
+
+    def _unerased(
+        self, release: UUID, cohort: Cohort
+    ) -> Callable[[Connection], None]:
+        """Refuse to go on about anybody who was erased since they were read.
+
+        An erasure takes the ledger's lock first, in whatever process. Under
+        it, one is over and found here, or comes later and finds what is kept.
+        One that was cut off stands with the keys, of which nothing waits for
+        the lock, so they are asked before it.
+
+        Returns:
+            What is to be called under the lock.
+
+        Raises:
+            FactsChanged: somebody was erased; so does what is returned.
+
+        """
+        people = list({*cohort.subjects, *cohort.merged})
+        erased = FactsChanged(
+            f"while release {release} was made somebody was erased who "
+            "would be in it: take it again"
+        )
+        if not self._vault.all_open(people):
+            raise erased
+
+        def check(conn: Connection) -> None:
+            if not self._vault.all_held(conn, people):
+                raise erased
+
+        return check
+
+    def _unmake(
+        self,
+        row: ReleaseRow,
+        wanted: ReleaseRequest,
+        columns: tuple[str, ...],
+    ) -> None:
+        """Forget an extract whose files are gone, so that it can be taken."""
+
+        def write(conn: Connection) -> None:
+            self._ledger.lock(conn)
+            self._released.drop(conn, row.id)
+            self._append(conn, row.id, wanted, columns, "delayed", {})
+
+        self._transactions.run(write)
 
     def _waiting(
         self, release: UUID, *outcomes: str
@@ -741,6 +805,8 @@ class ReleaseDesk:
         columns: tuple[str, ...],
         outcome: str,
         detail: Mapping[str, Json],
+        *,
+        check: Callable[[Connection], None] = lambda _: None,
         **columns_of_row: str | int,
     ) -> int:
         """Change how a request ended, from what it was when it was read."""
@@ -754,6 +820,7 @@ class ReleaseDesk:
             )
             if changed.rowcount != 1:
                 raise _moved(row)
+            check(conn)
             return self._append(conn, row.id, wanted, columns, outcome, detail)
 
         return self._transactions.run(write)
@@ -799,6 +866,11 @@ class ReleaseDesk:
 def officers_report(folder: Path) -> Path:
     """Where the officer's report of an extract stands: beside its folder."""
     return folder.parent / f"{folder.name}{OFFICERS}"
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder)
+    officers_report(folder).unlink()
 
 
 def parse_terms(answer: Mapping[str, Json], asked: Sequence[str]) -> Terms:

@@ -219,6 +219,11 @@ class ReleasedStore:
         for at_row in range(0, len(rows), _CHUNK):
             self._add.write_many(conn, rows[at_row : at_row + _CHUNK])
 
+    def drop(self, conn: Connection, release: UUID) -> None:
+        """Forget an extract of which nobody got anything."""
+        conn.execute(_PERSON.delete().where(_PERSON.c.release == release))
+        conn.execute(_RELEASED.delete().where(_RELEASED.c.id == release))
+
     def has(self, release: UUID) -> bool:
         """Tell whether an extract was made, finished or not."""
         listed = select(_RELEASED.c.id).where(_RELEASED.c.id == release)

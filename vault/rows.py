@@ -161,6 +161,15 @@ class DataRows:
                 among(engine, SUBJECT.c.subject),
             ),
         )
+        self._counted = ManyQuery(
+            engine,
+            select(func.count())
+            .select_from(SUBJECT)
+            .where(
+                SUBJECT.c.tenant == bindparam("tenant"),
+                among(engine, SUBJECT.c.subject),
+            ),
+        )
         self._holding_at = ManyQuery(
             engine,
             select(VALUE.c.subject).where(
@@ -460,6 +469,11 @@ class DataRows:
         if after is not None:
             asked = asked.where(SUBJECT.c.subject > after)
         return list(conn.execute(asked).scalars())
+
+    def count(self, conn: Connection, subjects: Sequence[UUID]) -> int:
+        """Count who of some different people has a state."""
+        rows = self._counted.rows(conn, subjects, tenant=self.tenant)
+        return int(rows[0][0])
 
     def holding_at(
         self, conn: Connection, subjects: Sequence[UUID], place: int

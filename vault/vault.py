@@ -76,6 +76,8 @@ from vault.values import index_form
 from vault.writing import CHUNK, Writer
 
 _GENERATIONS = 3
+# People that a statement counts.
+_COUNTED = 5_000
 _LOOK_UPS = 3
 _STRANGE = (TypeError, ValueError, OverflowError, struct_error)
 """What Python says when a column holds something of another type."""
@@ -1167,6 +1169,30 @@ class Vault:
             yield from (one for one in page if one in opening)
             after = page[-1]
 
+    def all_open(self, subjects: Sequence[UUID]) -> bool:
+        """Say whether everybody of some different people has a live key.
+
+        Whoever is being erased has none, whether or not their rows are gone.
+        """
+        return all(
+            len(page) == len(self._keys.opening(page))
+            for page in _pages(subjects, CHUNK)
+        )
+
+    def all_held(self, conn: Connection, subjects: Sequence[UUID]) -> bool:
+        """Say whether everybody of some different people has a record.
+
+        Args:
+            conn: the transaction to look in, on the data database.
+            subjects: the people, however many: for a hundred thousand it
+                takes a fraction of a second.
+
+        """
+        return all(
+            len(page) == self._rows.count(conn, page)
+            for page in _pages(subjects, _COUNTED)
+        )
+
     def absorbed(
         self, subjects: Sequence[UUID]
     ) -> dict[UUID, tuple[UUID, ...]]:
@@ -1336,6 +1362,11 @@ class Vault:
                 if dek.rival or _generation(rows, dek) != dek.wrapped.gen:
                     dek, rows = self._settled(dek, rows)
                 yield grant.subject, self._opened(wanted[names], dek, rows)
+
+
+def _pages(subjects: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
+    for start in range(0, len(subjects), size):
+        yield subjects[start : start + size]
 
 
 def _generation(stored: Stored, dek: StoredDek) -> int:
