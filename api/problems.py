@@ -236,6 +236,7 @@ def _of_consent() -> Mapping[type[Exception], Problem]:
         consent.DeclarationFrozen: _CONFLICT,
         consent.UnknownDeclaration: _UNKNOWN,
         consent.PreferencesInvalid: _INVALID,
+        consent.ConsentDamaged: _STORED,
         consent.RecordInvalid: _CONFLICT,
         consent.ConsentNotAsked: _NOT_ASKED,
         consent.SeparateConsentNeeded: _APART,
@@ -306,6 +307,7 @@ def _of_the_gate() -> Mapping[type[Exception], Problem]:
         policy.PersonUnknown: _UNKNOWN,
         policy.ErasureWaits: _CONFLICT,
         policy.RecordUnknown: _UNKNOWN,
+        policy.RestraintDamaged: _STORED,
         policy.FactsChanged: _STALE,
         policy.CredentialRefused: _UNAUTHENTICATED,
         policy.NotRequestable: Problem(

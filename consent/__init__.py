@@ -120,6 +120,7 @@ from consent.entries import Appended, Draft, EntryKind
 from consent.entry_views import AuditEntry, OwnEntry
 from consent.errors import (
     ClockBehind,
+    ConsentDamaged,
     ConsentError,
     ConsentNotAsked,
     DeclarationError,
@@ -343,6 +344,7 @@ __all__ = [
     "Concession",
     "ConcessionKind",
     "Connective",
+    "ConsentDamaged",
     "ConsentError",
     "ConsentEvent",
     "ConsentNotAsked",

@@ -7,6 +7,7 @@ ConsentError
 │   ├── DeclarationFrozen     an answered version may not change any more
 │   └── UnknownDeclaration    no such service, purpose, version or digest
 ├── PreferencesInvalid        a rule set that cannot be evaluated
+├── ConsentDamaged            what is stored of a person does not read
 ├── RecordError
 │   ├── RecordInvalid         an event that contradicts its declaration
 │   ├── ConsentNotAsked       the law is the basis, so nobody may be asked
@@ -37,6 +38,11 @@ ConsentError
 Messages name ids, element names and positions. They never hold an attribute
 value, a text that a person wrote, or a byte of a key.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 
 class ConsentError(Exception):
@@ -88,6 +94,18 @@ class UnknownDeclaration(DeclarationError):
 
 class PreferencesInvalid(ConsentError):
     """A rule set that cannot be evaluated, or a stored one that is broken."""
+
+
+class ConsentDamaged(ConsentError):
+    """What is stored of a person's consent does not read: it was changed.
+
+    Attributes:
+        subject: the person.
+    """
+
+    def __init__(self, subject: "UUID") -> None:
+        self.subject = subject
+        super().__init__(f"person {subject}: stored consent does not read")
 
 
 class RecordError(ConsentError):

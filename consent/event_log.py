@@ -4,9 +4,10 @@ One person's answers to one service and purpose are one range of the primary
 key, so a read costs what it returns, however much else a person answered.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, product
 from operator import itemgetter
+from types import NoneType
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,8 @@ from sqlalchemy import (
 from sqlmodel import col
 
 from consent.each import PreparedForEach
-from consent.prepared import PreparedSelect, among, as_uuid
+from consent.errors import ConsentDamaged
+from consent.prepared import STRANGE, PreparedSelect, among, as_uuid
 from consent.records import ConsentEvent
 from consent.tables import EventRow
 from consent.vocabulary import EventType
@@ -50,8 +52,23 @@ _COLUMNS = (
     "mandate",
     "officer",
 )
+# Last what only orders: it is checked, and no part of an event.
+_READ = (*(_TABLE.c[name] for name in _COLUMNS), _TABLE.c.revision)
+_ID = (str, UUID)
+_FORM: Mapping[str, tuple[type, ...]] = {
+    "at": (int,),
+    "expires_at": (int, NoneType),
+    "id": _ID,
+    "record": (*_ID, NoneType),
+    "recorded_at": (int, NoneType),
+    "served": (str, NoneType),
+    "mandate": (*_ID, NoneType),
+    "officer": (str, NoneType),
+    "revision": (int,),
+}
+_FORMS = frozenset(product(*(_FORM.get(one.name, (str,)) for one in _READ)))
 _ALL = (
-    select(*(_TABLE.c[name] for name in _COLUMNS))
+    select(*_READ)
     .where(
         _TABLE.c.tenant == bindparam("tenant"),
         _TABLE.c.subject == bindparam("subject"),
@@ -61,7 +78,6 @@ _ALL = (
 _OF_PURPOSE = _ALL.where(
     _TABLE.c.service == bindparam("service"),
     _TABLE.c.purpose == bindparam("purpose"),
-    _TABLE.c.at <= bindparam("until"),
 )
 
 
@@ -69,7 +85,7 @@ def _of_each(
     subject: ColumnElement[Any],
 ) -> Select[*tuple[Any, ...]]:
     return (
-        select(*(_TABLE.c[name] for name in _COLUMNS))
+        select(*_READ)
         .where(
             _TABLE.c.tenant == bindparam("tenant"),
             _TABLE.c.subject == subject,
@@ -81,7 +97,7 @@ def _of_each(
 
 
 _EVERYONE = (
-    select(_TABLE.c.subject, *(_TABLE.c[name] for name in _COLUMNS))
+    select(_TABLE.c.subject, *_READ)
     .where(
         _TABLE.c.tenant == bindparam("tenant"),
         _TABLE.c.service == bindparam("service"),
@@ -90,14 +106,13 @@ _EVERYONE = (
     .order_by(_TABLE.c.subject, _TABLE.c.revision)
 )
 _OF_PEOPLE = (
-    select(_TABLE.c.subject, *(_TABLE.c[name] for name in _COLUMNS))
+    select(_TABLE.c.subject, *_READ)
     .where(
         _TABLE.c.tenant == bindparam("tenant"),
         _TABLE.c.subject.in_(bindparam("subjects", expanding=True)),
     )
     .order_by(_TABLE.c.subject, _TABLE.c.revision)
 )
-_END_OF_TIME = 2**62
 _TYPES = {kind.value: kind for kind in EventType}
 
 
@@ -117,7 +132,7 @@ class EventLog:
         self._of_each = PreparedForEach(engine, _of_each)
         self._of_many = PreparedSelect(
             engine,
-            select(*(_TABLE.c[name] for name in _COLUMNS), _TABLE.c.subject)
+            select(*_READ, _TABLE.c.subject)
             .where(
                 _TABLE.c.tenant == bindparam("tenant"),
                 among(engine, _TABLE.c.subject, "subjects"),
@@ -160,18 +175,26 @@ class EventLog:
         until: int | None,
         conn: Connection | None,
     ) -> list[ConsentEvent]:
-        """Return one person's log for one service and purpose, in order."""
+        """Return one person's log for one service and purpose, in order.
+
+        Raises:
+            ConsentDamaged: a row is not of the form that was written, also
+                one whose instant may be later than `until`.
+        """
         rows = self._of_purpose.rows(
             {
                 "tenant": self._tenant,
                 "subject": subject,
                 "service": service,
                 "purpose": purpose,
-                "until": _END_OF_TIME if until is None else until,
             },
             conn,
         )
-        return [as_event(subject, row) for row in rows]
+        events = [as_event(subject, row) for row in rows]
+        if until is None:
+            return events
+        # Not in SQL: an instant that is no number would hide a withdrawal.
+        return [event for event in events if event.at <= until]
 
     def of_many(
         self,
@@ -296,7 +319,20 @@ def as_event(subject: UUID, row: Sequence[Any]) -> ConsentEvent:
     Args:
         subject: whose it is.
         row: with the columns of `EventLog` in front.
+
+    Raises:
+        ConsentDamaged: the row is not of the form that was written.
     """
+    # Not all that SQLite holds in a column is of the column's type.
+    if tuple(map(type, row[: len(_READ)])) not in _FORMS:
+        raise ConsentDamaged(subject)
+    try:
+        return _event(subject, row)
+    except STRANGE:
+        raise ConsentDamaged(subject) from None
+
+
+def _event(subject: UUID, row: Sequence[Any]) -> ConsentEvent:
     return ConsentEvent(
         id=as_uuid(row[6]),
         subject=subject,

@@ -28,6 +28,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from consent.each import PreparedForEach
+from consent.errors import ConsentDamaged, PreferencesInvalid
 from consent.preferences import Preferences, read_preferences
 from consent.prepared import PreparedSelect, among
 from consent.presets import DEFAULT_PRESET, PRESETS
@@ -125,15 +126,20 @@ class Revisions:
         Args:
             conn: a transaction to read in; None reads what is committed.
             subject: the person.
+
+        Raises:
+            ConsentDamaged: it is no number.
         """
         values = {"tenant": self._tenant, "subject": subject}
-        rows = self._read.rows(values, conn)
-        return int(rows[0][0]) if rows else 0
+        return _number(subject, self._read.rows(values, conn))
 
     def of_each(self, conn: Connection, subjects: Sequence[UUID]) -> list[int]:
         """Return several people's fact revisions, as `read` does."""
         found = self._of_each.rows(conn, subjects, {"tenant": self._tenant})
-        return [int(rows[0][0]) if rows else 0 for rows in found]
+        return [
+            _number(subject, rows)
+            for subject, rows in zip(subjects, found, strict=True)
+        ]
 
     def count(self, conn: Connection, subject: UUID) -> int:
         """Count up a person's fact revision, and return it.
@@ -154,6 +160,13 @@ class Revisions:
         """
         values = {"tenant": self._tenant, "subject": subject}
         return int(conn.execute(_LOCK, values).scalar_one())
+
+
+def _number(subject: UUID, rows: Sequence[tuple[Any, ...]]) -> int:
+    found = rows[0][0] if rows else 0
+    if type(found) is not int:
+        raise ConsentDamaged(subject)
+    return found
 
 
 class Rules:
@@ -276,6 +289,9 @@ class Rules:
 
     def _stored(self, rows: list[tuple[Any, ...]]) -> StoredPreferences:
         for version, body in rows:
+            if type(version) is not int:
+                msg = "the stored version is no number"
+                raise PreferencesInvalid(msg)
             return StoredPreferences(
                 version=version, preferences=self._parse(body)
             )

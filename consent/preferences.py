@@ -263,7 +263,13 @@ def read_preferences(text: str) -> Preferences:
         document = json.loads(text)
         rules = tuple(_read_rule(rule) for rule in document["rules"])
         preferences = Preferences(rules=rules)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ):
         msg = "the text is not a rule set of this version"
         raise PreferencesInvalid(msg) from None
     if preferences.text() != text:

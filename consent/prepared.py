@@ -24,6 +24,9 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.elements import ClauseElement
 
+STRANGE = (TypeError, ValueError, LookupError, AttributeError, OverflowError)
+"""What Python says when a column holds something of another form."""
+
 
 class PreparedSelect:
     """One select, ready to run.

@@ -4,10 +4,15 @@ Every process keeps the declarations in memory, with the facts that decisions
 read already built. A row counts the changes; each look at the declarations
 reads that row first, so no process ever answers with a version that another
 one has replaced.
+
+A row that somebody edited is no declaration, and takes no other away: only
+whoever asks for it is told, or for what it was the version in force of.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
+from operator import itemgetter
 
 from sqlalchemy import (
     BindParameter,
@@ -38,9 +43,13 @@ _TENANT: BindParameter[str] = bindparam("tenant")
 _REVISION = select(col(RegistryRow.revision)).where(
     col(RegistryRow.tenant) == _TENANT
 )
-_ALL = select(col(DeclarationRow.digest), col(DeclarationRow.text)).where(
-    col(DeclarationRow.tenant) == _TENANT
-)
+_ALL = select(
+    col(DeclarationRow.digest),
+    col(DeclarationRow.text),
+    col(DeclarationRow.version),
+    col(DeclarationRow.service),
+    col(DeclarationRow.purpose),
+).where(col(DeclarationRow.tenant) == _TENANT)
 _SAME_VERSION = select(col(DeclarationRow.digest)).where(
     col(DeclarationRow.tenant) == _TENANT,
     col(DeclarationRow.service) == bindparam("service"),
@@ -77,12 +86,22 @@ _COUNT = text(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
+    """What was read of the tables.
+
+    Attributes:
+        revision: the count that it was read under.
+        by_digest: the versions, or why one does not read.
+        live: the versions in force, or why one does not read.
+        whole: whether every version reads.
+    """
+
     revision: int
-    by_digest: Mapping[str, Declaration]
-    live: Mapping[tuple[str, str], Declaration]
+    by_digest: Mapping[str, Declaration | DeclarationInvalid]
+    live: Mapping[tuple[str, str], Declaration | DeclarationInvalid]
+    whole: bool
 
 
-_NOTHING_KNOWN = _Known(revision=-1, by_digest={}, live={})
+_NOTHING_KNOWN = _Known(revision=-1, by_digest={}, live={}, whole=True)
 
 
 class DeclarationRegistry:
@@ -235,8 +254,11 @@ class DeclarationRegistry:
             purpose: its purpose.
             conn: a transaction to look in whether anything changed, where
                 there is one; the pool's connections cost more.
+
+        Raises:
+            DeclarationInvalid: what is stored of that version was changed.
         """
-        return self._current(conn).live.get((service, purpose))
+        return _readable(self._current(conn).live.get((service, purpose)))
 
     def by_digest(
         self, digest: str, conn: Connection | None = None
@@ -246,9 +268,12 @@ class DeclarationRegistry:
         Args:
             digest: 64 hexadecimal digits.
             conn: a transaction, to see what it has not yet committed.
+
+        Raises:
+            DeclarationInvalid: what is stored of it was changed.
         """
         if conn is None:
-            return self._current().by_digest.get(digest)
+            return _readable(self._current().by_digest.get(digest))
         rows = self._text.rows(
             {"tenant": self._tenant, "digest": digest}, conn
         )
@@ -256,11 +281,21 @@ class DeclarationRegistry:
             return None
         # What a digest names does not change, so memory will do.
         known = self._known.by_digest.get(digest)
-        return known or self._read(digest, rows[0][0])
+        if isinstance(known, Declaration):
+            return known
+        return self._read(digest, rows[0][0])
 
     def all(self) -> tuple[Declaration, ...]:
-        """Return every version, by service, purpose and version."""
-        found = self._current().by_digest.values()
+        """Return every version, by service, purpose and version.
+
+        Raises:
+            DeclarationInvalid: what is stored of one of them was changed.
+        """
+        found = [
+            one
+            for each in self._current().by_digest.values()
+            if (one := _readable(each)) is not None
+        ]
         return tuple(
             sorted(found, key=lambda d: (d.service, d.purpose, d.version))
         )
@@ -296,7 +331,8 @@ class DeclarationRegistry:
         rows = self._revision.rows({"tenant": self._tenant}, conn)
         revision = rows[0][0] if rows else 0
         known = self._known
-        if known.revision == revision:
+        # What was put back from a backup counts no change.
+        if known.revision == revision and known.whole:
             return known
         return self._load(revision)
 
@@ -305,15 +341,35 @@ class DeclarationRegistry:
         with self._engine.connect().execution_options(read_only=True) as conn:
             rows = conn.execute(_ALL, {"tenant": self._tenant}).all()
         before = self._known.by_digest
-        found = {
-            digest: before.get(digest) or self._read(digest, body)
-            for digest, body in rows
-        }
-        live: dict[tuple[str, str], Declaration] = {}
-        for one in sorted(found.values(), key=lambda d: d.version):
-            live[one.service, one.purpose] = one
-        self._known = _Known(revision=revision, by_digest=found, live=live)
+        found: dict[str, Declaration | DeclarationInvalid] = {}
+        ranked = []
+        for row in rows:
+            known = before.get(row.digest)
+            if not isinstance(known, Declaration):
+                known = self._tried(row.digest, row.text)
+            found[row.digest] = known
+            # Of one that does not read, its columns say what it is of.
+            about = known if isinstance(known, Declaration) else row
+            ranked.append((_rank(about.version), about, known))
+        ranked.sort(key=itemgetter(0))
+        self._known = _Known(
+            revision=revision,
+            by_digest=found,
+            live={
+                (about.service, about.purpose): known
+                for _, about, known in ranked
+            },
+            whole=all(isinstance(one, Declaration) for one in found.values()),
+        )
         return self._known
+
+    def _tried(
+        self, digest: str, body: str
+    ) -> Declaration | DeclarationInvalid:
+        try:
+            return self._read(digest, body)
+        except DeclarationInvalid as error:
+            return error
 
     def _read(self, digest: str, body: str) -> Declaration:
         where = f"declaration {digest}"
@@ -327,3 +383,16 @@ class DeclarationRegistry:
                 remedy="restore it from a backup; it was changed",
             )
         return declaration
+
+
+def _rank(version: object) -> float:
+    """One whose number does not read either may be the highest."""
+    return version if type(version) is int else inf
+
+
+def _readable(
+    found: Declaration | DeclarationInvalid | None,
+) -> Declaration | None:
+    if isinstance(found, DeclarationInvalid):
+        raise found.with_traceback(None)
+    return found

@@ -22,7 +22,8 @@ from sqlalchemy import (
 from sqlmodel import col
 
 from consent.each import PreparedForEach
-from consent.prepared import PreparedSelect, among
+from consent.errors import ConsentDamaged
+from consent.prepared import STRANGE, PreparedSelect, among, as_uuid
 from consent.rule_terms import NO_USES, Uses
 from consent.tables import UseRow
 
@@ -88,13 +89,19 @@ class UseCounts:
             service: the service.
             purpose: its purpose.
             conn: a transaction to read in; None reads what is committed.
+
+        Raises:
+            ConsentDamaged: a row is not of the form that was written.
         """
         return _summed(
-            row
-            for subject in subjects
-            for row in self._read.rows(
-                self._key(subject, service, purpose), conn
-            )
+            subjects[0],
+            [
+                row
+                for subject in subjects
+                for row in self._read.rows(
+                    self._key(subject, service, purpose), conn
+                )
+            ],
         )
 
     def of_each(
@@ -104,14 +111,21 @@ class UseCounts:
         service: str,
         purpose: str,
     ) -> list[Mapping[str, Uses]]:
-        """Return what was used of several people, each by rule id."""
+        """Return what was used of several people, each by rule id.
+
+        Raises:
+            ConsentDamaged: as `read`.
+        """
         given = {
             "tenant": self._tenant,
             "service": service,
             "purpose": purpose,
         }
         found = self._of_each.rows(conn, subjects, given)
-        return [_summed(rows) for rows in found]
+        return [
+            _summed(subject, rows)
+            for subject, rows in zip(subjects, found, strict=True)
+        ]
 
     def of_many(
         self,
@@ -131,6 +145,9 @@ class UseCounts:
         Returns:
             By person, as the driver has their id, and rule id; nobody
             without a counted use is in it.
+
+        Raises:
+            ConsentDamaged: as `read`.
         """
         rows = self._of_many.rows(
             {
@@ -141,12 +158,13 @@ class UseCounts:
             },
             conn,
         )
-        found: dict[Any, dict[str, Uses]] = {}
-        for subject, rule, total, recent in rows:
-            found.setdefault(subject, {})[rule] = Uses(
-                total=total, recent=tuple(sorted(map(int, recent.split())))
-            )
-        return found
+        found: dict[Any, list[tuple[Any, ...]]] = {}
+        for subject, *row in rows:
+            found.setdefault(subject, []).append(tuple(row))
+        return {
+            subject: _summed(as_uuid(subject), of_one)
+            for subject, of_one in found.items()
+        }
 
     def take(
         self,
@@ -209,7 +227,14 @@ class UseCounts:
         }
 
 
-def _summed(rows: Iterable[tuple[Any, ...]]) -> dict[str, Uses]:
+def _summed(subject: UUID, rows: Sequence[tuple[Any, ...]]) -> dict[str, Uses]:
+    try:
+        return _added(rows) if rows else {}
+    except STRANGE:
+        raise ConsentDamaged(subject) from None
+
+
+def _added(rows: Sequence[tuple[Any, ...]]) -> dict[str, Uses]:
     found: dict[str, Uses] = {}
     for rule, total, recent in rows:
         before = found.get(rule, NO_USES)

@@ -9,6 +9,7 @@
     ├── NotPermitted          policies/api refused the caller
     ├── PersonUnknown         to an officer or the person, never to a service
     ├── RecordUnknown         no record of that id for this caller
+    ├── RestraintDamaged      a stored restraint does not read
     ├── FactsChanged          the caller acted on a superseded state
     ├── CredentialRefused     unknown, revoked or wrong service credential
     ├── NotRequestable        no consent is asked for what was denied
@@ -64,6 +65,14 @@ class PersonUnknown(PolicyError):
 
 class RecordUnknown(PolicyError):
     """No record of that id for this caller, whoever else may have one."""
+
+
+class RestraintDamaged(PolicyError):
+    """A stored restraint of a person does not read: it was changed."""
+
+    def __init__(self, subject: "UUID") -> None:
+        self.subject = subject
+        super().__init__(f"person {subject}: a stored restraint is no such")
 
 
 class FactsChanged(PolicyError):

@@ -8,7 +8,9 @@ The fact revision is read first. Whatever is read after it may be newer, and
 then the writer finds the revision changed and the gate decides again.
 """
 
+import sqlite3
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -17,13 +19,16 @@ from sqlalchemy import Connection
 
 from consent import (
     Answered,
+    ConsentDamaged,
     ConsentError,
     ConsentEvent,
     ConsentStore,
     Declaration,
+    DeclarationInvalid,
     EventType,
     Hold,
     LegalBasis,
+    PreferencesInvalid,
     Required,
     Statement,
     StoredPreferences,
@@ -45,9 +50,10 @@ from policy.decisions import (
     Json,
     SubjectRef,
 )
-from policy.errors import PolicyError
+from policy.errors import PolicyError, RestraintDamaged
+from policy.pdp import Cause, NoDecision
 from policy.restraints import Restraints, RestraintStore, union
-from vault import Holding, Vault, VaultError
+from vault import CryptoFailure, Holding, Vault, VaultError
 
 _VERDICTS_KEPT = 4096
 _CATALOGUES_KEPT = 256
@@ -55,6 +61,11 @@ _UNANSWERED = "unanswered"
 _UNREAD = -1
 _NO_EVENT = UUID(int=0)
 _OF_ONE = (ConsentError, PolicyError, VaultError)
+# Their texts have ids alone.
+_NAMING = (ConsentDamaged, DeclarationInvalid, RestraintDamaged, CryptoFailure)
+_DAMAGED = (*_NAMING, PreferencesInvalid)
+# What Python says of a column of another form that no reader refused.
+_STRANGE = (TypeError, ValueError, LookupError, AttributeError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,9 +212,14 @@ class FactSource:
         """Read everything that can decide `request` at the instant `now`.
 
         The same statements run for a known and for an unknown person.
+
+        Raises:
+            NoDecision: what is stored of the person, or of what the service
+                declared, does not read.
         """
-        holding = self._vault.holding(self.resolve(request.person))
-        return self._gathered(conn, request, now, holding)
+        with _undamaged():
+            holding = self._vault.holding(self.resolve(request.person))
+            return self._gathered(conn, request, now, holding)
 
     def _gathered(
         self,
@@ -238,27 +254,26 @@ class FactSource:
             what is the person's or their identifier's own fault, raise.
 
         """
+        try:
+            return self._gathered_each(conn, requests, now)
+        except Exception as error:
+            if not isinstance(error, _OF_ONE) and not _is_damage(error):
+                raise
+            # One row spoils what is read of all: each is read alone.
+            return [self._tried(conn, request, now) for request in requests]
+
+    def _gathered_each(
+        self, conn: Connection, requests: Sequence[AccessRequest], now: int
+    ) -> list[tuple[Holding, Facts] | Exception]:
         found: list[tuple[Holding, Facts] | Exception] = []
         simple: list[int] = []
         for place, holding in enumerate(self._holdings(requests)):
-            if isinstance(holding, Exception):
-                found.append(holding)
-            elif holding.others:
-                try:
-                    found.append(
-                        self._gathered(conn, requests[place], now, holding)
-                    )
-                except _OF_ONE as error:
-                    found.append(error)
+            if isinstance(holding, Exception) or holding.others:
+                found.append(self._tried(conn, requests[place], now))
             else:
                 simple.append(place)
                 found.append((holding, _NOTHING))
-        try:
-            self._fill(conn, requests, now, simple, found)
-        except _OF_ONE:
-            # One row spoils what is read of all: each is read alone.
-            for place in simple:
-                found[place] = self._tried(conn, requests[place], now)
+        self._fill(conn, requests, now, simple, found)
         return found
 
     def _tried(
@@ -466,7 +481,17 @@ class FactSource:
     def input_document(
         self, request: AccessRequest, facts: Facts, now: int
     ) -> dict[str, Any]:
-        """The document of ``curtilage/disclosure/1``; no value is in it."""
+        """The document of ``curtilage/disclosure/1``; no value is in it.
+
+        Raises:
+            NoDecision: a version that the person answered does not read.
+        """
+        with _undamaged():
+            return self._document(request, facts, now)
+
+    def _document(
+        self, request: AccessRequest, facts: Facts, now: int
+    ) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
             "now": now,
@@ -573,6 +598,30 @@ class FactSource:
             }
             for one in standing.values()
         ]
+
+
+@contextmanager
+def _undamaged() -> Iterator[None]:
+    """Take what does not read for no decision, about whoever it is of.
+
+    An error of the database itself is nobody's, and passes.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_damage(error):
+            raise
+        # A text of Python's own could quote what is stored.
+        told = error if isinstance(error, _NAMING) else type(error).__name__
+        raise NoDecision(Cause.DAMAGED, str(told)) from None
+
+
+def _is_damage(error: Exception) -> bool:
+    # SQLite has no code for a text that is no UTF-8: it was read well.
+    return isinstance(error, (*_DAMAGED, *_STRANGE)) or (
+        isinstance(error, sqlite3.OperationalError)
+        and str(error).startswith("Could not decode")
+    )
 
 
 def _stand_in(statement: Statement, declaration: Declaration) -> ConsentEvent:

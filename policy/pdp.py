@@ -21,7 +21,12 @@ JSON = (
 
 
 class Cause(StrEnum):
-    """Why there is no decision."""
+    """Why there is no decision.
+
+    Attributes:
+        DAMAGED: what is stored of the person, or of what the service
+            declared, does not read: it was changed.
+    """
 
     DOWN = "down"
     TIMEOUT = "timeout"
@@ -33,6 +38,7 @@ class Cause(StrEnum):
     OPEN_CIRCUIT = "open-circuit"
     FACTS_MOVING = "facts-moving"
     LEDGER = "ledger"
+    DAMAGED = "damaged"
 
 
 class NoDecision(PolicyError):

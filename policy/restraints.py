@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlmodel import col
 
 from consent import PreparedForEach
+from policy.errors import RestraintDamaged
 from policy.reading import DriverStatement
 from policy.tables import RestraintRow
 
@@ -81,6 +82,8 @@ def union(listed: Sequence[Restraints]) -> Restraints:
     )
 
 
+_KINDS = frozenset(one.value for one in RestraintKind)
+_NONE = Restraints(restricted=False, objected=())
 _AS_OF = select(_TABLE.c.kind, _TABLE.c.purpose).where(
     and_(
         _TABLE.c.tenant == bindparam("tenant"),
@@ -97,8 +100,16 @@ _OF_MANY = select(_TABLE.c.subject, _TABLE.c.kind, _TABLE.c.purpose).where(
 )
 
 
-def _restraints(rows: Sequence[tuple[str, str]]) -> Restraints:
-    """Read rows of kind and purpose."""
+def _restraints(subject: UUID, rows: Sequence[tuple[str, str]]) -> Restraints:
+    """Read rows of kind and purpose.
+
+    Raises:
+        RestraintDamaged: one is of no kind, and could be of any.
+    """
+    if not rows:
+        return _NONE
+    if any(kind not in _KINDS or type(what) is not str for kind, what in rows):
+        raise RestraintDamaged(subject)
     return Restraints(
         restricted=any(kind == RestraintKind.RESTRICTION for kind, _ in rows),
         objected=tuple(
@@ -153,6 +164,9 @@ class RestraintStore:
         """Read what holds for `subject` at the instant `now`.
 
         One that was imposed by a clock ahead of ours holds already.
+
+        Raises:
+            RestraintDamaged: a row is not of the form that was written.
         """
         rows = self._as_of.rows(
             conn,
@@ -162,7 +176,7 @@ class RestraintStore:
                 "now": now,
             },
         )
-        return _restraints(rows)
+        return _restraints(subject, rows)
 
     def of_many(
         self, conn: Connection, subjects: Sequence[UUID], now: int
@@ -182,11 +196,8 @@ class RestraintStore:
         values = {"tenant": self._tenant, "subjects": subjects, "now": now}
         for subject, kind, purpose in conn.execute(_OF_MANY, values):
             listed.setdefault(subject, []).append((kind, purpose))
-        none = _restraints(())
         return {
-            subject: (
-                _restraints(listed[subject]) if subject in listed else none
-            )
+            subject: _restraints(subject, listed.get(subject, ()))
             for subject in subjects
         }
 
@@ -196,7 +207,10 @@ class RestraintStore:
         """Read what holds for each of several people, as `at` does."""
         given = {"tenant": self._tenant, "now": now}
         found = self._of_each.rows(conn, subjects, given)
-        return [_restraints(rows) for rows in found]
+        return [
+            _restraints(subject, rows)
+            for subject, rows in zip(subjects, found, strict=True)
+        ]
 
     def signals(self, conn: Connection, subject: UUID) -> list[Signal]:
         """Return the signals of a person's browsers, oldest first."""

@@ -5,22 +5,23 @@ and nothing is opened. The entry names what was asked and, to the person, the
 cause; it has no reasons, since there are none. A request leaves one, as a
 refusal does, so failing writes no more than deciding would have.
 
-An unknown person's goes under the decoy, with the same work. Where the ledger
-itself cannot commit there is no entry, and the answer is the same.
+An unknown person's goes under the decoy, with the same work, and so does that
+of a person whose record does not open: it is for the officer alone. Where the
+ledger itself cannot commit there is no entry, and the answer is the same.
 """
 
 from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
-from consent import Commit, Draft, EntryKind, GroupCommit, LedgerUnavailable
+from consent import Commit, Draft, EntryKind, GroupCommit, LedgerError
 from policy.decisions import AccessRequest
 from policy.facts import FactSource
 from policy.pdp import NoDecision
 from policy.reading import Reader
 from policy.retrying import look_again
 from policy.visibility import VisibilityRules
-from vault import Holding, Vault
+from vault import CryptoFailure, Holding, Vault
 
 OUTCOME = "no-decision"
 
@@ -69,20 +70,23 @@ class Undecided:
         """
         try:
             await look_again(partial(self._submit, request, now, none))
-        except (LedgerUnavailable, NoDecision):
+        except (LedgerError, NoDecision):
             return
 
     async def _submit(
         self, request: AccessRequest, now: int, none: NoDecision
     ) -> None:
-        holding = await self._read(
-            lambda _conn: self._vault.holding(
-                self._facts.resolve(request.person)
+        try:
+            holding = await self._read(
+                lambda _conn: self._vault.holding(
+                    self._facts.resolve(request.person)
+                )
             )
-        )
-        await self._commits.submit(
-            Commit(drafts=(self._draft(request, holding, now, none),))
-        )
+            draft = self._draft(request, holding, now, none)
+        except CryptoFailure:
+            decoy = self._vault.holding(self._vault.decoy())
+            draft = self._draft(request, decoy, now, none)
+        await self._commits.submit(Commit(drafts=(draft,)))
 
     def _draft(
         self,

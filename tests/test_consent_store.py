@@ -547,7 +547,7 @@ def test_a_read_costs_what_it_returns(engine: Engine) -> None:
             store.record(conn, event(of=one))
     plan = store._log._of_purpose
     with engine.connect() as conn:
-        values = ("city", ANNA.hex, "service-7", "address-change", 2**62)
+        values = ("city", ANNA.hex, "service-7", "address-change")
         explained = conn.exec_driver_sql(
             f"EXPLAIN QUERY PLAN {plan._sql}", values
         ).all()

@@ -79,7 +79,14 @@ _GENERATIONS = 3
 # People that a statement counts.
 _COUNTED = 5_000
 _LOOK_UPS = 3
-_STRANGE = (TypeError, ValueError, OverflowError, struct_error)
+_STRANGE = (
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    struct_error,
+)
 """What Python says when a column holds something of another type."""
 
 
@@ -959,6 +966,15 @@ class Vault:
         served = self._served(declared.number)
         if len(served) != 1:
             return [self._tried(attribute, value) for value in values]
+        try:
+            return self._found_each(declared, values, served[0])
+        except _STRANGE:
+            # One entry spoils what is read of all: each is read alone.
+            return [self._tried(attribute, value) for value in values]
+
+    def _found_each(
+        self, declared: Attribute, values: Sequence[str], key_version: int
+    ) -> list[UUID | VaultError | None]:
         decoy, index = self._ready()
         texts: list[str | VaultError] = []
         for value in values:
@@ -967,7 +983,7 @@ class Vault:
             except VaultError as error:
                 texts.append(error)
         digests = [
-            index.digest(declared, text, served[0])
+            index.digest(declared, text, key_version)
             for text in texts
             if isinstance(text, str)
         ]
@@ -975,7 +991,7 @@ class Vault:
             zip(
                 digests,
                 self._rows.find_each(
-                    declared.number, served[0], digests, decoy
+                    declared.number, key_version, digests, decoy
                 ),
                 strict=True,
             )
@@ -988,7 +1004,7 @@ class Vault:
             digest, row = next(rows)
             shown = row or Found(decoy, 1, bytes(16), declared.number, None)
             tag = index.binding(
-                shown.place, shown.subject, digest, shown.version, served[0]
+                shown.place, shown.subject, digest, shown.version, key_version
             )
             bound = compare_digest(tag, shown.binding)
             if row is None:
@@ -997,7 +1013,7 @@ class Vault:
                 found.append(row.subject)
             else:
                 # Changed meanwhile, part of another record, or altered.
-                found.append(self._tried(attribute, value))
+                found.append(self._tried(declared.name, value))
         return found
 
     def _tried(self, attribute: str, value: str) -> UUID | VaultError | None:
@@ -1132,14 +1148,21 @@ class Vault:
         attempt = 0
         while True:
             attempt += 1
-            found = self._rows.find(number, key_version, digest, decoy)
-            # Somebody unknown costs the same tag as somebody known, and the
-            # same comparison.
-            shown = found or Found(decoy, 1, bytes(16), number, None)
-            tag = index.binding(
-                shown.place, shown.subject, digest, shown.version, key_version
-            )
-            bound = compare_digest(tag, shown.binding)
+            try:
+                found = self._rows.find(number, key_version, digest, decoy)
+                # Somebody unknown costs the same tag as somebody known, and
+                # the same comparison.
+                shown = found or Found(decoy, 1, bytes(16), number, None)
+                tag = index.binding(
+                    shown.place,
+                    shown.subject,
+                    digest,
+                    shown.version,
+                    key_version,
+                )
+                bound = compare_digest(tag, shown.binding)
+            except _STRANGE:
+                raise CryptoFailure from None
             if found is None:
                 return None
             if bound and found.version == found.current:
