@@ -22,7 +22,8 @@ Rule sets of P3P's own time, APPEL and XPref, are run as they stand
 (`read_evidence`), and APPEL is taken over as ours (`import_appel`).
 
 A declaration may ask a **predicate** of an attribute (`predicate_of`) in place
-of its value: it is an element below its source, and is agreed to as such.
+of its value: it is an element below its source, and is agreed to as such. All
+declarations of a service that are in force name few of them together.
 
 A **notice** (`render_notice`) is the exact text that a person reads. An
 answer is a `ConsentEvent` that names declaration and notice by their hashes;

@@ -121,6 +121,12 @@ class Declaration:
                 return statement
         return None
 
+    def named(self) -> frozenset[str]:
+        """Return the elements that its statements name."""
+        return frozenset(
+            name for one in self.statements for name in one.attributes
+        )
+
     def tuples(self) -> frozenset[Tuple]:
         """Return the relation that the declaration stands for.
 
@@ -171,8 +177,7 @@ def _contradictions(declaration: Declaration) -> Iterator[str]:
             yield f"statement {statement.id} names an attribute twice"
         if not (statement.purposes and statement.recipients):
             yield f"statement {statement.id} has no purpose or no recipient"
-    named = [n for one in declaration.statements for n in one.attributes]
-    for source in too_many(named):
+    for source in too_many(declaration.named()):
         yield f"so many questions about {source} together tell its value"
 
 

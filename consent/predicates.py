@@ -13,8 +13,10 @@ declares it instead of the source is narrower and asks nobody again.
 ``age_over_NN`` is the name and the meaning of ISO/IEC 18013-5: the person
 has completed NN years.
 
-Enough thresholds around one value are the value, so `MOST` bounds how many
-one declaration may name.
+Enough thresholds around one value are the value, and a service puts together
+what it hears for all of its purposes. So `MOST` bounds how many one
+declaration may name, and how many all that a service has in force name
+together.
 """
 
 import re
@@ -61,7 +63,7 @@ MOST: Mapping[PredicateKind, int] = {
     PredicateKind.RESIDENT_IN: 5,
     PredicateKind.INCOME_BAND: 1,
 }
-"""How many predicates of one kind a declaration may name about a source."""
+"""How many predicates of one kind a service may name about a source."""
 
 _HOME = "user.home-info.postal"
 _SOURCES: Mapping[str, PredicateKind] = {
@@ -125,13 +127,44 @@ def too_many(names: Iterable[str]) -> Iterator[str]:
     """Name the sources about which so much is asked that it tells the value.
 
     Args:
-        names: the elements that one declaration names.
+        names: the elements that are named, in one declaration or in several
+            of one service.
 
     Yields:
         Each source with more predicates than `MOST` has for its kind.
     """
-    found = {predicate_of(name) for name in names} - {None}
-    counted = Counter(one.source for one in found if one is not None)
+    counted = Counter(map(source_of, predicates_in(names)))
     for source, count in sorted(counted.items()):
         if count > MOST[_SOURCES[source]]:
             yield source
+
+
+def predicates_in(names: Iterable[str]) -> set[str]:
+    """Return those of some names that are predicates."""
+    return {name for name in names if predicate_of(name) is not None}
+
+
+def excess(
+    names: Iterable[str], before: Iterable[str], beside: Iterable[str]
+) -> Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """Say what a version adds to too many questions of one service.
+
+    Args:
+        names: the elements that the version names.
+        before: those that the version in force of the same purpose names;
+            who asks no more than that makes nothing worse.
+        beside: those that the service's other purposes name.
+
+    Yields:
+        Each source that `too_many` names of all of them, the predicates of it
+        that are added, and all of them.
+    """
+    named = predicates_in(names)
+    together = named | predicates_in(beside)
+    for source in too_many(together):
+        asked = sorted(one for one in together if source_of(one) == source)
+        added = tuple(
+            one for one in asked if one in named - predicates_in(before)
+        )
+        if added:
+            yield source, added, tuple(asked)

@@ -34,6 +34,7 @@ from consent.errors import (
     UnknownNotice,
 )
 from consent.notices import Notice, notice_digest, render_notice
+from consent.predicates import excess, predicates_in, source_of
 from consent.prepared import PreparedSelect
 from consent.separation import separate_grounds
 from consent.tables import DeclarationRow, EventRow, NoticeRow, RegistryRow
@@ -55,6 +56,12 @@ _SAME_VERSION = select(col(DeclarationRow.digest)).where(
     col(DeclarationRow.service) == bindparam("service"),
     col(DeclarationRow.purpose) == bindparam("purpose"),
     col(DeclarationRow.version) == bindparam("version"),
+)
+_OF_SERVICE = select(
+    col(DeclarationRow.digest), col(DeclarationRow.text)
+).where(
+    col(DeclarationRow.tenant) == _TENANT,
+    col(DeclarationRow.service) == bindparam("service"),
 )
 _TEXT = select(col(DeclarationRow.text)).where(
     col(DeclarationRow.tenant) == _TENANT,
@@ -132,6 +139,7 @@ class DeclarationRegistry:
 
         Raises:
             DeclarationFrozen: somebody answered another text of it.
+            DeclarationInvalid: as `demand_few`.
         """
         # Counting first takes the row's lock: registrations queue up here.
         conn.execute(_COUNT, {"tenant": self._tenant})
@@ -146,6 +154,8 @@ class DeclarationRegistry:
         ).scalar()
         if standing == declaration.digest:
             return
+        # Of two purposes at once, the second finds the first here.
+        self.demand_few(conn, declaration)
         if standing is not None:
             self._remove(conn, standing)
         conn.execute(
@@ -174,6 +184,7 @@ class DeclarationRegistry:
         Raises:
             DeclarationFrozen: somebody answered another text of it, or a
                 higher version is in force.
+            DeclarationInvalid: as `demand_few`.
         """
         live = self.live(declaration.service, declaration.purpose)
         if live is not None and live.version > declaration.version:
@@ -193,6 +204,60 @@ class DeclarationRegistry:
         ).scalar()
         if standing not in {None, declaration.digest}:
             self._demand_unanswered(conn, str(standing))
+        self.demand_few(conn, declaration)
+
+    def demand_few(self, conn: Connection, declaration: Declaration) -> None:
+        """Make sure that a service does not ask its way to a value.
+
+        What counts is what it has in force for all of its purposes.
+
+        Args:
+            conn: the caller's transaction, in which nothing is changed.
+            declaration: the version that would come into force.
+
+        Raises:
+            DeclarationInvalid: a predicate that the version adds is one too
+                many (`consent.predicates.MOST`), or what is stored of the
+                service was changed.
+        """
+        live = self._live_of(conn, declaration.service)
+        own = live.pop(declaration.purpose, None)
+        if own is not None and own.version > declaration.version:
+            return  # it does not come into force
+        for source, added, asked in excess(
+            declaration.named(),
+            () if own is None else own.named(),
+            {name for one in live.values() for name in one.named()},
+        ):
+            raise DeclarationInvalid(
+                where=f"{declaration.service}/{declaration.purpose}/"
+                f"{declaration.version}",
+                line=0,
+                column=0,
+                what=f"what {declaration.service} asks about {source} for "
+                f"all of its purposes together tells its value: "
+                f"{', '.join(asked)}",
+                remedy=f"leave out {', '.join(added)}, or first publish a "
+                f"version that asks less for {_asking(live, source)}",
+                code="too-many-predicates",
+            )
+
+    def _live_of(
+        self, conn: Connection, service: str
+    ) -> dict[str, Declaration]:
+        """Read what a service has in force, by purpose."""
+        rows = conn.execute(
+            _OF_SERVICE, {"tenant": self._tenant, "service": service}
+        ).all()
+        known = self._known.by_digest
+        found = [
+            one
+            if isinstance(one := known.get(digest), Declaration)
+            else self._read(digest, body)
+            for digest, body in rows
+        ]
+        found.sort(key=lambda one: one.version)
+        return {one.purpose: one for one in found}
 
     def _demand_unanswered(self, conn: Connection, digest: str) -> None:
         answered = conn.execute(
@@ -383,6 +448,14 @@ class DeclarationRegistry:
                 remedy="restore it from a backup; it was changed",
             )
         return declaration
+
+
+def _asking(live: Mapping[str, Declaration], source: str) -> str:
+    return ", ".join(
+        purpose
+        for purpose, one in sorted(live.items())
+        if source in map(source_of, predicates_in(one.named()))
+    )
 
 
 def _rank(version: object) -> float:

@@ -84,6 +84,7 @@ class ConsentStore:
         self, engine: Engine, tenant: str, *, heard: Heard = _nobody
     ) -> None:
         self._heard = heard
+        self._engine = engine
         self._native_ids = engine.dialect.name != "sqlite"
         self._registry = DeclarationRegistry(engine, tenant)
         self._log = EventLog(engine, tenant)
@@ -106,6 +107,8 @@ class ConsentStore:
 
         Raises:
             DeclarationFrozen: somebody answered another text of it.
+            DeclarationInvalid: with its other purposes the service would ask
+                so much about an attribute that it tells the value.
         """
         self._registry.register(conn, declaration)
 
@@ -119,6 +122,7 @@ class ConsentStore:
         Raises:
             DeclarationFrozen: somebody answered another text of it, or a
                 higher version is in force.
+            DeclarationInvalid: as `register`.
         """
         self._registry.demand_open(conn, declaration)
 
@@ -134,7 +138,12 @@ class ConsentStore:
         Returns:
             The plan against the version in force, and the numbers. One pass
             over all answers to the service and purpose.
+
+        Raises:
+            DeclarationInvalid: as `register`.
         """
+        with self._engine.connect().execution_options(read_only=True) as conn:
+            self._registry.demand_few(conn, new)
         old = self._registry.live(new.service, new.purpose)
         plan = compare(old, new)
         if old is None:

@@ -108,6 +108,10 @@ class DeclarationDesk:
         """Say what a version changes, and how many people it asks again.
 
         The numbers are of nobody in particular, so nothing is recorded.
+
+        Raises:
+            DeclarationInvalid: as `propose`.
+
         """
         return self._consents.asked_again(declaration, self._clock())
 
@@ -163,6 +167,8 @@ class DeclarationDesk:
             NotPermitted: not this officer's role.
             DeclarationFrozen: another text of this version was answered,
                 or a higher version is in force.
+            DeclarationInvalid: with its other purposes the service would ask
+                so much about an attribute that it tells the value.
 
         """
         await authorize(
@@ -223,7 +229,7 @@ class DeclarationDesk:
         Raises:
             NotPermitted: the same officer proposed it, or not their role.
             RecordUnknown: no proposal of that number waits.
-            DeclarationInvalid: the stored text was changed.
+            DeclarationInvalid: the stored text was changed, or as `propose`.
             FactsChanged: another version came into force since.
             DeclarationFrozen: somebody answered another text of it since.
 
