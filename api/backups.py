@@ -1,12 +1,16 @@
 """Backups of the data and of the keys: apart, whole, and without a KEK.
 
-A backup is the file of one database and its manifest. The keys' backups are
+A backup is the file of one database and its manifest; with the data's go the
+sealed counts of past months, if any were made (`policy.impact_months`), since
+counted anew they would show who was erased. The keys' backups are
 to be kept for days, the data's for as long as wanted: they are opaque
 without the others. What opens either - KEKs, passphrase, the instance's
 secrets - is in neither, and the erasure journal is no part of a backup: a
 restore demands the newest.
 """
 
+import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +23,11 @@ from api.manifests import BackupRefusedError, Manifest, digest, read_manifest
 from api.migrations import Chain, metadata
 from api.platform import Platform
 from api.postgresql_copies import dump
+from api.secrets import Secrets
 from api.settings import Settings
 from api.sqlite_copies import copy_database, sync
 from consent import ledger_number
+from policy import MonthTables
 
 _SUFFIX = {"sqlite": ".db", "postgresql": ".dump"}
 
@@ -73,6 +79,7 @@ def back_up(
     else:
         dump(url, tables_of(chain), part, server_settings(platform))
         sync(part)
+    counts = _counts(platform, target) if chain is Chain.DATA else None
     manifest = Manifest(
         kind=chain.value,
         tenant=settings.tenant,
@@ -89,6 +96,8 @@ def back_up(
         file=target.name,
         length=part.stat().st_size,
         sha256=digest(part),
+        impact=counts.name if counts else "",
+        impact_sha256=digest(counts) if counts else "",
     )
     beside = target.with_suffix(".json")
     beside.write_text(manifest.text(key), "utf-8")
@@ -96,6 +105,33 @@ def back_up(
     part.replace(target)
     sync(beside)
     return target
+
+
+def month_tables(settings: Settings, secrets: Secrets) -> MonthTables:
+    """Where an instance keeps the counts of past months."""
+    return MonthTables(settings.home / "impact", secrets.impact_key())
+
+
+def read_counts(path: Path) -> dict[str, bytes]:
+    """Read the file of counts that stands beside a backup."""
+    found = json.loads(path.read_text("utf-8"))
+    return {month: b64decode(sealed) for month, sealed in found.items()}
+
+
+def _counts(platform: Platform, target: Path) -> Path | None:
+    sealed = month_tables(platform.settings, platform.secrets).sealed()
+    if not sealed:
+        return None
+    path = target.with_suffix(".impact")
+    path.write_text(
+        json.dumps(
+            {month: b64encode(one).decode() for month, one in sealed.items()}
+        ),
+        "utf-8",
+    )
+    path.chmod(0o600)
+    sync(path)
+    return path
 
 
 def url_of(settings: Settings, chain: Chain) -> str:

@@ -43,6 +43,9 @@ class Manifest:
         file: name of the backup's file, beside the manifest.
         length: in bytes.
         sha256: its digest, in hexadecimal.
+        impact: name of the file with the counts of past months, beside the
+            manifest; empty where none were kept.
+        impact_sha256: its digest, in hexadecimal.
 
     """
 
@@ -61,6 +64,8 @@ class Manifest:
     file: str
     length: int
     sha256: str
+    impact: str = ""
+    impact_sha256: str = ""
 
     def text(self, key: bytes) -> str:
         """Write it, closed with its MAC."""
@@ -91,9 +96,9 @@ def read_manifest(path: Path, key: bytes) -> Manifest:
         genuine, version, found = False, "", None
     if not genuine or version != FORMAT or found is None:
         msg = (
-            f"{place}: no manifest of a backup of this instance. Each backup "
-            "has two files; keep them together, and restore with the "
-            "instance's own secrets"
+            f"{place}: no manifest of a backup of this instance. Keep the "
+            "files of a backup together, and restore with the instance's own "
+            "secrets"
         )
         raise BackupRefusedError(msg)
     return found

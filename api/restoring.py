@@ -1,8 +1,9 @@
 """Putting a backup in place, so that nobody who was erased comes back.
 
 Offline, and in this order: the erasure journal is verified; the backup is
-held against its manifest; it is copied beside the database (PostgreSQL: put
-in the place of the rows, in one transaction); every erasure of the journal
+held against its manifest; counts of past months are put back where there are
+none; it is copied beside the database (PostgreSQL: put in the place of the
+rows, in one transaction); every erasure of the journal
 is carried out on it; the ledger goes on under a new name where it is older
 than a checkpoint that was given away, as the journal or a witness knows it;
 an entry records it; and only then is it swapped in. `restore.state` in the
@@ -23,7 +24,14 @@ from sqlalchemy.engine import make_url
 
 from api.agreement import STATE_NAME, continues
 from api.anchors import Anchors
-from api.backups import path_of, server_settings, tables_of, url_of
+from api.backups import (
+    month_tables,
+    path_of,
+    read_counts,
+    server_settings,
+    tables_of,
+    url_of,
+)
 from api.bootstrap import assemble
 from api.manifests import BackupRefusedError, Manifest, digest, read_manifest
 from api.migrations import Chain, head
@@ -106,6 +114,7 @@ def restore(
     _check(settings, chain, manifest, source, journal, steps)
     settings = _under_its_name(settings, journal)
     with _unfinished(settings, chain, manifest):
+        _put_counts_back(settings, secrets, manifest, source)
         if manifest.database == "sqlite":
             done = _swap(settings, chain, source, manifest, around, steps)
         else:
@@ -175,11 +184,38 @@ def _check(  # noqa: PLR0917 - one look at all that must hold
         number=manifest.record, mac=bytes.fromhex(manifest.mac)
     )
     journal.demand(position, held_by="the backup")
+    _check_counts(manifest, source)
     if manifest.database == "sqlite":
         wrong = check_database(source)
         if wrong:
             msg = f"{source}: {wrong}"
             raise BackupRefusedError(msg)
+
+
+def _check_counts(manifest: Manifest, source: Path) -> None:
+    if not manifest.impact:
+        return
+    counts = source.with_name(manifest.impact)
+    if not counts.is_file() or not hmac.compare_digest(
+        digest(counts), manifest.impact_sha256
+    ):
+        msg = (
+            f"{counts}: the counts of past months are not those that the "
+            "manifest names. Without them months would be counted anew, and "
+            "show who was erased: keep the files of a backup together"
+        )
+        raise BackupRefusedError(msg)
+
+
+def _put_counts_back(
+    settings: Settings, secrets: Secrets, manifest: Manifest, source: Path
+) -> None:
+    """Keep the counts of the backup of months that have none in place."""
+    if manifest.impact:
+        tables = month_tables(settings, secrets)
+        counts = read_counts(source.with_name(manifest.impact))
+        for month, sealed in counts.items():
+            tables.put_back(month, sealed)
 
 
 def _mismatch(

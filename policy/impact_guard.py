@@ -28,8 +28,9 @@ who is in a situation. Other people are another rounding, so a service that
 asks about many sets which differ by a few, or that knows all others of a
 situation well enough to make more of them, can narrow down how many there
 are of whom it knows nothing else. Nor does it hold where the tables of months
-were lost, as after a restore elsewhere: they are made anew without those who
-were erased since. Records that are one person's by a merge count each.
+were lost, as are those that were made after the backup that is restored
+elsewhere: they are made anew without those who were erased since.
+Records that are one person's by a merge count each.
 Nothing is said of whether rare situations were left out: they always may have
 been.
 """

@@ -6,10 +6,12 @@ there is one: the first that was made answers whatever is asked later. It has
 guarded counts (`policy.impact_guard`), situations that have one, and the
 preferences of those; what is too rare to be counted is in no table.
 
-Each month is a file, sealed under the label of its month. No backup has them:
-where the files were lost or taken away, months are counted anew, without
-whoever was erased since, and somebody who kept the answers of before can
-subtract. A file that does not open is therefore no reason to count anew.
+Each month is a file, sealed under the label of its month. Where the files
+were lost or taken away, months are counted anew, without whoever was erased
+since, and somebody who kept the answers of before can subtract. So backups of
+the data have them, and a restore puts back those that are not there; what was
+counted after the backup, and is not there either, is lost. A file that does
+not open is no reason to count anew.
 """
 
 import json
@@ -83,20 +85,40 @@ class MonthTables:
                 "rules": dict(table.rules),
             }
         )
+        sealed = self._box.seal(_LABEL + table.month, body.encode())
+        if self._place(table.month, sealed):
+            return table
+        return self.find(table.month) or table
+
+    def sealed(self) -> dict[str, bytes]:
+        """All tables as they are kept, by month: for a backup."""
+        if not self._folder.is_dir():
+            return {}
+        return {
+            path.name: path.read_bytes()
+            for path in sorted(self._folder.iterdir())
+            if not path.name.startswith(".")
+        }
+
+    def put_back(self, month: str, sealed: bytes) -> None:
+        """Keep what `sealed` gave, unless the month has a table; durable.
+
+        Also what does not open: it keeps its month from being counted anew.
+        """
+        self._place(month, sealed)
+
+    def _place(self, month: str, sealed: bytes) -> bool:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         unfinished = self._folder / f".{secrets.token_hex(8)}"
         try:
-            _write(
-                unfinished,
-                self._box.seal(_LABEL + table.month, body.encode()),
-            )
-            (self._folder / table.month).hardlink_to(unfinished)
+            _write(unfinished, sealed)
+            (self._folder / month).hardlink_to(unfinished)
         except FileExistsError:
-            return self.find(table.month) or table
+            return False
         finally:
             unfinished.unlink(missing_ok=True)
         _sync(self._folder)
-        return table
+        return True
 
 
 def _write(path: Path, body: bytes) -> None:

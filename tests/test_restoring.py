@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import bindparam, text
 
 from api.agreement import STATE_NAME, RestoreUnfinishedError, RolledBackError
-from api.backups import back_up
+from api.backups import back_up, month_tables
 from api.bootstrap import bootstrap
 from api.manifests import BackupRefusedError
 from api.migrations import Chain
@@ -24,10 +26,21 @@ from consent.cosignatures import CosignatureSigner
 from consent.signed_notes import parse_note_untrusted
 from consent.tlog_policy import KnownWitness
 from policy import PersonUnknown
+from policy.impact_months import Table
 from policy.store import TAG
 from tests.databases import KINDS, Kind
 from tests.serving import free_port
 from tests.test_erasing import copy, erase
+from tests.test_impact import (
+    EXTRA,
+    KEY,
+    SAME,
+    NoGuard,
+    ask,
+    consent,
+    ended,
+    study,
+)
 from tests.test_witnesses import Process, start, wait_for
 from tests.worlds import CHEAP, NUMBER, World, build_world
 from vault import JournalDamaged, JournalUnavailable, NoteBox
@@ -275,6 +288,76 @@ def test_data_and_keys_are_not_backed_up_together(
     ):
         with pytest.raises(BackupRefusedError):
             back_up(world.platform, chain, folder, nothing)
+
+
+def test_counts_of_past_months_come_back_elsewhere(tmp_path: Path) -> None:
+    """Counted anew they would tell who was erased; so they are not."""
+    with build_world(tmp_path / "home", extra=SAME) as world:
+        consent(world, EXTRA[:SAME])
+        world.run(ask(world, EXTRA[:SAME]))
+        months = ended(world)
+
+        def counts(of: World, where: str) -> list[int]:
+            made = study(of, NoGuard(KEY), tables=where)
+            found = made.scan(months, nothing)
+            return list(found.people.values())
+
+        assert [SAME] == counts(world, "impact")
+        file = backed_up(world, tmp_path)[Chain.DATA]
+        assert 0o600 == file.with_suffix(".impact").stat().st_mode & 0o777
+        erase(world, EXTRA[0])
+        close(world)
+        shutil.rmtree(world.home / "impact")
+        restored(world, Chain.DATA, file)
+        elsewhere = replace(world, platform=again(world))
+        try:
+            assert [SAME] == counts(elsewhere, "impact")
+            assert [SAME - 1] == counts(elsewhere, "anew")
+        finally:
+            close(elsewhere)
+
+
+def test_counts_in_place_are_not_replaced(
+    world: World, tmp_path: Path
+) -> None:
+    """What answered last is what a count is held against."""
+    tables = month_tables(world.platform.settings, world.platform.secrets)
+    month = Table(month="2026-01", people={"a": 20}, rules={})
+    later = replace(month, month="2026-02")
+    tables.keep(month)
+    file = backed_up(world, tmp_path)[Chain.DATA]
+    shutil.rmtree(world.home / "impact")
+    newer = tables.keep(replace(month, people={"a": 30}))
+    tables.keep(later)
+    close(world)
+
+    restored(world, Chain.DATA, file)
+
+    assert newer == tables.find("2026-01")
+    assert later == tables.find("2026-02")
+
+
+@pytest.mark.parametrize("how", ["gone", "flipped"])
+def test_a_backup_without_its_counts_changes_nothing(
+    world: World, tmp_path: Path, how: str
+) -> None:
+    """Restored without them, months would be counted anew."""
+    tables = month_tables(world.platform.settings, world.platform.secrets)
+    tables.keep(Table(month="2026-01", people={"a": 20}, rules={}))
+    file = backed_up(world, tmp_path)[Chain.DATA]
+    close(world)
+    beside = file.with_suffix(".impact")
+    if how == "gone":
+        beside.unlink()
+    else:
+        beside.write_text(beside.read_text("utf-8").swapcase(), "utf-8")
+
+    with pytest.raises(BackupRefusedError, match="counts of past months"):
+        restored(world, Chain.DATA, file)
+
+    platform = again(world)
+    assert platform.vault.holding(world.cast["consenting"]).known
+    platform.close()
 
 
 def altered(file: Path, how: str) -> None:

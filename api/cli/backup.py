@@ -94,7 +94,7 @@ def _back_up(
         )
     out.result(
         {"backup": str(made), "manifest": str(made.with_suffix(".json"))},
-        f"{made}\nKeep its manifest beside it. The erasure journal is no "
+        f"{made}\nKeep beside it what has its name. The erasure journal is no "
         f"part of it: copy {platform.settings.journal_path} elsewhere, and "
         "often.",
     )

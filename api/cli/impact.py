@@ -58,11 +58,12 @@ def impact(
     rounded to tens, each situation by itself and the same for the same
     people, and only where more than ten people were in it. Somebody counts
     once in each situation and month. A month is counted once, when it is
-    first asked about, and then kept in the folder `impact` of the instance:
-    later erasures do not change its counts, and without that folder they
-    would show. What was stopped goes on when asked again, or begins anew if
-    somebody was erased meanwhile. A service that chose whom to ask about in
-    many slightly different sets may learn more than a single count says.
+    first asked about, and then kept in the folder `impact` of the instance
+    and in backups of the data: later erasures do not change its counts, and
+    without them they would show. What was stopped goes on when asked again,
+    or begins anew if somebody was erased meanwhile. A service that chose whom
+    to ask about in many slightly different sets may learn more than a single
+    count says.
 
     Examples: curtilage policy impact build/bundle --since 2026-01-01
 
