@@ -355,6 +355,8 @@ class ReleaseDesk:
             {name: rows[name] for name in sensitive},
         )
         try:
+            # Of whoever was erased before the rows, there is an empty one.
+            self._unerased(release, cohort)
             extract = anonymize.build_extract(
                 spec,
                 rows,

@@ -134,16 +134,22 @@ def test_who_is_erased_meanwhile_is_in_no_extract(
 ) -> None:
     """The take is refused and leaves nothing; taken again it is without."""
     release, gone = file(world), world.cast[GONE]
+    stages: list[str] = []
 
-    with (
-        beside(
-            world, moment, lambda one: one.eraser.erase(gone), monkeypatch
-        ) as progress,
-        pytest.raises(FactsChanged, match="erased who would be in it"),
-    ):
-        take(world, release, tmp_path / "out", progress)
+    with beside(
+        world, moment, lambda one: one.eraser.erase(gone), monkeypatch
+    ) as progress:
+
+        def told(stage: str, done: int, total: int) -> None:
+            stages.append(stage)
+            progress(stage, done, total)
+
+        with pytest.raises(FactsChanged, match="erased who would be in it"):
+            take(world, release, tmp_path / "out", told)
 
     assert_nothing_of(world, release, tmp_path / "out")
+    # Nothing is made of rows that are known to be empty.
+    assert (moment in {"check", "written"}) == ("check" in stages)
     taken = take(world, release, tmp_path / "again")
     assert taken.rows_out == kept(world)
     there = [*world.platform.vault.subjects()]
