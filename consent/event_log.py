@@ -214,6 +214,10 @@ class EventLog:
         Returns:
             By person, as the driver has their id, the rows for `as_event`;
             nobody who never answered is in it.
+
+        Raises:
+            ConsentDamaged: an instant is no number. The rest of a row is for
+                `as_event` to refuse.
         """
         rows = self._of_many.rows(
             {
@@ -226,6 +230,8 @@ class EventLog:
         )
         found: dict[Any, list[tuple[Any, ...]]] = {}
         for row in rows:
+            if type(row[4]) is not int:
+                raise ConsentDamaged(as_uuid(row[-1]))
             found.setdefault(row[-1], []).append(row)
         return found
 

@@ -186,6 +186,15 @@ class FactSource:
         self._catalogues: dict[tuple[str, ...], dict[str, Json]] = {}
         self._matched: dict[tuple[str, str], tuple[Verdict, ...]] = {}
 
+    def holding(self, person: SubjectRef) -> Holding:
+        """Fetch whom a request names, or the decoy.
+
+        Raises:
+            NoDecision: what is stored of the person does not read.
+        """
+        with _undamaged():
+            return self._vault.holding(self.resolve(person))
+
     def resolve(self, person: SubjectRef) -> UUID:
         """Find the person, or the decoy when there is none."""
         if isinstance(person, ById):

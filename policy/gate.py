@@ -69,7 +69,14 @@ from policy.store import DecisionStore
 from policy.undecided import Undecided
 from policy.visibility import VisibilityRules
 from policy.vocabulary import ReasonTable, Side
-from vault import HistoricValue, Holding, NoteBox, ReadGrant, Vault
+from vault import (
+    CryptoFailure,
+    HistoricValue,
+    Holding,
+    NoteBox,
+    ReadGrant,
+    Vault,
+)
 
 ENTRYPOINT = "curtilage/disclosure/decision"
 NOT_AVAILABLE = "not_available"
@@ -333,10 +340,16 @@ class Gate:
             decision: what was decided.
             now: the instant of the decision, POSIX seconds.
 
+        Raises:
+            NoDecision: the person's key does not open.
+
         """
         granted = decision.granted()
         decision_id = self.new_id()
-        log_key = self._vault.log_key(holding)
+        try:
+            log_key = self._vault.log_key(holding)
+        except CryptoFailure as error:
+            raise NoDecision(Cause.DAMAGED, str(error)) from None
         row = self._decisions.row(
             decision_id,
             request,

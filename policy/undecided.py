@@ -78,12 +78,10 @@ class Undecided:
     ) -> None:
         try:
             holding = await self._read(
-                lambda _conn: self._vault.holding(
-                    self._facts.resolve(request.person)
-                )
+                lambda _conn: self._facts.holding(request.person)
             )
             draft = self._draft(request, holding, now, none)
-        except CryptoFailure:
+        except (NoDecision, CryptoFailure):
             decoy = self._vault.holding(self._vault.decoy())
             draft = self._draft(request, decoy, now, none)
         await self._commits.submit(Commit(drafts=(draft,)))

@@ -56,6 +56,7 @@ class Damage:
     sqlite_alone: bool = True
     # Whether the person can be found, so that the entry is their own.
     found: bool = True
+    keys: bool = False
 
 
 def column(table: str, name: str, value: str, *, everywhere: bool) -> Damage:
@@ -147,11 +148,33 @@ DAMAGES = {
     ),
     "whom an entry leads to": entry("subject", "'zz'"),
     "whom an entry leads to, as bytes": entry("subject", "x'00'"),
+    "whom an entry leads to, as no text": entry("subject", NO_UTF8),
+    "the version of an entry, as bytes": entry("version", "x'01'"),
     "the version of an entry": entry("version", "'x'"),
     "a later version of an entry": entry("version", "99", everywhere=True),
     "the place of an entry": entry("place", "'x'"),
     "another place of an entry": entry("place", "7", everywhere=True),
     "the tag of an entry": entry("binding", "'x'"),
+    "a wrapped key": Damage(
+        table="vault_dek",
+        sql="UPDATE vault_dek SET blob = commitment WHERE subject = :who",
+        sqlite_alone=False,
+        found=False,
+        keys=True,
+    ),
+    "the state of a key": Damage(
+        table="vault_dek",
+        sql="UPDATE vault_dek SET state = 'odd' WHERE subject = :who",
+        sqlite_alone=False,
+        found=False,
+        keys=True,
+    ),
+    "the length of a wrapped key": Damage(
+        table="vault_dek",
+        sql="UPDATE vault_dek SET blob = 'x' WHERE subject = :who",
+        found=False,
+        keys=True,
+    ),
     "a number of an attribute": Damage(
         table="vault_value",
         sql="UPDATE vault_value SET attribute = 'x' WHERE subject = :who "
@@ -186,7 +209,8 @@ def file_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 @contextmanager
 def damaged(world: World, damage: Damage) -> Iterator[None]:
     """Spoil a person's rows, and put the table back afterwards."""
-    data = world.platform.data
+    platform = world.platform
+    data = platform.keys if damage.keys else platform.data
     sqlite = data.dialect.name == "sqlite"
     who = world.cast[VICTIM]
     with data.begin() as conn:
