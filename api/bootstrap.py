@@ -512,6 +512,7 @@ def _assemble(
         ),
         asking=AskDesk(
             requests=requests,
+            transactions=transactions,
             gate=gate,
             facts=facts,
             vault=vault,

@@ -1,12 +1,13 @@
-"""What a server does beside answering: it signs, asks witnesses, and settles.
+"""What a server does beside answering: it signs, asks, settles and sweeps.
 
 About once a second, where entries were added since the last checkpoint, the
 next one is signed, between two batches of commits. Each witness is brought
 up to the newest one by a loop of its own, so that none that is slow or gone
 holds up another, or the signing. Emergency access that nobody approved in
-time has ended by itself; here its alert opens without anybody looking.
-Errors are logged and tried again, later each time; all loops end when the
-server does.
+time has ended by itself; here its alert opens without anybody looking. What
+is kept of access requests that expired is deleted every few minutes. Errors
+are logged and tried again, later each time; all loops end when the server
+does.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from api.witnesses import WitnessClient, witness_clients
 
 SECONDS = 1.0
 SETTLING = 30.0
+SWEEPING = 600.0
 _SLOWEST = 6
 
 
@@ -30,6 +32,7 @@ async def publishing(
     *,
     seconds: float = SECONDS,
     settling: float = SETTLING,
+    sweeping: float = SWEEPING,
     clients: list[WitnessClient] | None = None,
 ) -> AsyncIterator[None]:
     """Sign and have cosigned while the block runs.
@@ -38,6 +41,7 @@ async def publishing(
         platform: Whose ledger; its commit queue runs.
         seconds: Between two looks.
         settling: Likewise, for emergency access past its deadline.
+        sweeping: Likewise, for access requests that expired.
         clients: Of the witnesses, instead of the policy's.
 
     Yields:
@@ -62,13 +66,20 @@ async def publishing(
     async def settle() -> None:
         await platform.glass.settle()
 
+    async def sweep() -> None:
+        await platform.asking.sweep()
+
     def asking(client: WitnessClient) -> Callable[[], Awaitable[None]]:
         return lambda: ask(client)
 
-    tasks = [asyncio.create_task(_repeat("checkpoint", sign, seconds))]
-    tasks.append(
-        asyncio.create_task(_repeat("emergency access", settle, settling))
-    )
+    tasks = [
+        asyncio.create_task(_repeat(what, work, pause))
+        for what, work, pause in (
+            ("checkpoint", sign, seconds),
+            ("emergency access", settle, settling),
+            ("access requests", sweep, sweeping),
+        )
+    ]
     tasks += [
         asyncio.create_task(_repeat("witness", asking(each), seconds))
         for each in asked

@@ -11,6 +11,7 @@ services ask, and none for so many days after they answered it. What the
 service wrote is never shown: the notice of its declaration speaks for it.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -50,7 +51,7 @@ from policy.gate import Gate
 from policy.pdp import Cause, NoDecision
 from policy.reading import Reader
 from policy.retrying import ATTEMPTS, FactsMovedError
-from vault import Holding, Vault
+from vault import Holding, Transactions, Vault
 
 SECONDS_A_DAY = 86_400
 MOST_A_DAY = 64
@@ -96,6 +97,7 @@ class AskDesk:
         self,
         *,
         requests: ConsentRequests,
+        transactions: Transactions,
         gate: Gate,
         facts: FactSource,
         vault: Vault,
@@ -109,6 +111,7 @@ class AskDesk:
 
         Args:
             requests: where questions are kept.
+            transactions: of the data database.
             gate: makes entries durable.
             facts: looks people up.
             vault: their keys.
@@ -120,6 +123,7 @@ class AskDesk:
             clock: POSIX seconds.
         """
         self._requests = requests
+        self._transactions = transactions
         self._gate = gate
         self._facts = facts
         self._vault = vault
@@ -213,6 +217,18 @@ class AskDesk:
                 continue
             return await self.status(service, purpose, task)
         raise NoDecision(Cause.FACTS_MOVING)
+
+    async def sweep(self) -> int:
+        """Let go of the tasks that expired more than a day ago.
+
+        Nothing else removes them, so a server does it now and then.
+
+        Returns:
+            How many went.
+
+        """
+        sweep = partial(self._requests.sweep, now=self._clock())
+        return await asyncio.to_thread(self._transactions.run, sweep)
 
     def waiting(
         self, subject: UUID

@@ -144,8 +144,6 @@ class ConsentRequests:
     ) -> None:
         """Write a question down, unless its denial or key has one already.
 
-        Rows of tasks that expired long enough ago go on this occasion.
-
         Args:
             conn: the caller's transaction.
             task: the handle.
@@ -154,12 +152,6 @@ class ConsentRequests:
             now: POSIX seconds.
             expires_at: POSIX seconds.
         """
-        conn.execute(
-            delete(_TABLE).where(
-                _TABLE.c.tenant == self._tenant,
-                _TABLE.c.expires_at < now - KEPT_SECONDS,
-            )
-        )
         conn.execute(
             self._insert,
             {
@@ -179,6 +171,25 @@ class ConsentRequests:
                 "expires_at": expires_at,
             },
         )
+
+    def sweep(self, conn: Connection, now: int) -> int:
+        """Let the rows go of tasks that expired long enough ago.
+
+        Args:
+            conn: the caller's transaction.
+            now: POSIX seconds.
+
+        Returns:
+            How many went.
+
+        """
+        gone = conn.execute(
+            delete(_TABLE).where(
+                _TABLE.c.tenant == self._tenant,
+                _TABLE.c.expires_at < now - KEPT_SECONDS,
+            )
+        )
+        return gone.rowcount
 
     def same(self, conn: Connection, question: Question) -> ConsentTask | None:
         """Find the task of the same idempotency key, or the same denial."""

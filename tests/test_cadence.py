@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -11,8 +12,9 @@ from structlog.testing import capture_logs
 from api.cadence import is_due, publishing
 from api.witnesses import Cosigned, WitnessClient, WitnessFailedError
 from consent import Commit
+from policy import AccessRequest, ById, Submission
 from tests.ledgers import draft
-from tests.worlds import World, build_world
+from tests.worlds import CITY, PURPOSE, SERVICE, World, build_world
 
 FAST = 0.02
 
@@ -125,6 +127,53 @@ def test_it_survives_errors_and_says_so(world: World) -> None:
 
     errors = {one["error"] for one in logs if one["event"] == "not published"}
     assert {"LedgerInconsistent"} == errors
+
+
+def kept(world: World) -> int:
+    """How many access requests there is anything of."""
+    with world.platform.data.connect() as conn:
+        found = conn.execute(
+            text("SELECT count(*) FROM policy_consent_request")
+        )
+        return int(found.scalar_one())
+
+
+def asking(world: World, number: int) -> Submission:
+    """What a service sends to have a character asked."""
+    return Submission(
+        request=AccessRequest(
+            tenant=world.platform.settings.tenant,
+            service=SERVICE,
+            purpose=PURPOSE,
+            attributes=(CITY,),
+            person=ById(subject=world.cast["silent"]),
+        ),
+        evaluation=UUID(int=number),
+        key=None,
+        body=b"b",
+        asked=b"a",
+        about=b"p",
+    )
+
+
+def test_it_sweeps_what_is_kept_of_expired_requests(world: World) -> None:
+    """Digests go a day after their task's end, though nobody asks again."""
+    platform = world.platform
+
+    async def work() -> None:
+        task = await platform.asking.submit(asking(world, 1))
+        world.clock.now = task.expires_at
+        await platform.asking.submit(asking(world, 2))
+        world.clock.now += 86_400
+        async with publishing(platform, sweeping=FAST, clients=[]):
+            await asyncio.sleep(4 * FAST)
+            assert 2 == kept(world)
+            world.clock.now += 1
+            await until(lambda: kept(world) == 1)
+            await asyncio.sleep(4 * FAST)
+            assert 1 == kept(world)
+
+    world.run(work())
 
 
 def test_a_witness_that_fails_is_asked_again(world: World) -> None:
