@@ -310,7 +310,9 @@ def _assemble(
     cosigners = _second_signers(settings.origin, secrets, clock)
     ledger, *past = _ledgers(settings, secrets, data, journal, clock, random)
     outbox = Outbox(tenant=tenant, random=random)
-    requests = ConsentRequests(tenant=tenant, engine=data)
+    requests = ConsentRequests(
+        tenant=tenant, engine=data, members=vault.members
+    )
     consents = ConsentStore(
         data,
         tenant,
@@ -473,6 +475,18 @@ def _assemble(
         reader=reader,
         clock=clock,
     )
+    asking = AskDesk(
+        requests=requests,
+        transactions=transactions,
+        gate=gate,
+        facts=facts,
+        vault=vault,
+        consents=consents,
+        reader=reader,
+        days=settings.consent_request_days,
+        quiet_days=settings.consent_quiet_days,
+        clock=clock,
+    )
     return Platform(
         version=installed_version(),
         settings=settings,
@@ -510,18 +524,7 @@ def _assemble(
             clock=clock,
             random=random,
         ),
-        asking=AskDesk(
-            requests=requests,
-            transactions=transactions,
-            gate=gate,
-            facts=facts,
-            vault=vault,
-            consents=consents,
-            reader=reader,
-            days=settings.consent_request_days,
-            quiet_days=settings.consent_quiet_days,
-            clock=clock,
-        ),
+        asking=asking,
         what_if=WhatIf(
             tenant=tenant,
             gate=gate,
@@ -629,6 +632,7 @@ def _assemble(
             ledger=ledger,
             pdp=pdp,
             clock=clock,
+            joined=asking.joined,
         ),
         numbers=NumberDesk(
             tenant=tenant,

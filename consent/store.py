@@ -499,8 +499,14 @@ class ConsentStore:
         """Return many people's whole logs; see `EventLog.of_people`."""
         return self._log.of_people(conn, subjects)
 
-    def standing(
-        self, subject: UUID, service: str, purpose: str, now: int
+    def standing(  # noqa: PLR0917 - whose answers, to what, and when
+        self,
+        subject: UUID,
+        service: str,
+        purpose: str,
+        now: int,
+        merged: Sequence[UUID] = (),
+        conn: Connection | None = None,
     ) -> dict[str, ConsentState]:
         """Say what a person's answers mean now, under the live version.
 
@@ -509,6 +515,10 @@ class ConsentStore:
             service: the service.
             purpose: its purpose.
             now: POSIX seconds.
+            merged: records that are read with the person's; answers count
+                in the order they were given.
+            conn: a transaction to read answers in; None reads what is
+                committed.
 
         Returns:
             The state by statement id, as `carried` leaves it; nothing where
@@ -517,7 +527,15 @@ class ConsentStore:
         live = self._registry.live(service, purpose)
         if live is None:
             return {}
-        events = self.events(subject, service, purpose, until=now)
+        events = [
+            event
+            for one in (subject, *merged)
+            for event in self.events(
+                one, service, purpose, until=now, conn=conn
+            )
+        ]
+        if merged:
+            events.sort(key=lambda event: event.at)
         return carried(states(events, now), live, self._registry.by_digest)
 
     def as_of(

@@ -2,7 +2,8 @@
 
 A service that was told ``not_available`` may have the person asked, where
 its declaration asks for consent. What it gets is a task, and from it one
-thing alone: a yes that the person gave after that. Nobody, somebody erased,
+thing alone: a yes that the person gave after that, or before under another
+record that turned out to be theirs since. Nobody, somebody erased,
 somebody who said no and somebody who has not looked are one pending task
 that expires (DESIGN.md, invariant 6). Each question is an entry.
 
@@ -182,15 +183,16 @@ class AskDesk:
         return (await self._found(service, purpose, task))[0]
 
     async def approval(
-        self, service: str, purpose: str, approval: UUID
+        self, service: str, purpose: str, approval: UUID, asked: bytes
     ) -> Approval | None:
-        """Find an approval that this service was given."""
+        """Find an approval that this service was given, of what it asked."""
         return await self._read(
             partial(
                 self._requests.approval,
                 service=service,
                 purpose=purpose,
                 approval=approval,
+                asked=asked,
             )
         )
 
@@ -242,19 +244,53 @@ class AskDesk:
 
         """
         now = self._clock()
+        members = self._vault.members(subject)
         found = self._read.now(
-            partial(self._requests.waiting, subject=subject, now=now)
+            partial(self._requests.waiting, members=members, now=now)
         )
         asked: dict[tuple[str, str, str], tuple[str, ...]] = {}
         for one in found:
             key = (one.service, one.purpose, one.statement)
             if one.attribute not in asked.get(key, ()) and self._shows(
-                subject, one, now
+                members, one, now
             ):
                 asked[key] = (*asked.get(key, ()), one.attribute)
         return asked
 
-    def _shows(self, subject: UUID, one: Waiting, now: int) -> bool:
+    def joined(
+        self, conn: Connection, members: Sequence[UUID], now: int
+    ) -> None:
+        """Settle what a standing yes answers, since records became one.
+
+        When they are parted again nothing of that is taken back: a service
+        has been told, and asks anew before it reads anything.
+
+        Args:
+            conn: the transaction that joins them.
+            members: every record that is now read as one, the surviving
+                record first.
+            now: POSIX seconds.
+        """
+        for one in self._requests.waiting(conn, members, now):
+            state = self._standing(members, one, now, conn)
+            # Of any answer but a yes nothing is allowed.
+            if state is not None and one.attribute in state.attributes:
+                end = min(state.until or one.expires_at, one.expires_at)
+                self._requests.approve(conn, one.id, state.event, now, end)
+
+    def _standing(
+        self,
+        members: Sequence[UUID],
+        one: Waiting,
+        now: int,
+        conn: Connection | None = None,
+    ) -> ConsentState | None:
+        subject, *merged = members
+        return self._consents.standing(
+            subject, one.service, one.purpose, now, merged, conn
+        ).get(one.statement)
+
+    def _shows(self, members: Sequence[UUID], one: Waiting, now: int) -> bool:
         live = self._consents.declaration(one.service, one.purpose)
         if live is None or self._gate.visibility.withheld(
             one.service, one.purpose, now
@@ -263,12 +299,15 @@ class AskDesk:
         statement = live.statement(one.statement)
         if statement is None or one.attribute not in statement.attributes:
             return False
-        events = self._consents.events(
-            subject, one.service, one.purpose, until=None
-        )
-        state = self._consents.standing(
-            subject, one.service, one.purpose, now
-        ).get(one.statement)
+        events = [
+            event
+            for subject in members
+            for event in self._consents.events(
+                subject, one.service, one.purpose, until=None
+            )
+        ]
+        events.sort(key=lambda event: event.at)
+        state = self._standing(members, one, now)
         return not rests(events, one, state, now - self._quiet)
 
     def _question(self, sent: Submission) -> Question:
@@ -323,10 +362,14 @@ class AskDesk:
         task = self._gate.new_id()
         expires_at = now + self._seconds
 
+        # The record that was named, not the whole that it may be a part of.
+        record = await self._read(
+            lambda _conn: self._facts.record_of(sent.request.person)
+        )
+        whom = record if holding.known else holding.subject
+
         def store(conn: Connection) -> None:
-            self._requests.add(
-                conn, task, question, holding.subject, now, expires_at
-            )
+            self._requests.add(conn, task, question, whom, now, expires_at)
 
         await self._gate.record(
             holding,

@@ -4,7 +4,11 @@ A row is the task that a service polls, and what the person's pages show.
 Whoever was asked for, the same row is written: for somebody unknown or
 erased its subject is the decoy, whose pages nobody opens. A poll reads the
 row and nothing of the person, so that it tells nothing of them but a yes
-that they gave after they were asked (DESIGN.md, invariant 6).
+(DESIGN.md, invariant 6).
+
+The subject is the record that the service's identifier leads to, also where
+it is read with others as one person's: whatever any of them answers settles
+the question, and once they are parted it is that record's own again.
 """
 
 from collections.abc import Callable, Sequence
@@ -87,6 +91,7 @@ class ConsentTask:
 class Waiting:
     """One question that a person has not answered."""
 
+    id: UUID
     service: str
     purpose: str
     statement: str
@@ -123,10 +128,23 @@ class Question:
 
 
 class ConsentRequests:
-    """The questions of one tenant's services."""
+    """The questions of one tenant's services.
 
-    def __init__(self, *, tenant: str, engine: Engine) -> None:
+    Args:
+        tenant: whose.
+        engine: the data database.
+        members: lists the records that are read as one with somebody's.
+    """
+
+    def __init__(
+        self,
+        *,
+        tenant: str,
+        engine: Engine,
+        members: Callable[[UUID], Sequence[UUID]],
+    ) -> None:
         self._tenant = tenant
+        self._members = members
         self._insert = (
             sqlite.insert(_TABLE).on_conflict_do_nothing()
             if engine.dialect.name == "sqlite"
@@ -247,15 +265,31 @@ class ConsentRequests:
         return _task(row), question, row.subject
 
     def approval(
-        self, conn: Connection, service: str, purpose: str, approval: UUID
+        self,
+        conn: Connection,
+        service: str,
+        purpose: str,
+        approval: UUID,
+        asked: bytes,
     ) -> Approval | None:
-        """Find an approval by its id, if this service was given it."""
-        row = conn.execute(
-            select(_TABLE)
-            .where(*self._own(service, purpose), _TABLE.c.approval == approval)
-            .limit(1)
-        ).one_or_none()
-        return None if row is None else _task(row).approval
+        """Find an approval by its id, if this service was given it.
+
+        One yes may have answered several questions; where one of them is
+        what `asked` says, it is that one's.
+        """
+        found = [
+            _task(row).approval
+            for row in conn.execute(
+                select(_TABLE)
+                .where(
+                    *self._own(service, purpose),
+                    _TABLE.c.approval == approval,
+                )
+                .order_by(_TABLE.c.at, _TABLE.c.id)
+            )
+        ]
+        same = [one for one in found if one and one.asked == asked]
+        return next(iter(same or found), None)
 
     def cancel(self, conn: Connection, task: UUID, now: int) -> bool:
         """Take a question back, if it is still open; say if it was."""
@@ -271,14 +305,20 @@ class ConsentRequests:
         return done.rowcount == 1
 
     def waiting(
-        self, conn: Connection, subject: UUID, now: int
+        self, conn: Connection, members: Sequence[UUID], now: int
     ) -> list[Waiting]:
-        """List what is open about a person, the oldest question first."""
+        """List what is open about a person, the oldest question first.
+
+        Args:
+            conn: the transaction.
+            members: every record that is read as theirs.
+            now: POSIX seconds.
+        """
         rows = conn.execute(
             select(_TABLE)
             .where(
                 _TABLE.c.tenant == self._tenant,
-                _TABLE.c.subject == subject,
+                _TABLE.c.subject.in_(members),
                 _TABLE.c.expires_at > now,
                 *_OPEN,
             )
@@ -286,6 +326,7 @@ class ConsentRequests:
         )
         return [
             Waiting(
+                id=row.id,
                 service=row.service,
                 purpose=row.purpose,
                 statement=row.statement,
@@ -313,9 +354,8 @@ class ConsentRequests:
         if event.type is not EventType.GIVEN:
             return
         now = event.known_at
-        mine = (
+        asked = (
             _TABLE.c.tenant == self._tenant,
-            _TABLE.c.subject == event.subject,
             _TABLE.c.service == event.service,
             _TABLE.c.purpose == event.purpose,
             _TABLE.c.statement == event.statement,
@@ -323,16 +363,35 @@ class ConsentRequests:
             _TABLE.c.expires_at > now,
             *_OPEN,
         )
-        rows = conn.execute(
-            select(_TABLE.c.id, _TABLE.c.expires_at).where(*mine)
-        ).all()
-        for row in rows:
-            end = min(event.expires_at or row.expires_at, row.expires_at)
-            conn.execute(
-                update(_TABLE)
-                .where(_TABLE.c.tenant == self._tenant, _TABLE.c.id == row.id)
-                .values(approval=event.id, approved_at=now, approved_until=end)
+        # Most answers come where nobody asked, and look nobody up.
+        if conn.execute(select(_TABLE.c.id).where(*asked).limit(1)).first():
+            mine = _TABLE.c.subject.in_(self._members(event.subject))
+            listed = conn.execute(
+                select(_TABLE.c.id, _TABLE.c.expires_at).where(*asked, mine)
             )
+            for row in listed.all():
+                end = min(event.expires_at or row.expires_at, row.expires_at)
+                self.approve(conn, row.id, event.id, now, end)
+
+    def approve(
+        self, conn: Connection, task: UUID, event: UUID, now: int, until: int
+    ) -> None:
+        """Settle an open question by a yes.
+
+        Args:
+            conn: the caller's transaction.
+            task: the question.
+            event: that says yes.
+            now: POSIX seconds since when it counts for the question.
+            until: POSIX seconds until which a service may refer to it.
+        """
+        conn.execute(
+            update(_TABLE)
+            .where(
+                _TABLE.c.tenant == self._tenant, _TABLE.c.id == task, *_OPEN
+            )
+            .values(approval=event, approved_at=now, approved_until=until)
+        )
 
     def forget(
         self, conn: Connection, subject: UUID, decoy: Callable[[], UUID]

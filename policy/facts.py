@@ -202,6 +202,16 @@ class FactSource:
         found = self._vault.find(person.attribute, person.value)
         return self._vault.decoy() if found is None else found
 
+    def record_of(self, person: SubjectRef) -> UUID:
+        """Find the record that a reference leads to, or the decoy.
+
+        It may be read with others as one person's; `resolve` gives whose.
+        """
+        if isinstance(person, ById):
+            return person.subject
+        found = self._vault.find(person.attribute, person.value, whole=False)
+        return self._vault.decoy() if found is None else found
+
     def named(self, person: SubjectRef) -> SubjectRef:
         """Spell a reference as every other spelling of it is spelt.
 

@@ -7,7 +7,7 @@ entry.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -72,7 +72,13 @@ class RecordDesk:
         ledger: Ledger,
         pdp: PolicyDecisionPoint,
         clock: Callable[[], int],
+        joined: Callable[[Connection, Sequence[UUID], int], None],
     ) -> None:
+        """Take the collaborators.
+
+        `joined` is told, in the transaction, which records are one person's
+        from now on, the surviving record first, and when.
+        """
         self._transactions = transactions
         self._gate = gate
         self._vault = vault
@@ -80,6 +86,7 @@ class RecordDesk:
         self._ledger = ledger
         self._pdp = pdp
         self._clock = clock
+        self._joined = joined
 
     async def find(
         self, officer: Caller, sought: Sought, *, justification: str
@@ -227,6 +234,7 @@ class RecordDesk:
             "merged",
             justification,
             self._vault.merge,
+            joined=self._joined,
         )
 
     async def unmerge(
@@ -412,6 +420,9 @@ class RecordDesk:
         outcome: str,
         justification: str,
         change: Callable[[Connection, UUID, UUID], Mapping[UUID, int]],
+        *,
+        joined: Callable[[Connection, Sequence[UUID], int], None]
+        | None = None,
     ) -> int:
         for subject in pair:
             await self._allow(
@@ -424,6 +435,11 @@ class RecordDesk:
 
         def write(conn: Connection) -> int:
             self._ledger.lock(conn, *keys.values())
+            members = [
+                member
+                for subject in pair
+                for member in self._vault.members(subject)
+            ]
             epochs = change(conn, *pair)
             self._carry_preferences(conn, pair)
             drafts = []
@@ -443,6 +459,9 @@ class RecordDesk:
                         },
                     )
                 )
+            if joined is not None:
+                # Counted above, so whoever answers now waits for this.
+                joined(conn, members, drafts[0].at)
             return self._ledger.append(conn, drafts)[0].numbered()
 
         return await asyncio.to_thread(self._transactions.run, write)

@@ -69,8 +69,8 @@ def door(
 
 @pytest.fixture
 def own(tmp_path: Path, database: Kind) -> Iterator[Door]:
-    """An application of the test's own."""
-    with opened(tmp_path / "home", database) as made:
+    """An application of the test's own, and one more who never answered."""
+    with opened(tmp_path / "home", database, extra=1) as made:
         yield made
 
 
@@ -428,6 +428,128 @@ def test_an_erased_persons_tasks_go_on_as_they_were(own: Door) -> None:
         named = {UUID(str(one)) for one in found}
     assert subject not in named
     assert {platform.vault.decoy()} == named
+
+
+def join(door: Door, survivor: str, absorbed: str) -> None:
+    """Let an officer find that two characters are one person."""
+    platform, cast = door.world.platform, door.world.cast
+    asyncio.run(
+        platform.records.merge(
+            OFFICER, cast[survivor], cast[absorbed], justification="one card"
+        )
+    )
+
+
+def part(door: Door, survivor: str, absorbed: str) -> None:
+    """Let an officer find that they are two after all."""
+    platform, cast = door.world.platform, door.world.cast
+    asyncio.run(
+        platform.records.unmerge(
+            OFFICER, cast[survivor], cast[absorbed], justification="two cards"
+        )
+    )
+
+
+def status(door: Door, task: dict[str, Any]) -> str:
+    """How far a task is, as the service reads."""
+    return str(poll(door, task["id"]).json()["task"]["status"])
+
+
+def test_a_merged_record_is_asked_and_answers_as_one(own: Door) -> None:
+    """A question put before, and the surviving record's yes settles it."""
+    before = submit(own, "extra-0")
+    join(own, "silent", "extra-0")
+    after = submit(own, "extra-0", MOBILE)
+    assert {CITY, MOBILE} == set(asked_of(own, "silent"))
+    assert ("pending", "pending") == (status(own, before), status(own, after))
+    own.world.clock.now += 60
+    say(own, "silent", EventType.GIVEN, *ADDRESS)
+
+    assert ("approved", "pending") == (status(own, before), status(own, after))
+    assert () == asked_of(own, "silent")
+    body = question(own, "extra-0")
+    body["context"]["approval"] = poll(own, before["id"]).json()["result"][
+        "approval"
+    ]
+    assert "approval" in send(own, EVALUATION, body).json()["context"]
+
+
+def test_a_no_of_the_surviving_record_shows_in_no_task(own: Door) -> None:
+    """Merged and refused looks as nobody does (invariant 6)."""
+    task, nobody = submit(own, "extra-0")["id"], submit(own, "nobody")["id"]
+    join(own, "silent", "extra-0")
+    own.world.clock.now += 60
+    say(own, "silent", EventType.REFUSED)
+
+    assert () == asked_of(own, "silent")
+    assert shape(poll(own, task), task) == shape(poll(own, nobody), nobody)
+
+
+def test_records_that_are_parted_are_asked_apart_again(own: Door) -> None:
+    """Each question is that record's own, also where it was put to both."""
+    before = submit(own, "extra-0")
+    theirs = submit(own, "silent")
+    join(own, "silent", "extra-0")
+    meanwhile = submit(own, "extra-0")
+    part(own, "silent", "extra-0")
+    assert (CITY,) == asked_of(own, "silent")
+    assert (CITY,) == asked_of(own, "extra-0")
+    own.world.clock.now += 60
+    say(own, "silent", EventType.GIVEN)
+
+    assert "approved" == status(own, theirs)
+    assert {"pending"} == {status(own, one) for one in (before, meanwhile)}
+    assert (CITY,) == asked_of(own, "extra-0")
+    say(own, "extra-0", EventType.GIVEN)
+    assert ["approved"] * 2 == [
+        status(own, one) for one in (before, meanwhile)
+    ]
+
+
+def test_what_was_settled_stays_so_when_records_are_parted(own: Door) -> None:
+    """As after a withdrawal: the new evaluation is what denies."""
+    task = submit(own, "extra-0")
+    join(own, "silent", "extra-0")
+    own.world.clock.now += 60
+    say(own, "silent", EventType.GIVEN)
+    told = poll(own, task["id"]).json()
+    part(own, "silent", "extra-0")
+
+    assert told == poll(own, task["id"]).json()
+    body = question(own, "extra-0")
+    body["context"]["approval"] = told["result"]["approval"]
+    found = send(own, EVALUATION, body).json()
+    assert not found["decision"]
+    assert "not_available" == found["context"]["reason"]
+    assert "access_request" in found["context"]
+
+
+def test_a_yes_that_stands_settles_what_a_merge_brings(own: Door) -> None:
+    """Given under the one record, asked under the other, before or after."""
+    first, other = submit(own, "silent"), submit(own, "refusing")
+    join(own, "consenting", "silent")
+
+    assert ("approved", "pending") == (status(own, first), status(own, other))
+    found = poll(own, first["id"]).json()["result"]["approval"]
+    log = own.world.platform.consents.all_events(own.world.cast["consenting"])
+    assert found["id"] in {str(one.id) for one in log}
+    body = question(own, "silent")
+    body["context"]["approval"] = found
+    assert send(own, EVALUATION, body).json()["decision"]
+
+
+def test_a_yes_to_several_questions_is_an_approval_of_each(own: Door) -> None:
+    """Whichever of them it is shown for."""
+    tasks = {one: submit(own, "silent", one) for one in (CITY, STREET)}
+    own.world.clock.now += 60
+    say(own, "silent", EventType.GIVEN, *ADDRESS)
+
+    for attribute, task in tasks.items():
+        body = question(own, "silent", attribute)
+        found = poll(own, task["id"]).json()["result"]["approval"]
+        body["context"]["approval"] = found
+        told = send(own, EVALUATION, body).json()["context"]
+        assert found["id"] == told["approval"]["id"]
 
 
 def test_a_refused_question_is_not_put_again(own: Door) -> None:

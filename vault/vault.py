@@ -927,8 +927,16 @@ class Vault:
         declared = self.catalogue[attribute]
         return index_form(declared.kind, validate(declared, value))
 
-    def find(self, attribute: str, value: str) -> UUID | None:
+    def find(
+        self, attribute: str, value: str, *, whole: bool = True
+    ) -> UUID | None:
         """Find the person with an identifier.
+
+        Args:
+            attribute: its name.
+            value: the identifier.
+            whole: whether, of a record that is read with others, the
+                surviving one is given; else the one that has it itself.
 
         Raises:
             NotIndexed: exact look-up is not declared for the attribute.
@@ -944,7 +952,9 @@ class Vault:
         text = validate(declared, value)
         found: UUID | None = None
         for version in self._served(declared.number):
-            one = self._found(index, declared, text, version, decoy)
+            one = self._found(
+                index, declared, text, version, decoy, whole=whole
+            )
             found = found or one
         return found
 
@@ -1142,6 +1152,8 @@ class Vault:
         text: str,
         key_version: int,
         decoy: UUID,
+        *,
+        whole: bool,
     ) -> UUID | None:
         digest = index.digest(attribute, text, key_version)
         number = attribute.number
@@ -1171,9 +1183,9 @@ class Vault:
             # between them. What stays so was altered.
             if attempt == _LOOK_UPS:
                 raise CryptoFailure(found.subject)
-        if found.alias is not None:
-            whole = self.holding(found.subject)
-            return whole.subject if whole.known else None
+        if whole and found.alias is not None:
+            root = self.holding(found.subject)
+            return root.subject if root.known else None
         return found.subject
 
     def subjects(self) -> Iterator[UUID]:

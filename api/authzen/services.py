@@ -94,11 +94,15 @@ class ServiceEvaluator:
         denials = self._denials
         if denials is None:
             return {}
+        question = denials.asked(asked)
         found = await self._platform.asking.approval(
-            asker.credential.service, asker.credential.purpose, approval
+            asker.credential.service,
+            asker.credential.purpose,
+            approval,
+            question,
         )
         applies = found is not None and hmac.compare_digest(
-            found.asked, denials.asked(asked)
+            found.asked, question
         )
         until = found.until if found is not None and applies else 0
         valid = until > self._platform.clock()
