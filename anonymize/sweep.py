@@ -17,7 +17,7 @@ below is passed over for that leaf.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from anonymize.cube import Axis, Cube, Real, Truth, Whole, number_columns, pack
@@ -275,7 +275,7 @@ class _Bands:
         first, second = self._pruned(still, weights, k)
         one = self._parts[0].take(still)
         two = self._table.row(self._parts[1].take(still))
-        starts, rows = first.upto(0).take(one), weights.take(still)
+        starts, rows = first.starts.take(one), weights.take(still)
         while True:
             high = min(low + self._step, self.end)
             near = first.upto(high).take(one) - starts
@@ -332,25 +332,45 @@ class _Nodes:
 
     Attributes:
         part: the part of each node.
+        places: that times `far`, and its steps; rising.
         steps: as in `_Half`, of each node.
         costs: likewise.
         words: likewise.
+        starts: of each part the first node.
         far: more steps than any node has.
-        parts: how many parts there were.
     """
 
     part: Whole
+    places: Whole
     steps: Whole
     costs: Real
     words: Words
+    starts: Whole
     far: int
-    parts: int
 
     def upto(self, steps: int) -> Whole:
         """Return of each part the first node that costs so much or more."""
-        places = self.part * self.far + self.steps
-        ends = np.arange(self.parts) * self.far + steps
-        return np.searchsorted(places, ends)
+        return _begins(self.places, len(self.starts), self.far, steps)
+
+    def only(self, kept: Whole) -> "_Nodes":
+        """Return some of the nodes, in their order."""
+        places = self.places.take(kept)
+        return _Nodes(
+            part=self.part.take(kept),
+            places=places,
+            steps=self.steps.take(kept),
+            costs=self.costs.take(kept),
+            words=self.words.take(kept),
+            starts=_begins(places, len(self.starts), self.far, 0),
+            far=self.far,
+        )
+
+
+def _begins(places: Whole, parts: int, far: int, steps: int) -> Whole:
+    ends = np.arange(0, parts * far, far)
+    ends += steps
+    begins: Whole = np.searchsorted(places, ends)
+    return begins
 
 
 class _Table:
@@ -362,7 +382,9 @@ class _Table:
         at = nodes.part * width
         at += nodes.steps
         at += 1
-        self._upto = np.cumsum(np.bincount(at, minlength=nodes.parts * width))
+        self._upto = np.cumsum(
+            np.bincount(at, minlength=len(nodes.starts) * width)
+        )
 
     def row(self, parts: Whole) -> Whole:
         """Return where the table begins for parts."""
@@ -377,30 +399,28 @@ class _Table:
 
 def _nodes(half: _Half, far: int) -> _Nodes:
     """List the nodes of a half."""
-    kept = np.flatnonzero(half.steps < far)
-    return _Nodes(
-        part=kept // half.steps.shape[1],
-        steps=half.steps.take(kept),
-        costs=half.costs.take(kept),
-        words=half.words.take(kept),
+    parts, width = half.steps.shape
+    part = np.repeat(np.arange(parts), width)
+    steps = half.steps.ravel()
+    all_ = _Nodes(
+        part=part,
+        places=part * far + steps,
+        steps=steps,
+        costs=half.costs.ravel(),
+        words=half.words.ravel(),
+        starts=np.arange(0, parts * width, width),
         far=far,
-        parts=len(half.steps),
     )
+    return all_.only(np.flatnonzero(steps < far))
 
 
 def _prune(nodes: _Nodes, parts: Whole, weights: Real, k: int) -> _Nodes:
     """Leave out nodes whose labels fewer than k rows of the parts have."""
-    heavy = np.bincount(parts, weights, minlength=nodes.parts)
+    heavy = np.bincount(parts, weights, minlength=len(nodes.starts))
     rows: Numbers = heavy.take(nodes.part)
     kept = np.flatnonzero(rows)
     kept = kept[_crowded(nodes.words[kept], rows[kept], k)]
-    return replace(
-        nodes,
-        part=nodes.part.take(kept),
-        steps=nodes.steps.take(kept),
-        costs=nodes.costs.take(kept),
-        words=nodes.words.take(kept),
-    )
+    return nodes.only(kept)
 
 
 def _ranges(starts: Whole, lengths: Whole) -> tuple[Whole, Whole]:
