@@ -17,7 +17,7 @@ text give away.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -83,11 +83,12 @@ def measure_risks(
     if not sizes or len(people) != len(sizes):
         msg = "each class has a size and a number of people"
         raise InvalidSpec(msg)
-    if any(f < 1 or f > big for f, big in zip(sizes, people, strict=True)):
+    alike = Counter(zip(sizes, people, strict=True))
+    if any(f < 1 or f > big for f, big in alike):
         msg = "a class has rows, and people no fewer than rows"
         raise InvalidSpec(msg)
     rows = sum(sizes)
-    matched = sum(f / big for f, big in zip(sizes, people, strict=True)) / rows
+    matched = sum(many * f / big for (f, big), many in alike.items()) / rows
     return Risks(
         threshold=threshold,
         population=population is not None,
@@ -95,23 +96,25 @@ def measure_risks(
             highest=1 / min(sizes),
             lowest=1 / max(sizes),
             average=len(sizes) / rows,
-            above=_above(sizes, sizes, threshold),
+            above=_above(Counter(zip(sizes, sizes, strict=True)), threshold),
         ),
         journalist=Risk(
             highest=1 / min(people),
             lowest=1 / max(people),
             average=max(len(sizes) / sum(people), matched),
-            above=_above(sizes, people, threshold),
+            above=_above(alike, threshold),
         ),
         marketer=matched,
     )
 
 
-def _above(
-    sizes: Sequence[int], people: Sequence[int], threshold: float
-) -> float:
-    pairs = zip(sizes, people, strict=True)
-    return sum(f for f, big in pairs if 1 / big > threshold) / sum(sizes)
+def _above(alike: Mapping[tuple[int, int], int], threshold: float) -> float:
+    """Return the share of rows above a risk, of classes counted by size."""
+    rows = sum(many * f for (f, _), many in alike.items())
+    high = (
+        (f, many) for (f, big), many in alike.items() if 1 / big > threshold
+    )
+    return sum(many * f for f, many in high) / rows
 
 
 def histogram(sizes: Sequence[int]) -> list[tuple[str, int, int]]:
@@ -126,9 +129,9 @@ def histogram(sizes: Sequence[int]) -> list[tuple[str, int, int]]:
     """
     classes: Counter[str] = Counter()
     rows: Counter[str] = Counter()
-    for size in sizes:
-        classes[_range(size)] += 1
-        rows[_range(size)] += size
+    for size, many in Counter(sizes).items():
+        classes[_range(size)] += many
+        rows[_range(size)] += many * size
     order = [_range(edge) for edge in _EDGES]
     return [(each, classes[each], rows[each]) for each in order if rows[each]]
 

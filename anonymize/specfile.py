@@ -60,6 +60,7 @@ OF_PEOPLE = (PopulationMap, Presence)
 """Models that need a population."""
 MAX_BYTES = 1_000_000
 """Largest specification that is read."""
+_DEEPEST = 100
 _TOP_KEYS = frozenset(
     {
         "recipient",
@@ -81,7 +82,7 @@ _TOP_KEYS = frozenset(
 )
 
 
-class _Loader(yaml.BaseLoader):
+class _Loader(yaml.CBaseLoader):
     """All scalars are text, and no key stands twice."""
 
     def construct_mapping(
@@ -186,12 +187,24 @@ def _parsed(data: bytes) -> object:
         msg = f"the specification has more than {MAX_BYTES} bytes"
         raise InvalidSpec(msg)
     try:
+        _refuse_deep(data)
         return yaml.load(data, Loader=_Loader)  # noqa: S506 - text only
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as problem:
         mark = getattr(problem, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
         msg = f"the specification is not YAML{where}"
         raise InvalidSpec(msg) from None
+
+
+def _refuse_deep(data: bytes) -> None:
+    """Refuse what would fill the stack of the loader, which is in C."""
+    depth = 0
+    for event in yaml.parse(data, Loader=yaml.CBaseLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            msg = "nested too deep"
+            raise yaml.YAMLError(msg)
 
 
 def _population(
