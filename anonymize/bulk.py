@@ -22,10 +22,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from anonymize.checker import Checked, check_table
+from anonymize.checker import ROWS, Checked, check_counted, count_table
 from anonymize.cube import (
     Coded,
     Cube,
+    Whole,
     count_among,
     count_items,
     make_axis,
@@ -246,17 +247,20 @@ def write_labelled(
     others = {*names} - {*counted_columns(spec)}
     order = [*spec.of_role(Role.QUASI)]
     order += [name for name in names if name not in order]
+    written = list(map(pl.col, names))
+    if suffix != PARQUET:
+        written = list(map(_guarded, names))
     if others:
-        lazy = _looked_up(spec, labelled, source).select(names).sort(order)
+        looked_up = _looked_up(spec, labelled, source).select(names)
+        lazy = looked_up.sort(order).select(written)
     else:
         summed = labelled.frame.group_by(names).agg(pl.col(COUNT).sum())
-        lazy = _repeated(summed.sort(order), names)
+        distinct = summed.sort(order).select(*written, COUNT)
+        lazy = _repeated(distinct, names)
     if suffix == PARQUET:
         lazy.sink_parquet(path, compression="zstd", compression_level=1)
         return
-    lazy.select(map(_guarded, names)).sink_csv(
-        path, separator=spec.delimiter, check_extension=False
-    )
+    lazy.sink_csv(path, separator=spec.delimiter, check_extension=False)
 
 
 def check_written(
@@ -313,22 +317,26 @@ def check_table_of(
         CriteriaNotMet: the file misses the criteria.
         ExtractTampered: the file is not what was to be written.
     """
-    checked = check_table(
-        table,
-        terms_of(spec, labelled.rows, labelled.reference),
+    terms = terms_of(spec, labelled.rows, labelled.reference)
+    counted = count_table(table, terms)
+    checked = check_counted(
+        counted,
+        terms,
         {name: each.describe() for name, each in spec.hierarchies.items()},
         sha256=sha256,
         guarded=guarded,
     )
     names = table.collect_schema().names()
-    alone = (
-        table.group_by(names)
-        .agg(pl.len().alias(COUNT))
-        .filter(pl.col(COUNT) == 1)
-        .select(pl.len())
-        .collect(engine="streaming")
-        .item()
-    )
+    if {*names, ROWS} == {*counted.columns}:
+        alone = counted.filter(pl.col(ROWS) == 1).height
+    else:
+        once = table.group_by(names).agg(pl.len().alias(ROWS))
+        alone = (
+            once.filter(pl.col(ROWS) == 1)
+            .select(pl.len())
+            .collect(engine="streaming")
+            .item()
+        )
     report = make_report(spec, checked, labelled.rows, int(alone))
     found = _attacked(spec, labelled, sha256)
     if isinstance(found, Trials):
@@ -427,29 +435,22 @@ def _cube(spec: ExtractSpec, counted: Counts) -> Cube:
     codes = []
     leaves = []
     for name in spec.of_role(Role.QUASI):
-        column = counted.frame[name]
+        values, numbers = _numbered(counted.frame[name])
         axis, leaf_of = make_axis(
             name,
             with_people(
-                {*column.unique()},
-                name,
-                spec.hierarchies[name],
-                spec.population,
+                {*values}, name, spec.hierarchies[name], spec.population
             ),
             spec.hierarchies[name],
             partial(counted.place, name),
         )
         axes.append(axis)
         leaves.append(leaf_of)
-        codes.append(_numbered(column, leaf_of))
+        codes.append(np.array([*map(leaf_of.get, values)])[numbers])
     coded = {}
     for name in spec.of_role(Role.SENSITIVE):
         if counts(name, spec.criteria, plan_of(spec)):
-            column = counted.frame[name]
-            values = tuple(sorted({*column.unique()} - {""}))
-            numbers = {value: at for at, value in enumerate((*values, ""))}
-            codes_of = _numbered(column, numbers)
-            coded[name] = Coded(values=values, codes=codes_of)
+            coded[name] = _coded(*_numbered(counted.frame[name]))
     weights = counted.frame[COUNT].to_numpy()
     if spec.population is not None:
         return count_among(
@@ -458,14 +459,19 @@ def _cube(spec: ExtractSpec, counted: Counts) -> Cube:
     return count_items(axes, codes, weights, coded)
 
 
-def _numbered(
-    column: pl.Series, numbers: Mapping[str, int]
-) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    keys = pl.Series([*numbers], dtype=pl.String)
-    values = pl.Series([*numbers.values()], dtype=pl.Int64)
-    return column.replace_strict(
-        keys, values, return_dtype=pl.Int64
-    ).to_numpy()
+def _numbered(column: pl.Series) -> tuple[list[str], Whole]:
+    """Return the values of a column in their order, and numbers of them."""
+    kinds = column.unique().sort()
+    numbers = column.cast(pl.Enum(kinds)).to_physical()
+    return kinds.to_list(), numbers.to_numpy().astype(np.int64)
+
+
+def _coded(values: Sequence[str], numbers: Whole) -> Coded:
+    """Number sensitive values; the missing one comes last."""
+    known = [value for value in values if value]
+    places = {value: at for at, value in enumerate((*known, ""))}
+    codes = np.array([places[value] for value in values])
+    return Coded(values=tuple(known), codes=codes[numbers])
 
 
 def _labelled(
@@ -566,9 +572,10 @@ def _refuse_nul(name: str, source: TableFile) -> None:
 
 
 def _check_text(frame: pl.DataFrame) -> None:
-    for column in frame.iter_columns():
-        if column.str.contains("\0", literal=True).any():
-            msg = f"column {column.name}: a NUL character; remove it"
+    there = frame.select(pl.all().str.contains("\0", literal=True).any())
+    for name in there.columns:
+        if there[name].item():
+            msg = f"column {name}: a NUL character; remove it"
             raise InvalidRows(msg)
 
 

@@ -34,8 +34,9 @@ except ImportError as missing:
 
 CHECKER = "curtilage-check/2"
 """Name and version of the checker, for the manifest."""
+ROWS = "\0rows"
+"""Name of the column of counts."""
 _STAR = "*"
-_ROWS = "\0rows"
 _TOLERANCE = 2e-6
 
 
@@ -156,12 +157,58 @@ def check_table(
         CriteriaNotMet: k, l, a model or the suppression limit is missed.
         ExtractTampered: it is no such table.
     """
-    kept = table
+    counted = count_table(table, terms)
+    return check_counted(
+        counted, terms, hierarchies, sha256=sha256, guarded=guarded
+    )
+
+
+def count_table(table: pl.LazyFrame, terms: Terms) -> pl.DataFrame:
+    """Count the distinct rows of a published table, in one reading of it.
+
+    Args:
+        table: the table as it was read from where it was published.
+        terms: names its quasi-identifiers and sensitive columns.
+
+    Returns:
+        Those columns, and how many rows there are of each.
+    """
+    names = [*dict.fromkeys((*terms.quasi, *terms.sensitive))]
+    counted = pl.len().cast(pl.Int64).alias(ROWS)
+    if names:
+        found = table.group_by(names).agg(counted)
+    else:
+        found = table.select(counted)
+    return found.collect(engine="streaming")
+
+
+def check_counted(
+    counted: pl.DataFrame,
+    terms: Terms,
+    hierarchies: Mapping[str, Description] | None = None,
+    *,
+    sha256: str = "",
+    guarded: bool = True,
+) -> Checked:
+    """Check the counts of a published table.
+
+    Args:
+        counted: as `count_table` returns it.
+        terms: what the table must hold.
+        hierarchies: as in `check_bytes`.
+        sha256: hash of the file, which is handed on.
+        guarded: whether formulas were defused in it.
+
+    Raises:
+        CriteriaNotMet: k, l, a model or the suppression limit is missed.
+        ExtractTampered: it is no such table.
+    """
+    kept = counted
     if terms.quasi:
         starred = pl.all_horizontal(pl.col(terms.quasi) == _STAR)
-        kept = table.filter(~starred)
+        kept = counted.filter(~starred)
     classes = _classes(kept, terms)
-    sizes = classes[_ROWS].to_list()
+    sizes = classes[ROWS].to_list()
     histograms = {
         name: _histograms(kept, terms, name) for name in terms.sensitive
     }
@@ -290,21 +337,20 @@ def _read(data: bytes, terms: Terms) -> pl.DataFrame:
     return table
 
 
-def _classes(kept: pl.LazyFrame, terms: Terms) -> pl.DataFrame:
+def _classes(kept: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """Count the rows of each class."""
-    counted = pl.len().alias(_ROWS)
+    counted = pl.col(ROWS).sum()
     if terms.quasi:
-        found = kept.group_by(terms.quasi).agg(counted)
-    else:
-        found = kept.select(counted).filter(pl.col(_ROWS) > 0)
-    return found.collect(engine="streaming")
+        return kept.group_by(terms.quasi).agg(counted)
+    return kept.select(counted).filter(pl.col(ROWS) > 0)
 
 
-def _histograms(kept: pl.LazyFrame, terms: Terms, column: str) -> pl.DataFrame:
+def _histograms(kept: pl.DataFrame, terms: Terms, column: str) -> pl.DataFrame:
     """Count the rows of each value of a column in each class."""
-    names = [*terms.quasi, *({column} - {*terms.quasi})]
-    counted = kept.group_by(names).agg(pl.len().alias(_ROWS))
-    return counted.collect(engine="streaming")
+    names = [*dict.fromkeys((*terms.quasi, column))]
+    if {*names, ROWS} == {*kept.columns}:
+        return kept
+    return kept.group_by(names).agg(pl.col(ROWS).sum())
 
 
 def _diversity(
@@ -340,13 +386,13 @@ def _of_classes(
         raise ExtractTampered(msg)
     counted = histograms[column]
     if not terms.quasi:
-        return [dict(counted.select(column, _ROWS).iter_rows())]
+        return [dict(counted.select(column, ROWS).iter_rows())]
     grouped = counted.group_by(terms.quasi).agg(
-        pl.col(column).alias("values"), pl.col(_ROWS)
+        pl.col(column).alias("values"), pl.col(ROWS)
     )
     return [
         dict(zip(values, rows, strict=True))
-        for values, rows in grouped.select("values", _ROWS).iter_rows()
+        for values, rows in grouped.select("values", ROWS).iter_rows()
     ]
 
 
@@ -379,11 +425,11 @@ def _penalty(
 ) -> float:
     if not terms.quasi:
         return 0.0
-    rows = int(classes[_ROWS].sum())
+    rows = int(classes[ROWS].sum())
     total = float(terms.rows_in - rows) * len(terms.quasi)
     for name in terms.quasi:
         penalty = PublishedLabels(name, hierarchies[name], sets=terms.sets)
-        summed = classes.group_by(name).agg(pl.col(_ROWS).sum())
+        summed = classes.group_by(name).agg(pl.col(ROWS).sum())
         for label, many in summed.iter_rows():
             # An apostrophe may stand there against formulas.
             plain = label.removeprefix("'") if guarded else label
