@@ -264,7 +264,12 @@ def write_labelled(
 
 
 def check_written(
-    spec: ExtractSpec, labelled: Labelled, path: Path, *, suffix: str
+    spec: ExtractSpec,
+    labelled: Labelled,
+    path: Path,
+    *,
+    suffix: str,
+    attack: bool = True,
 ) -> Written:
     """Read an extract back from disk, check it, and report.
 
@@ -273,6 +278,7 @@ def check_written(
         labelled: what was to be written.
         path: the file.
         suffix: as in `write_labelled`.
+        attack: as in `check_table_of`.
 
     Raises:
         CriteriaNotMet: the file misses the criteria.
@@ -292,7 +298,12 @@ def check_written(
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return check_table_of(
-        spec, labelled, table, sha256=sha256, guarded=not packed
+        spec,
+        labelled,
+        table,
+        sha256=sha256,
+        guarded=not packed,
+        attack=attack,
     )
 
 
@@ -303,6 +314,7 @@ def check_table_of(
     *,
     sha256: str,
     guarded: bool,
+    attack: bool = True,
 ) -> Written:
     """Check an extract as it is read from disk, and report.
 
@@ -312,6 +324,7 @@ def check_table_of(
         table: the extract.
         sha256: hash of its file.
         guarded: whether formulas were defused.
+        attack: whether it is attacked for the report.
 
     Raises:
         CriteriaNotMet: the file misses the criteria.
@@ -338,6 +351,8 @@ def check_table_of(
             .item()
         )
     report = make_report(spec, checked, labelled.rows, int(alone))
+    if not attack:
+        return Written(report=report, checked=checked, way=labelled.way)
     found = _attacked(spec, labelled, sha256)
     if isinstance(found, Trials):
         report = replace(report, trials=found)
@@ -404,6 +419,7 @@ def extract_file_in_bulk(
     suffix: str,
     progress: Progress,
     count: Callable[[ExtractSpec, TableFile], Counts] = count_file,
+    attack: bool = True,
 ) -> Written:
     """De-identify a file into another, which gets no name of its own yet.
 
@@ -414,6 +430,7 @@ def extract_file_in_bulk(
         suffix: ``.parquet`` for Parquet; any other is CSV.
         progress: told of the stage.
         count: who counts the rows.
+        attack: whether the extract is attacked for the report.
 
     Raises:
         AnonymizeError: as `count_file`, `label_counts`, `check_written`.
@@ -425,7 +442,7 @@ def extract_file_in_bulk(
     progress("write", 0, counted.rows)
     write_labelled(spec, labelled, source, path, suffix=suffix)
     progress("check", 0, counted.rows)
-    written = check_written(spec, labelled, path, suffix=suffix)
+    written = check_written(spec, labelled, path, suffix=suffix, attack=attack)
     progress("check", counted.rows, counted.rows)
     return written
 

@@ -52,7 +52,8 @@ def extract_plain(
         path: the file with rows.
         spec_yaml: the specification; hierarchy files lie beside it.
         out: the file to make.
-        report: where the report goes, JSON or Markdown (``.md``).
+        report: where the report goes, JSON or Markdown (``.md``); an
+            extract without free text is attacked for a report only.
         progress: told of the stage and how far it is.
         cluster: have Spark count and write the rows; ``out`` is a folder of
             Parquet files then.
@@ -84,6 +85,7 @@ def extract_plain(
                 aside,
                 suffix=out.suffix,
                 progress=tell,
+                attack=report is not None,
             )
         if report is not None:
             write_report(written.report, report)

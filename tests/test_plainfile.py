@@ -120,6 +120,20 @@ def test_bad_input_is_one_error_and_no_file(
     assert {"rows.csv", "spec.yaml"} == {p.name for p in tmp_path.iterdir()}
 
 
+def test_an_extract_is_attacked_where_a_report_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    """The attacks are for the report; the same rows come without one."""
+    files(tmp_path)
+    rows, spec = tmp_path / "rows.csv", tmp_path / "spec.yaml"
+    one = extract_plain(rows, spec, tmp_path / "a.csv")
+    other = extract_plain(rows, spec, tmp_path / "b.csv", tmp_path / "b.json")
+
+    assert one.report.trials is None
+    assert other.report.trials is not None
+    assert one.checked == other.checked
+
+
 def test_what_is_not_text_or_parquet_is_told(tmp_path: Path) -> None:
     """Wrong encoding and a false suffix are errors with the file's name."""
     files(tmp_path)
