@@ -3,8 +3,9 @@
 Adult goes through the same door as `curtilage extract`: a CSV file in, a
 file out, the check included. Where labels are those of the hierarchies,
 `ncp.py` of the corpus judges the file, as it judges anjana's. Times are of
-the wall clock and the processor; the time to sort ten million numbers and
-that of anjana in the same run tell how fast the machine was.
+the wall clock and the processor, and by layers: counting the file, forming
+classes, writing, and checking what was written. The time to sort ten million
+numbers and that of anjana in the same run tell how fast the machine was.
 
 anjana is installed into an environment of its own, since it pins what we
 do not; without a registry it is left out.
@@ -47,15 +48,23 @@ from pathlib import Path
 from anonymize import extract_plain
 source, spec, out, times = sys.argv[1:]
 best = cpu = 1e9
+layers = {}
 for _ in range(int(times)):
     Path(out).unlink(missing_ok=True)
+    marks = []
     start, used = time.perf_counter(), time.process_time()
-    done = extract_plain(Path(source), Path(spec), Path(out))
+    done = extract_plain(
+        Path(source), Path(spec), Path(out), None,
+        lambda stage, *_: marks.append((stage, time.process_time())),
+    )
     best = min(best, time.perf_counter() - start)
     cpu = min(cpu, time.process_time() - used)
+    for (stage, at), (_, until) in zip(marks, marks[1:]):
+        layers[stage] = min(layers.get(stage, 1e9), round(until - at, 3))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(json.dumps({
     "seconds": round(best, 3), "cpu_seconds": round(cpu, 3),
+    "cpu_layers": layers,
     "peak_mb": round(peak / 1e6), "ncp": round(done.report.ncp, 5),
     "suppressed": done.report.suppressed, "way": done.way,
     "classes": len(done.report.class_sizes),
