@@ -237,6 +237,8 @@ def _summed(subject: UUID, rows: Sequence[tuple[Any, ...]]) -> dict[str, Uses]:
 def _added(rows: Sequence[tuple[Any, ...]]) -> dict[str, Uses]:
     found: dict[str, Uses] = {}
     for rule, total, recent in rows:
+        if type(rule) is not str or type(total) is not int:
+            raise TypeError
         before = found.get(rule, NO_USES)
         instants = (*before.recent, *map(int, recent.split()))
         found[rule] = Uses(

@@ -585,6 +585,23 @@ class FactSource:
             and verdict.attribute in given[verdict.statement].attributes
         )
 
+    def _demand_declared(
+        self, events: Sequence[ConsentEvent], live: Declaration
+    ) -> None:
+        """Refuse an answer to a statement that its declaration never had.
+
+        It could be a no to another one, which would stand as if unsaid.
+
+        Raises:
+            ConsentDamaged: there is one.
+        """
+        for event in events:
+            if live.statement(event.statement) is not None:
+                continue
+            said = self._consents.declaration_by_digest(event.declaration)
+            if said is None or said.statement(event.statement) is None:
+                raise ConsentDamaged(event.subject)
+
     def _standing(self, facts: Facts, now: int) -> list[Json]:
         """What the answers mean now, under the version in force.
 
@@ -594,6 +611,7 @@ class FactSource:
         """
         if facts.declaration is None:
             return []
+        self._demand_declared(facts.events, facts.declaration)
         answered = {event.statement for event in facts.events}
         stand_ins = [
             _stand_in(one, facts.declaration)

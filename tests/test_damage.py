@@ -101,6 +101,9 @@ DAMAGES = {
     "an answer's id": event("id", "'zz'"),
     "a record's id": event("record", "'zz'"),
     "a mandate's id": event("mandate", "'zz'"),
+    "a statement that was never declared": event(
+        "statement", "'adress'", everywhere=True
+    ),
     "a statement as bytes": event("statement", "x'00'"),
     "a statement that is no text": event("statement", NO_UTF8),
     "rules that are no JSON": rules("'{'"),
@@ -134,6 +137,18 @@ DAMAGES = {
         sql="INSERT INTO consent_use (tenant, subject, service, purpose,"
         f" rule, total, recent) VALUES ('test', :who, '{SERVICE}',"
         f" '{PURPOSE}', 'year-only', 'few', '')",
+    ),
+    "uses under bytes": Damage(
+        table="consent_use",
+        sql="INSERT INTO consent_use (tenant, subject, service, purpose,"
+        f" rule, total, recent) VALUES ('test', :who, '{SERVICE}',"
+        f" '{PURPOSE}', x'00ff', 1, '')",
+    ),
+    "a fraction of a use": Damage(
+        table="consent_use",
+        sql="INSERT INTO consent_use (tenant, subject, service, purpose,"
+        f" rule, total, recent) VALUES ('test', :who, '{SERVICE}',"
+        f" '{PURPOSE}', 'year-only', 0.5, '')",
     ),
     "a restraint of no kind": Damage(
         table="policy_restraint",
