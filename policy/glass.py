@@ -49,6 +49,7 @@ from policy.glass_store import (
     GlassState,
     GlassStore,
     Recent,
+    folded,
     why,
 )
 from policy.pdp import JSON, Cause, NoDecision, PolicyDecisionPoint
@@ -76,6 +77,7 @@ class Step(StrEnum):
     OPEN = "open"
     APPROVE = "approve"
     END = "end"
+    SHOW = "show"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +186,7 @@ class _Question:
         if glass is None:
             return None
         return {
-            "officer": _folded(glass.officer),
+            "officer": folded(glass.officer),
             "purpose": glass.purpose,
             "attributes": list(glass.attributes),
             "approver": glass.approver,
@@ -324,9 +326,10 @@ class GlassDesk:
             wanted.attempt,
             unmoved,
         )
+        own, *_ = _named_first(holding, ask.subject)
         made = Glass(
             id=self._gate.new_id(),
-            subject=holding.subject,
+            subject=own.subject,
             officer=officer,
             purpose=ask.purpose,
             attributes=ask.attributes,
@@ -346,8 +349,9 @@ class GlassDesk:
         known: _Known,
         unmoved: Callable[[Connection], None],
     ) -> None:
-        notes = self._notes(holding)
-        merged = [self._notes(one) for one in holding.others]
+        notes, *merged = [
+            self._notes(one) for one in _named_first(holding, made.subject)
+        ]
         words = {"reason": wanted.reason, "case": wanted.case}
 
         def take(conn: Connection) -> None:
@@ -633,8 +637,18 @@ class GlassDesk:
 
         """
         officer = _one_spelling(officer)
-        await authorize(
-            self._pdp,
+        _refuse_unsound(officer.id, reason=reason)
+        attempt = await self._attempt_at(Step.SHOW, officer, identity)
+        attempt = replace(attempt, words={"reason": reason})
+        return await self._attempts.watch(
+            attempt, partial(self._tell, officer, identity, reason, attempt)
+        )
+
+    async def _tell(
+        self, officer: Caller, identity: UUID, reason: str, attempt: Attempt
+    ) -> ShownGlass:
+        await self._authorize(
+            attempt,
             officer,
             Action.GLASS_SHOW,
             target={},
@@ -643,7 +657,7 @@ class GlassDesk:
         await self.settle()
 
         async def look() -> ShownGlass:
-            glass = await self._find(identity)
+            glass = await self._find_for(attempt, identity)
             now = await self._read(self._now)
 
             def still(conn: Connection) -> None:
@@ -686,6 +700,7 @@ class GlassDesk:
 
         """
         officer = _one_spelling(officer)
+        _refuse_unsound(officer.id, reason=reason)
         listed = await self._read(partial(self._store.alerts, closed=False))
         found = [one for one in listed if one.id == identity]
         if not found:
@@ -944,13 +959,31 @@ class GlassDesk:
         and who is alerted does not depend on it.
         """
         try:
-            holding = None
-            if glass.subject is not None:
-                holding = self._vault.holding(glass.subject)
+            holding, revision = await self._read(
+                partial(self._look_up, subject=glass.subject)
+            )
             draft = self._draft(holding, glass, outcome, now, detail)
         except CryptoFailure:
+            holding, revision = None, 0
             draft = self._draft(None, glass, outcome, now, detail)
-        await self._submit(draft, write)
+
+        def check(conn: Connection) -> None:
+            write(conn)
+            # Else an entry could follow the erasure of whom it is about.
+            if holding is not None and revision != self._consents.revision(
+                conn, holding.subject
+            ):
+                raise FactsMovedError
+
+        await self._submit(draft, check)
+
+    def _look_up(
+        self, conn: Connection, subject: UUID | None
+    ) -> tuple[Holding | None, int]:
+        if subject is None:
+            return None, 0
+        holding = self._vault.holding(subject)
+        return holding, self._consents.revision(conn, holding.subject)
 
     async def _submit(
         self, draft: Draft, write: Callable[[Connection], None]
@@ -1012,9 +1045,12 @@ def _refuse_unsound(
     """Refuse names and words that no entry could hold.
 
     Raises:
-        RequestInvalid: one is too long, or no text.
+        RequestInvalid: one is too long, or no text, or the officer's empty.
 
     """
+    if not officer:
+        msg = "an officer has a name"
+        raise RequestInvalid(msg)
     for said, longest in (
         (officer, _LONGEST_NAME),
         (purpose, _LONGEST_NAME),
@@ -1030,16 +1066,21 @@ def _refuse_unsound(
             raise RequestInvalid(msg)
 
 
+def _named_first(holding: Holding, named: UUID | None) -> list[Holding]:
+    """Every record that is read as a person's, that which was named first.
+
+    A grant is about that one: it goes with it where records are parted.
+    """
+    members = (holding, *holding.others)
+    return sorted(members, key=lambda one: one.subject != named)
+
+
 def _one_spelling(officer: Caller) -> Caller:
     """The officer by the one spelling that limits and grants go by."""
-    return replace(officer, id=_folded(officer.id))
-
-
-def _folded(officer: str) -> str:
-    return " ".join(officer.split()).casefold()
+    return replace(officer, id=folded(officer.id))
 
 
 def _proposer(officer: Caller, proposer: str) -> str:
     """Whose act it was, as the policies compare it: no second spelling."""
-    same = _folded(officer.id) == _folded(proposer)
+    same = folded(officer.id) == folded(proposer)
     return officer.id if same else proposer

@@ -46,7 +46,7 @@ class Attempt:
     """One step of one officer, as far as it is known before it is decided.
 
     Attributes:
-        step: which: ``request``, ``open``, ``approve`` or ``end``.
+        step: which: ``request``, ``open``, ``approve``, ``end`` or ``show``.
         officer: who, in one spelling.
         subject: whom it is about; None for nobody.
         purpose: for what.

@@ -9,6 +9,8 @@ by it the officer's limit counts the step, and a list can tell whose it was.
 """
 
 import json
+import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -29,6 +31,13 @@ DEADLINE = "deadline"
 REFUSED = "REFUSED"
 _TABLE = GlassRow.metadata.tables["policy_glass"]
 _ALERT = GlassAlertRow.metadata.tables["policy_glass_alert"]
+
+
+# What no eye sees, beside formats and controls: joiners, fillers, selectors.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0000-\U000e0fff]"
+)
 
 
 class GlassState(StrEnum):
@@ -458,8 +467,23 @@ def why(glass: Glass, notes: NoteBox) -> tuple[str, str]:
     return found["reason"], found["case"]
 
 
+def folded(text: str) -> str:
+    """Spell a name or a reference in the one way that limits go by.
+
+    Neither case nor width nor blanks nor what is not seen tells two apart.
+    """
+    seen = "".join(
+        one
+        for one in _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+        if one.isspace() or unicodedata.category(one) not in {"Cf", "Cc"}
+    )
+    even = unicodedata.normalize("NFKC", seen.casefold())
+    return " ".join(even.split())
+
+
 def _once(notes: NoteBox, officer: str, purpose: str, case: str) -> bytes:
-    return notes.tag(f"glass/{json.dumps([officer, purpose, case])}")
+    named = json.dumps([officer, purpose, folded(case)])
+    return notes.tag(f"glass/{named}")
 
 
 def _label(identity: UUID) -> str:
