@@ -32,6 +32,7 @@ from consent import (
     LedgerUnavailable,
     LogKeyMoved,
     Withheld,
+    latest_entry,
     latest_instant,
 )
 from policy.authority import Action, Caller, CallerKind, authorize
@@ -956,16 +957,18 @@ class GlassDesk:
         """Write, with an entry under the person, if they are still there.
 
         Where their record is damaged, the entry is about nobody: what ends
-        and who is alerted does not depend on it.
+        and who is alerted does not depend on it. Nor does it on a clock that
+        was set back: the entry is not before the last one.
         """
+        at = max(now, await self._read(self._latest))
         try:
             holding, revision = await self._read(
                 partial(self._look_up, subject=glass.subject)
             )
-            draft = self._draft(holding, glass, outcome, now, detail)
+            draft = self._draft(holding, glass, outcome, at, detail)
         except CryptoFailure:
             holding, revision = None, 0
-            draft = self._draft(None, glass, outcome, now, detail)
+            draft = self._draft(None, glass, outcome, at, detail)
 
         def check(conn: Connection) -> None:
             write(conn)
@@ -976,6 +979,9 @@ class GlassDesk:
                 raise FactsMovedError
 
         await self._submit(draft, check)
+
+    def _latest(self, conn: Connection) -> int:
+        return latest_entry(conn, self._origin)
 
     def _look_up(
         self, conn: Connection, subject: UUID | None

@@ -151,8 +151,8 @@ class Attempts:
         try:
             return await work()
         except NoDecision as none:
-            if none.cause is not Cause.LEDGER:
-                await self._undecide(one, none.cause.value)
+            # The ledger, too: what it did not take may be dated wrong alone.
+            await self._undecide(one, none.cause.value)
             raise
         except CryptoFailure:
             await self._undecide(one, DAMAGED)

@@ -31,6 +31,7 @@ from policy import (
     NotPermitted,
     RecordUnknown,
     RequestInvalid,
+    RestraintKind,
     Shown,
     load_bundle,
 )
@@ -1040,6 +1041,99 @@ def test_a_clock_that_goes_back_hides_no_refusal(world: World) -> None:
         world.clock.now += 3_600
         [row] = await world.platform.glass.grants(SECOND, refused=True)
         assert latest == row.glass.at
+
+    world.run(scene())
+
+
+def test_a_clock_that_goes_back_hides_no_try(world: World) -> None:
+    """What the ledger dates too early is not granted, and is an entry."""
+
+    async def scene() -> None:
+        world.clock.now += 3_600
+        latest = world.clock.now
+        await granted(world, "limited")
+        world.clock.now -= 3_600
+        with pytest.raises(NoDecision) as caught:
+            await granted(world, case="another")
+        assert Cause.LEDGER is caught.value.cause
+        [told] = await seen(world)
+        assert ("no-decision", "ledger", latest) == (
+            told.outcome,
+            told.detail["cause"],
+            told.at,
+        )
+        await counted(world)
+
+    world.run(scene())
+
+
+def test_a_clock_that_goes_back_ends_what_is_over(world: World) -> None:
+    """A lapse, and an end, are entries, not before the last one."""
+    desk = world.platform.glass
+
+    async def scene() -> None:
+        late = await granted(world)
+        world.clock.now += 1
+        over = await granted(world, "limited", officer=SECOND)
+        world.clock.now += APPROVAL + 3_600
+        latest = world.clock.now
+        await world.platform.person.restrain(
+            world.caller("refusing"),
+            world.cast["refusing"],
+            RestraintKind.RESTRICTION,
+        )
+        world.clock.now = over.deadline - 1
+        assert 1 == await desk.settle()
+        await desk.end(THIRD, over.id, reason="handed over")
+        assert [("granted", late.at), ("lapsed", latest)] == [
+            (one.outcome, one.at) for one in await seen(world)
+        ]
+        assert [("granted", over.at), ("ended", latest)] == [
+            (one.outcome, one.at) for one in await seen(world, "limited")
+        ]
+
+    world.run(scene())
+
+
+def test_of_officers_that_race_no_more_than_the_limit_are_granted(
+    world: World,
+) -> None:
+    """About one person, by one each: three, and the others are refused."""
+    five = [spelled(f"officer-{n}") for n in range(5)]
+
+    async def scene() -> None:
+        found = await asyncio.gather(
+            *(granted(world, officer=one) for one in five),
+            return_exceptions=True,
+        )
+        made = [one for one in found if isinstance(one, Glass)]
+        assert 0 < len(made) <= 3
+        for one in five:
+            if len(made) < 3:
+                made.append(await granted(world, officer=one, case="again"))
+        await refused(granted(world, case="late"), "glass_limit")
+        assert 3 == len(await world.platform.glass.grants(SECOND))
+
+    world.run(scene())
+
+
+def test_openings_that_race_are_each_counted(world: World) -> None:
+    """As many entries, alerts and uses as there were answers."""
+
+    async def scene() -> None:
+        glass = await granted(world)
+        found = await asyncio.gather(
+            *(opened(world, glass) for _ in range(5)), return_exceptions=True
+        )
+        answers = len([one for one in found if isinstance(one, dict)])
+        assert answers
+        [listed] = await world.platform.glass.grants(SECOND)
+        assert answers == listed.glass.uses
+        assert answers == (await entered(world)).count("opened")
+        assert 5 - answers == (await entered(world)).count("no-decision")
+        assert answers == len(
+            [one for one in await alerts(world) if one[0] is AlertKind.OPENED]
+        )
 
     world.run(scene())
 
