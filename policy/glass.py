@@ -35,7 +35,7 @@ from consent import (
     latest_entry,
     latest_instant,
 )
-from policy.authority import Action, Caller, CallerKind, authorize
+from policy.authority import Action, Caller, authorize
 from policy.classification import Classification
 from policy.decisions import Json
 from policy.errors import NotPermitted, RecordUnknown, RequestInvalid
@@ -212,6 +212,7 @@ class _Wanted:
     def attempt(self) -> Attempt:
         """The request, as an entry tells of it where nothing comes of it."""
         return Attempt(
+            kind=self.officer.kind,
             step=Step.REQUEST.value,
             officer=self.officer.id,
             subject=self.ask.subject,
@@ -400,6 +401,7 @@ class GlassDesk:
         officer = _one_spelling(officer)
         self._refuse_malformed(ask, officer.id)
         attempt = Attempt(
+            kind=officer.kind,
             step=Step.OPEN.value,
             officer=officer.id,
             subject=ask.subject,
@@ -787,6 +789,7 @@ class GlassDesk:
     ) -> Attempt:
         """Give a step about a grant, as far as there is one."""
         attempt = Attempt(
+            kind=officer.kind,
             step=step.value,
             officer=officer.id,
             subject=None,
@@ -829,9 +832,7 @@ class GlassDesk:
                 justification=justification,
             )
         except NotPermitted as refused:
-            # Nobody but an officer comes to this door, or is entered as one.
-            if officer.kind is CallerKind.OFFICER:
-                await self._attempts.refuse(attempt, refused.reasons)
+            await self._attempts.refuse(attempt, refused.reasons)
             raise
 
     async def _decide(

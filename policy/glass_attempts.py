@@ -27,6 +27,7 @@ from consent import (
     Withheld,
     latest_entry,
 )
+from policy.authority import CallerKind
 from policy.decisions import Json
 from policy.gate import Gate
 from policy.glass_store import GlassStore
@@ -46,6 +47,8 @@ class Attempt:
     """One step of one officer, as far as it is known before it is decided.
 
     Attributes:
+        kind: what the officer is to the platform. Nobody but an officer
+            comes to this door, or is named in an entry as one.
         step: which: ``request``, ``open``, ``approve``, ``end`` or ``show``.
         officer: who, in one spelling.
         subject: whom it is about; None for nobody.
@@ -55,6 +58,7 @@ class Attempt:
         words: what the officer wrote, by name; the person sees it.
     """
 
+    kind: CallerKind
     step: str
     officer: str
     subject: UUID | None
@@ -175,6 +179,8 @@ class Attempts:
         detail: Mapping[str, Json],
         take: Callable[[Connection, int], None] | None = None,
     ) -> None:
+        if one.kind is not CallerKind.OFFICER:
+            return
         holding, revision, at = await self._read(
             partial(self._look, subject=one.subject)
         )

@@ -1003,6 +1003,23 @@ def test_without_authority_nothing_of_a_person_is_told(
     world.run(scene())
 
 
+def test_nobody_else_is_entered_as_an_officer(world: World) -> None:
+    """A person is named in no entry of another, refused or undecided."""
+    desk, size = world.platform.glass, world.platform.ledger.size()
+    caller = world.caller("limited")
+
+    async def scene() -> None:
+        await refused(granted(world, officer=caller), "caller_not_allowed")
+        with pytest.raises(RecordUnknown):
+            await desk.approve(caller, uuid4())
+        desk._pdp = Silent()
+        with pytest.raises(NoDecision):
+            await granted(world, officer=caller)
+
+    world.run(scene())
+    assert size == world.platform.ledger.size()
+
+
 def test_probing_ends_at_the_limit(world: World) -> None:
     """Who was refused often learns no more, however many ask at once."""
 
