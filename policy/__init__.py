@@ -119,7 +119,8 @@ from policy.errors import (
 from policy.evidence import EpochWitness
 from policy.facts import FactSource
 from policy.gate import MOST_ATTRIBUTES, Gate, Shown
-from policy.glass import Emergency, GlassDesk, ListedGlass, ShownGlass
+from policy.glass import GlassDesk, ListedGlass, ShownGlass
+from policy.glass_question import Emergency
 from policy.glass_store import (
     Alert,
     AlertKind,

@@ -13,10 +13,8 @@ its own to the compliance officers, in the same transaction. So whoever could
 keep the person from being told kept themselves from opening anything.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import partial
 from uuid import UUID
 
@@ -42,6 +40,16 @@ from policy.errors import NotPermitted, RecordUnknown, RequestInvalid
 from policy.evidence import EPOCH
 from policy.gate import Gate, Shown
 from policy.glass_attempts import Attempt, Attempts
+from policy.glass_question import (
+    NOBODY,
+    SCHEMA,
+    Emergency,
+    Known,
+    Question,
+    Step,
+    one_spelling,
+    refuse_unsound,
+)
 from policy.glass_store import (
     DEADLINE,
     Alert,
@@ -49,11 +57,10 @@ from policy.glass_store import (
     Glass,
     GlassState,
     GlassStore,
-    Recent,
     folded,
     why,
 )
-from policy.pdp import JSON, Cause, NoDecision, PolicyDecisionPoint
+from policy.pdp import Cause, NoDecision, PolicyDecisionPoint
 from policy.reading import Reader
 from policy.restraints import RestraintStore, union
 from policy.retrying import FactsMovedError, look_again
@@ -61,39 +68,10 @@ from policy.visibility import OFFICE
 from vault import CryptoFailure, Holding, NoteBox, Vault
 
 ENTRYPOINT = "curtilage/glass/decision"
-SCHEMA = "curtilage/glass/1"
-_LONGEST_REASON, _LONGEST_CASE, _LONGEST_NAME = 500, 100, 128
-# No database and no entry holds a NUL, or half of a pair.
-_UNSOUND = re.compile("[\x00\ud800-\udfff]")
 # Of a step about a grant that there is not.
 _NO_PURPOSE = "break-glass"
 # Why the desk itself refuses, beside the codes of the policies.
 UNKNOWN, ENDED, REPEATED = "grant_unknown", "glass_ended", "case_repeated"
-
-
-class Step(StrEnum):
-    """What an officer does; the first three are asked of the policies."""
-
-    REQUEST = "request"
-    OPEN = "open"
-    APPROVE = "approve"
-    END = "end"
-    SHOW = "show"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Emergency:
-    """Whose attributes are needed, and for what.
-
-    Attributes:
-        subject: the person.
-        purpose: one that the policies open in an emergency.
-        attributes: named one by one.
-    """
-
-    subject: UUID
-    purpose: str
-    attributes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,88 +93,6 @@ class ShownGlass:
     state: GlassState
     reason: str = field(repr=False)
     case: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
-    """What decides a step, and the revision that it was read under."""
-
-    now: int
-    revision: int
-    person: bool
-    restricted: bool
-    recent: Recent
-
-
-# An approval is about a grant; nothing is asked about the person.
-_NOBODY = _Known(
-    now=0,
-    revision=0,
-    person=False,
-    restricted=False,
-    recent=Recent(officer=0, person=0, alerts=0),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
-    """One step, as the policies are asked about it."""
-
-    step: Step
-    officer: str
-    ask: Emergency
-    known: _Known
-    reason: str = ""
-    case: str = ""
-    glass: Glass | None = None
-    same_person: bool = False
-
-    def document(
-        self, classification: Mapping[str, Classification]
-    ) -> dict[str, JSON]:
-        """The document of ``curtilage/glass/1``; no value is in it."""
-        return {
-            "schema": SCHEMA,
-            "now": self.known.now,
-            "step": self.step.value,
-            "officer": self.officer,
-            "request": {
-                "purpose": self.ask.purpose,
-                "attributes": list(self.ask.attributes),
-            },
-            "stated": {"reason": self.reason, "case": self.case},
-            "catalogue": {
-                name: {"sensitivity": found.sensitivity}
-                for name in self.ask.attributes
-                if (found := classification.get(name)) is not None
-            },
-            "person": {
-                "known": self.known.person,
-                "restricted": self.known.restricted,
-            },
-            "recent": {
-                "officer": self.known.recent.officer,
-                "person": self.known.recent.person,
-                "alerts": self.known.recent.alerts,
-            },
-            "grant": self._grant(),
-        }
-
-    def _grant(self) -> dict[str, JSON] | None:
-        glass = self.glass
-        if glass is None:
-            return None
-        return {
-            "officer": folded(glass.officer),
-            "purpose": glass.purpose,
-            "attributes": list(glass.attributes),
-            "approver": glass.approver,
-            "ended": glass.ended_at is not None,
-            "same_person": self.same_person,
-            "seen": glass.seen,
-            "deadline": glass.deadline,
-            "ends": glass.ends,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,8 +121,9 @@ class _Wanted:
 class GlassDesk:
     """The officers' side of emergency access.
 
-    Every method settles first what ended by itself. The platform's commit
-    queue has to run.
+    Every method settles first what ended by itself, and raises
+    `RequestInvalid` at names and words that no entry could hold, before
+    anybody is looked up. The platform's commit queue has to run.
     """
 
     def __init__(
@@ -288,7 +185,7 @@ class GlassDesk:
                 granted.
 
         """
-        officer = _one_spelling(officer)
+        officer = one_spelling(officer)
         self._refuse_malformed(ask, officer.id, reason, case)
         wanted = _Wanted(officer=officer, ask=ask, reason=reason, case=case)
         return await self._attempts.watch(
@@ -317,7 +214,7 @@ class GlassDesk:
                 raise FactsMovedError
 
         seconds, approval = await self._decide(
-            _Question(
+            Question(
                 step=Step.REQUEST,
                 officer=officer,
                 ask=ask,
@@ -348,7 +245,7 @@ class GlassDesk:
         wanted: _Wanted,
         made: Glass,
         holding: Holding,
-        known: _Known,
+        known: Known,
         unmoved: Callable[[Connection], None],
     ) -> None:
         notes, *merged = [
@@ -398,7 +295,7 @@ class GlassDesk:
                 opened.
 
         """
-        officer = _one_spelling(officer)
+        officer = one_spelling(officer)
         self._refuse_malformed(ask, officer.id)
         attempt = Attempt(
             kind=officer.kind,
@@ -440,7 +337,7 @@ class GlassDesk:
             # Of whom they have no grant for, an officer learns nothing.
             known = await self._known_of_grant(glass, officer.id)
         await self._decide(
-            _Question(
+            Question(
                 step=Step.OPEN,
                 officer=officer.id,
                 ask=ask,
@@ -453,7 +350,7 @@ class GlassDesk:
         return await self._record_then_show(glass, ask, holding, known)
 
     async def _record_then_show(
-        self, glass: Glass, ask: Emergency, holding: Holding, known: _Known
+        self, glass: Glass, ask: Emergency, holding: Holding, known: Known
     ) -> Sequence[Shown]:
         names = tuple(
             name for name in ask.attributes if name in holding.present
@@ -492,8 +389,8 @@ class GlassDesk:
             RecordUnknown: there is no such grant.
 
         """
-        officer = _one_spelling(officer)
-        _refuse_unsound(officer.id)
+        officer = one_spelling(officer)
+        refuse_unsound(officer.id)
         attempt = await self._attempt_at(Step.APPROVE, officer, identity)
         return await self._attempts.watch(
             attempt, partial(self._approve, officer, identity, attempt)
@@ -515,7 +412,7 @@ class GlassDesk:
             glass = await self._find(identity)
             now = await self._read(self._now)
             await self._decide(
-                _Question(
+                Question(
                     step=Step.APPROVE,
                     officer=officer.id,
                     ask=Emergency(
@@ -523,7 +420,7 @@ class GlassDesk:
                         purpose=glass.purpose,
                         attributes=glass.attributes,
                     ),
-                    known=replace(_NOBODY, now=now),
+                    known=replace(NOBODY, now=now),
                     glass=glass,
                 ),
                 attempt,
@@ -555,8 +452,8 @@ class GlassDesk:
             RecordUnknown: there is no such grant, or it has ended.
 
         """
-        officer = _one_spelling(officer)
-        _refuse_unsound(officer.id, reason=reason)
+        officer = one_spelling(officer)
+        refuse_unsound(officer.id, reason=reason)
         attempt = await self._attempt_at(Step.END, officer, identity)
         attempt = replace(attempt, words={"reason": reason})
         return await self._attempts.watch(
@@ -639,8 +536,8 @@ class GlassDesk:
             NoDecision: the policies, or the ledger, gave no answer.
 
         """
-        officer = _one_spelling(officer)
-        _refuse_unsound(officer.id, reason=reason)
+        officer = one_spelling(officer)
+        refuse_unsound(officer.id, reason=reason)
         attempt = await self._attempt_at(Step.SHOW, officer, identity)
         attempt = replace(attempt, words={"reason": reason})
         return await self._attempts.watch(
@@ -702,8 +599,8 @@ class GlassDesk:
             RecordUnknown: no such alert is open.
 
         """
-        officer = _one_spelling(officer)
-        _refuse_unsound(officer.id, reason=reason)
+        officer = one_spelling(officer)
+        refuse_unsound(officer.id, reason=reason)
         listed = await self._read(partial(self._store.alerts, closed=False))
         found = [one for one in listed if one.id == identity]
         if not found:
@@ -782,7 +679,7 @@ class GlassDesk:
     ) -> None:
         """Refuse what no entry could tell of; nothing was looked up."""
         self._gate.refuse_malformed(ask.attributes)
-        _refuse_unsound(officer, purpose=ask.purpose, reason=reason, case=case)
+        refuse_unsound(officer, purpose=ask.purpose, reason=reason, case=case)
 
     async def _attempt_at(
         self, step: Step, officer: Caller, identity: UUID
@@ -837,7 +734,7 @@ class GlassDesk:
 
     async def _decide(
         self,
-        question: _Question,
+        question: Question,
         attempt: Attempt,
         unmoved: Callable[[Connection], None] | None = None,
     ) -> tuple[int, int]:
@@ -861,15 +758,15 @@ class GlassDesk:
 
     async def _known(
         self, subject: UUID, officer: str
-    ) -> tuple[Holding, _Known]:
-        def look(conn: Connection) -> tuple[Holding, _Known]:
+    ) -> tuple[Holding, Known]:
+        def look(conn: Connection) -> tuple[Holding, Known]:
             holding = self._vault.holding(subject)
             now = self._now(conn)
             members = _members(holding)
             held = union(
                 [self._restraints.at(conn, one, now) for one in members]
             )
-            return holding, _Known(
+            return holding, Known(
                 now=now,
                 person=holding.known,
                 revision=self._consents.revision(conn, holding.subject),
@@ -879,10 +776,10 @@ class GlassDesk:
 
         return await self._read(look)
 
-    async def _known_of_grant(self, glass: Glass, officer: str) -> _Known:
+    async def _known_of_grant(self, glass: Glass, officer: str) -> Known:
         """What is known of the person of a grant, and nobody once erased."""
         if glass.subject is None:
-            return replace(_NOBODY, now=await self._read(self._now))
+            return replace(NOBODY, now=await self._read(self._now))
         return (await self._known(glass.subject, officer))[1]
 
     def _now(self, conn: Connection) -> int:
@@ -896,7 +793,7 @@ class GlassDesk:
             and self._vault.holding(glass.subject).subject == holding.subject
         )
 
-    async def _judge(self, question: _Question) -> tuple[int, int]:
+    async def _judge(self, question: Question) -> tuple[int, int]:
         """Ask the policies; return how long a grant and its approval last.
 
         Raises:
@@ -1046,33 +943,6 @@ def _members(holding: Holding) -> tuple[UUID, ...]:
     return (holding.subject, *(one.subject for one in holding.others))
 
 
-def _refuse_unsound(
-    officer: str, *, purpose: str = "", reason: str = "", case: str = ""
-) -> None:
-    """Refuse names and words that no entry could hold.
-
-    Raises:
-        RequestInvalid: one is too long, or no text, or the officer's empty.
-
-    """
-    if not officer:
-        msg = "an officer has a name"
-        raise RequestInvalid(msg)
-    for said, longest in (
-        (officer, _LONGEST_NAME),
-        (purpose, _LONGEST_NAME),
-        (reason, _LONGEST_REASON),
-        (case, _LONGEST_CASE),
-    ):
-        if len(said) > longest or _UNSOUND.search(said):
-            msg = (
-                f"a reason has at most {_LONGEST_REASON} characters, the "
-                f"reference of a case {_LONGEST_CASE}, and the name of an "
-                f"officer or a purpose {_LONGEST_NAME}"
-            )
-            raise RequestInvalid(msg)
-
-
 def _named_first(holding: Holding, named: UUID | None) -> list[Holding]:
     """Every record that is read as a person's, that which was named first.
 
@@ -1080,11 +950,6 @@ def _named_first(holding: Holding, named: UUID | None) -> list[Holding]:
     """
     members = (holding, *holding.others)
     return sorted(members, key=lambda one: one.subject != named)
-
-
-def _one_spelling(officer: Caller) -> Caller:
-    """The officer by the one spelling that limits and grants go by."""
-    return replace(officer, id=folded(officer.id))
 
 
 def _proposer(officer: Caller, proposer: str) -> str:
