@@ -226,11 +226,30 @@ def parse_decision(
         or set(attributes) != set(asked)
     ):
         raise NoDecision(Cause.MALFORMED)
+    read: dict[int, AttributeDecision] = {}
     return Decision(
         attributes={
-            name: _parse_attribute(name, attributes[name]) for name in asked
+            name: _parse_once(name, attributes[name], read) for name in asked
         },
         revision=revision,
+    )
+
+
+def _parse_once(
+    name: str, found: Json, read: dict[int, AttributeDecision]
+) -> AttributeDecision:
+    """Read one object once, of however many attributes it is the answer."""
+    known = read.get(id(found))
+    if known is None:
+        known = read[id(found)] = _parse_attribute(name, found)
+    if known.attribute == name:
+        return known
+    return AttributeDecision(
+        attribute=name,
+        effect=known.effect,
+        level=known.level,
+        reasons=known.reasons,
+        obligations=known.obligations,
     )
 
 

@@ -18,6 +18,7 @@ from policy.engine.numbers import number
 from policy.engine.values import Set, key, make_set
 
 BOUNDS = Bounds(depth=8, nodes=1000, text=1000)
+ROOMY = Bounds(depth=20, nodes=1000, text=1000)
 JSON = st.recursive(
     st.one_of(
         st.none(),
@@ -156,6 +157,34 @@ def test_sets_and_odd_keys_become_json() -> None:
         fields, BOUNDS
     )
     assert {"s": []} == release({"s": Set()}, BOUNDS)
+
+
+def test_object_that_stands_twice_is_made_once_and_counted_twice() -> None:
+    """What is shared in a result costs its size wherever it stands."""
+    deal = {"codes": ["a", "b"], "days": 1}
+    found = release({"x": deal, "y": deal}, BOUNDS)
+    assert found == {"x": deal, "y": deal}
+    assert found["x"] is found["y"]
+    assert found["x"] is not deal
+    doubled: object = deal
+    for _ in range(6):
+        doubled = {"x": doubled, "y": doubled}
+    with pytest.raises(BudgetExceeded):
+        release({"a": doubled, "b": doubled, "c": doubled}, ROOMY)
+    texts = {str(n): {"t": "x" * 400} for n in range(2)}
+    with pytest.raises(BudgetExceeded):
+        release([texts, texts], BOUNDS)
+
+
+def test_object_that_stands_again_too_deep_is_refused() -> None:
+    """Where it stands first and higher, its depth is no excuse."""
+    tall: object = {"x": {"x": {}}}
+    low = tall
+    for _ in range(5):
+        low = {"x": low}
+    release(low, BOUNDS)
+    with pytest.raises(BudgetExceeded):
+        release({"a": tall, "b": low}, BOUNDS)
 
 
 def test_two_keys_of_one_text_are_no_result() -> None:

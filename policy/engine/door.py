@@ -3,7 +3,8 @@
 What comes in is checked and not copied: exact types only (no subclass, no
 integer as a key), every string well-formed, every number exact in all that
 read it, nothing deeper or larger than the limits. What goes out is made anew,
-so that a caller can never change what the engine shares.
+so that a caller can never change what the engine shares; what stands in a
+result several times, as one object, does so in what is made of it.
 
 Stricter than JSON and OPA: lone surrogates, NaN and infinities, integers of
 more than 100 digits and floats from 2**53 on are refused.
@@ -132,14 +133,44 @@ def _well_formed(joined: tuple[str, ...], most: int) -> None:
             raise DocumentRefused(msg)
 
 
+def taken(document: Any, bounds: Bounds) -> Bounds:  # noqa: ANN401 - admitted
+    """What bounds leave to the rest of a document.
+
+    Args:
+        document: some members of it, as one object, admitted.
+        bounds: of the whole.
+
+    Returns:
+        Bounds within which `admit` takes the other members, as one object,
+        exactly where it would take all of them.
+    """
+    nodes, text = bounds.nodes, bounds.text
+    left = [document]
+    while left:
+        one = left.pop()
+        if type(one) is str:
+            text -= len(one)
+        elif type(one) is dict:
+            nodes -= len(one)
+            text -= sum(map(len, one))
+            left += one.values()
+        elif type(one) is list:
+            nodes -= len(one)
+            left += one
+    return Bounds(depth=bounds.depth, nodes=nodes, text=text)
+
+
 class _Emission:
     """Counts one result on its way out."""
 
-    __slots__ = ("nodes", "text")
+    __slots__ = ("_made", "nodes", "text")
 
     def __init__(self, bounds: Bounds) -> None:
         self.nodes = bounds.nodes
         self.text = bounds.text
+        # By identity, which is safe as long as the result is held: what was
+        # made of an object, how deep below it was allowed, what it counted.
+        self._made: dict[int, tuple[dict[str, Any], int, int, int]] = {}
 
     def value(self, value: Value, depth: int) -> Any:  # noqa: ANN401 - JSON
         kind = type(value)
@@ -182,6 +213,22 @@ class _Emission:
         return sorted(value)
 
     def fields(self, value: Value, depth: int) -> dict[str, Any]:
+        """An object, made once and counted wherever it stands."""
+        known = self._made.get(id(value))
+        if known is not None and known[1] <= depth:
+            made, _, nodes, text = known
+            self.text -= text
+            self.container(nodes, depth)
+            return made
+        nodes, text = self.nodes, self.text
+        made = self.fresh(value, depth)
+        self._made[id(value)] = (
+            *(made, depth),
+            *(nodes - self.nodes, text - self.text),
+        )
+        return made
+
+    def fresh(self, value: Value, depth: int) -> dict[str, Any]:
         self.container(len(value), depth)
         below = depth - 1
         try:
@@ -251,7 +298,8 @@ def release(result: Value, bounds: Bounds) -> Any:  # noqa: ANN401 - JSON
         bounds: how large it may be.
 
     Returns:
-        JSON that shares nothing with the engine.
+        JSON that shares nothing with the engine, for reading alone: an
+        object that stands in the result several times is one object.
 
     Raises:
         BudgetExceeded: it is too large, or two keys collide.

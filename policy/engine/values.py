@@ -73,6 +73,7 @@ def is_number(value: Value) -> bool:
 
 
 _CONTAINERS = frozenset({list, dict, Set})
+_TEXTS = frozenset({str})
 MAX_WEIGHT = 500_000
 """Most values that one value may hold, each counted wherever it stands."""
 
@@ -112,6 +113,8 @@ def key(value: Value) -> Hashable:
         return value  # type: ignore[no-any-return] # scalars hash as they are
     if kind in _CONTAINERS:
         parts = value if kind is list else value.values()
+        if kind is list and _TEXTS.issuperset(map(type, value)):
+            return ("l", *value)
         if not _CONTAINERS.isdisjoint(map(type, parts)):
             weigh(value)
     return _key(value)
