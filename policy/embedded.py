@@ -3,12 +3,15 @@
 Everything that one decision reads (functions, data, revisions) hangs on one
 reference that is read once at its start, so a swap of the policies or of the
 data while decisions are under way mixes nothing: each is wholly of the old or
-of the new, and says which.
+of the new, and says which. On it hangs as well what the rules say of members
+that many documents have in common (`policy.pdp.Standing`): worked out at the
+first of them, and gone with the policies or the data that it was worked out
+under.
 """
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from policy.bundle import Bundle, digest, serialize
 from policy.engine import (
@@ -19,16 +22,21 @@ from policy.engine import (
     EngineError,
     Limits,
     Machine,
+    Stage,
     admit,
     release,
+    taken,
 )
-from policy.pdp import JSON, Cause, NoDecision, Ruling
+from policy.pdp import JSON, Cause, Document, NoDecision, Ruling, Standing
 
 INPUT_BOUNDS = Bounds()
 """How large an input document may be."""
 
 _OUTPUT = Bounds(nodes=20_000, text=1_000_000)
 _DATA = Bounds(nodes=2_000_000, text=64_000_000)
+# A stage is left empty where it takes more, or a tenth of a decision's time.
+_STAGE_STEPS, _STAGE_SHARE = 20_000, 0.1
+_STAGES_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +54,21 @@ class Answer:
     data_revision: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """What is known of some members, and what they leave to the others."""
+
+    stage: Stage
+    bounds: Bounds
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Loaded:
     machine: Machine
     data: Mapping[str, JSON]
     revision: str
     data_revision: str
+    staged: dict[Standing, _Staged] = field(default_factory=dict)
 
 
 class EmbeddedPdp:
@@ -135,7 +152,9 @@ class EmbeddedPdp:
         if loaded is None:
             raise NoDecision(Cause.DOWN, "closed")
         revision = digest(serialize(admit(data, _DATA)))
-        self._loaded = replace(loaded, data=data, data_revision=revision)
+        self._loaded = replace(
+            loaded, data=data, data_revision=revision, staged={}
+        )
         return revision
 
     def close(self) -> None:
@@ -179,19 +198,51 @@ class EmbeddedPdp:
     def _evaluate(
         self, loaded: _Loaded, entrypoint: str, document: Mapping[str, JSON]
     ) -> JSON:
-        if type(document) is not dict:
+        stage = None
+        if type(document) is Document:
+            document, stage = self._begun(loaded, document)
+        elif type(document) is dict:
+            admit(document, INPUT_BOUNDS)
+        else:
             msg = "the input is no object"
             raise DocumentRefused(msg)
         results = loaded.machine.results(
-            entrypoint,
-            admit(document, INPUT_BOUNDS),
-            loaded.data,
-            self._limits,
+            entrypoint, document, loaded.data, self._limits, stage=stage
         )
         if len(results) != 1:
             raise NoDecision(Cause.UNDEFINED)
         result: JSON = release(results[0]["result"], _OUTPUT)
         return result
+
+    def _begun(
+        self, loaded: _Loaded, document: Document
+    ) -> tuple[dict[str, JSON], Stage | None]:
+        """Admit a document, and give what is known of it already."""
+        plain, standing = dict(document), document.standing()
+        if standing is None:
+            admit(plain, INPUT_BOUNDS)
+            return plain, None
+        staged = loaded.staged.get(standing)
+        if staged is None:
+            staged = self._staged(loaded, dict(standing.members))
+            if len(loaded.staged) >= _STAGES_KEPT:
+                loaded.staged.clear()
+            loaded.staged[standing] = staged
+        known = standing.members
+        own = {name: plain[name] for name in plain if name not in known}
+        admit(own, staged.bounds)
+        return plain, staged.stage
+
+    def _staged(self, loaded: _Loaded, members: dict[str, JSON]) -> _Staged:
+        admit(members, INPUT_BOUNDS)
+        limits = Limits(
+            steps=min(_STAGE_STEPS, self._limits.steps),
+            seconds=self._limits.seconds * _STAGE_SHARE,
+        )
+        return _Staged(
+            stage=loaded.machine.stage(members, loaded.data, limits),
+            bounds=taken(members, INPUT_BOUNDS),
+        )
 
     def evaluate(self, entrypoint: str, document: Mapping[str, JSON]) -> JSON:
         """Evaluate an entrypoint.

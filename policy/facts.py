@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -51,12 +51,13 @@ from policy.decisions import (
     SubjectRef,
 )
 from policy.errors import PolicyError, RestraintDamaged
-from policy.pdp import Cause, NoDecision
+from policy.pdp import Cause, Document, NoDecision, Standing
 from policy.restraints import Restraints, RestraintStore, union
 from vault import CryptoFailure, Holding, Vault, VaultError
 
 _VERDICTS_KEPT = 4096
 _CATALOGUES_KEPT = 256
+_SIDES_KEPT = 256
 _UNANSWERED = "unanswered"
 _UNREAD = -1
 _NO_EVENT = UUID(int=0)
@@ -185,6 +186,10 @@ class FactSource:
         # Of the classification, which does not change; nobody changes them.
         self._catalogues: dict[tuple[str, ...], dict[str, Json]] = {}
         self._matched: dict[tuple[str, str], tuple[Verdict, ...]] = {}
+        # Of requests and declarations alone, and so of nobody.
+        self._sides: dict[
+            Hashable, tuple[Mapping[str, Json] | None, Standing]
+        ] = {}
 
     def holding(self, person: SubjectRef) -> Holding:
         """Fetch whom a request names, or the decoy.
@@ -499,7 +504,7 @@ class FactSource:
 
     def input_document(
         self, request: AccessRequest, facts: Facts, now: int
-    ) -> dict[str, Any]:
+    ) -> Document:
         """The document of ``curtilage/disclosure/1``; no value is in it.
 
         Raises:
@@ -510,34 +515,59 @@ class FactSource:
 
     def _document(
         self, request: AccessRequest, facts: Facts, now: int
-    ) -> dict[str, Any]:
-        return {
-            "schema": SCHEMA,
-            "now": now,
-            "service": {
-                "id": request.service,
-                "purpose": request.purpose,
-                "assurance": request.assurance,
-                "understands": sorted(request.understands),
+    ) -> Document:
+        return Document(
+            self._side(request, facts.declaration),
+            {
+                "now": now,
+                "consents": self._standing(facts, now),
+                "preferences": _preferences(facts, request.attributes, now),
+                "person": {
+                    "known": facts.known,
+                    "present": [
+                        name
+                        for name in request.attributes
+                        if name in facts.present
+                    ],
+                    "restricted": facts.restraints.restricted,
+                    "objected": list(facts.restraints.objected),
+                },
             },
-            "request": {"attributes": list(request.attributes)},
-            "declaration": (
-                None if facts.declaration is None else facts.declaration.facts
-            ),
-            "catalogue": self._catalogue(request.attributes),
-            "consents": self._standing(facts, now),
-            "preferences": _preferences(facts, request.attributes, now),
-            "person": {
-                "known": facts.known,
-                "present": [
-                    name
-                    for name in request.attributes
-                    if name in facts.present
-                ],
-                "restricted": facts.restraints.restricted,
-                "objected": list(facts.restraints.objected),
-            },
-        }
+        )
+
+    def _side(
+        self, request: AccessRequest, declaration: Declaration | None
+    ) -> Standing:
+        """What is the service's, made once for all that it asks alike."""
+        key = (
+            request.service,
+            request.purpose,
+            request.assurance,
+            request.understands,
+            request.attributes,
+        )
+        declared = None if declaration is None else declaration.facts
+        kept = self._sides.get(key)
+        if kept is not None and kept[0] is declared:
+            return kept[1]
+        side = Standing(
+            {
+                "schema": SCHEMA,
+                "service": {
+                    "id": request.service,
+                    "purpose": request.purpose,
+                    "assurance": request.assurance,
+                    "understands": sorted(request.understands),
+                },
+                "request": {"attributes": list(request.attributes)},
+                "declaration": declared,
+                "catalogue": self._catalogue(request.attributes),
+            }
+        )
+        if len(self._sides) >= _SIDES_KEPT:
+            self._sides.clear()
+        self._sides[key] = declared, side
+        return side
 
     def _catalogue(self, attributes: tuple[str, ...]) -> dict[str, Json]:
         """What is classified about some attributes, put together once."""

@@ -10,7 +10,7 @@ does not answer.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from policy.errors import PolicyError
 
@@ -18,6 +18,46 @@ JSON = (
     None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
 )
 """A document as `json` reads it: plain values, string keys."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """Members that many input documents have in common, as one object.
+
+    What can be known of them alone may be worked out once. They are of the
+    service's side: were anything of a person among them, how long a decision
+    takes would tell whether somebody like that was decided about before.
+
+    Attributes:
+        members: by name, plain JSON, never to be changed.
+    """
+
+    members: Mapping[str, JSON]
+
+
+class Document(dict[str, Any]):
+    """An input document that says which of its members stand for many.
+
+    A copy of it is a plain document, and is decided as well.
+
+    Args:
+        standing: the members that it has in common with others.
+        own: the others.
+    """
+
+    __slots__ = ("_standing",)
+
+    def __init__(self, standing: Standing, own: Mapping[str, JSON]) -> None:
+        super().__init__(standing.members)
+        self.update(own)
+        self._standing = standing
+
+    def standing(self) -> Standing | None:
+        """What it has in common; None once a member of that was replaced."""
+        for name, member in self._standing.members.items():
+            if self.get(name, self) is not member:
+                return None
+        return self._standing
 
 
 class Cause(StrEnum):

@@ -105,19 +105,31 @@ essential := {name |
 #   law: [GDPR 5(1)(f), GDPR 6(1), GDPR 18, GDPR 25, PIPL 13, PIPL 44, PIPL 51]
 grants := {name: grant(name) |
 	prepared
-	some name in input.request.attributes
-	input.service.assurance >= clearance(name)
-	offered(name)
+	some name in cleared
+	name in offered
 	name in input.person.present
 	input.person.restricted == false
 	input.person.known == true
 }
 
-offered(name) if count(whole[name]) > 0
+# METADATA
+# title: What the service is cleared for
+# description: The attributes asked that are no more delicate than it may see.
+# custom:
+#   law: [GDPR 9, GDPR 32, PIPL 28, PIPL 51]
+cleared := {name |
+	some name in input.request.attributes
+	input.service.assurance >= clearance(name)
+}
 
-offered(name) if {
-	some id in permitting[name]
-	reaches[id][name] > 0
+# METADATA
+# title: What at least one statement offers, whole or coarser
+# custom:
+#   law: [GDPR 5(1)(c), GDPR 6(1), PIPL 13]
+offered := {name |
+	some name, found in permitting
+	some id in found
+	reaches[id][name] >= 0
 }
 
 # METADATA
@@ -125,14 +137,12 @@ offered(name) if {
 # description: >-
 #   Statements that offer the same least level are taken together, and the
 #   shortest of their periods binds the service. Attributes that the same
-#   statements offer whole share one deal, made once.
+#   statements offer whole share one deal, made once; where nothing is added
+#   for one of them alone, that is all.
 # custom:
 #   law: [GDPR 5(1)(e), PIPL 19]
 grant(name) := deals[whole[name]] if {
-	count(whole[name]) > 0
-	count(overridden) == 0
-	count(obligations.confined) == 0
-	count(obligations.demanding) == 0
+	unqualified
 } else := object.union(deals[whole[name]], {
 	"reasons": noted,
 	"obligations": owed(whole[name], [], name),
@@ -155,6 +165,12 @@ grant(name) := deals[whole[name]] if {
 	]
 	least := min(levels)
 	best := [id | some id in permitting[name]; reaches[id][name] == least]
+}
+
+unqualified if {
+	count(overridden) == 0
+	count(obligations.confined) == 0
+	count(obligations.demanding) == 0
 }
 
 deals := {best: deal |
@@ -217,14 +233,17 @@ notable := {"limit": "preference_limits", "refuse": "preference_refuses"}
 # custom:
 #   law: [GDPR 5(1)(b), GDPR 6(1), PIPL 6, PIPL 13]
 permitting := {name: found |
+	some name, ids in able
+	found := [id | some id in ids; name in covered[id]]
+}
+
+# METADATA
+# title: Statements that could permit each attribute, whoever it is about
+# custom:
+#   law: [GDPR 5(1)(b), GDPR 9(2), PIPL 6, PIPL 28]
+able := {name: found |
 	some name in input.request.attributes
-	found := [id |
-		some id in obligations.acceptable
-		name in declaring[id]
-		not [id, name] in obligations.unbound
-		name in covered[id]
-		name in carried[id]
-	]
+	found := [id | some id in eligible(name); name in carried[id]]
 }
 
 whole := {name: [id | some id in found; reaches[id][name] == 0] |
@@ -329,13 +348,15 @@ reaches := {id: levels |
 	levels := reached(id, basis.asks)
 }
 
-reached(_, false) := {name: 0 | some name in input.request.attributes}
+reached(_, false) := untouched
 
 reached(id, true) := {verdict.attribute: level |
 	some verdict in input.preferences
 	verdict.statement == id
 	level := granted(verdict)
 }
+
+untouched := {name: 0 | some name in input.request.attributes}
 
 # A hold that the vocabulary does not know leaves no level, and no decision.
 granted(verdict) := wanted(verdict.behavior, verdict.level, verdict.attribute) if {
@@ -513,7 +534,7 @@ hindrances(name) := {true: own(name), false: {"person_unknown"}}[input.person.kn
 own(name) := (frozen | absent(name)) | {true: set(), false: obstructed(name)}[permits(name)]
 
 permits(name) if {
-	offered(name)
+	name in offered
 } else := false
 
 obstructed(name) := {code |

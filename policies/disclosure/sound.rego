@@ -70,7 +70,6 @@ sound_declaration if {
 		}
 		every name in declaring[id] {
 			is_boolean(statement.data[name].optional)
-			is_number(reaches[id][name])
 		}
 	}
 }
@@ -89,11 +88,15 @@ sound_consents if {
 	count(states) == count(input.consents)
 }
 
-# Of a statement that asks, every verdict has a level, and no two are about
-# one attribute: an object has one value a key, so the counts would differ.
+# Of a statement that asks, every verdict has a level, every attribute that is
+# declared a verdict, and no two are about one attribute: an object has one
+# value a key, so the counts would differ.
 sound_preferences if {
 	is_array(input.preferences)
 	every id in by_consent {
+		every name in declaring[id] {
+			is_number(reaches[id][name])
+		}
 		count(reaches[id]) == count([1 |
 			some one in input.preferences
 			one.statement == id

@@ -14,7 +14,7 @@ into `NoDecision`.
 """
 
 from policy.engine.builtins import PROFILE
-from policy.engine.door import Bounds, admit, release
+from policy.engine.door import Bounds, admit, release, taken
 from policy.engine.errors import (
     BudgetExceeded,
     BuiltinFailed,
@@ -28,6 +28,7 @@ from policy.engine.errors import (
     PlanInvalid,
 )
 from policy.engine.machine import Limits, Machine
+from policy.engine.staging import Stage
 from policy.engine.tracing import Call, Coverage, Tracer, coverage
 
 __all__ = [
@@ -47,8 +48,10 @@ __all__ = [
     "Machine",
     "OutsideProfile",
     "PlanInvalid",
+    "Stage",
     "Tracer",
     "admit",
     "coverage",
     "release",
+    "taken",
 ]

@@ -15,12 +15,14 @@ from policy.engine.builtins import PROFILE
 from policy.engine.errors import (
     BudgetExceeded,
     BuiltinFailed,
+    DeadlineExceeded,
     EvaluationError,
     PlanInvalid,
 )
 from policy.engine.plan import Function
 from policy.engine.reader import read_plan
 from policy.engine.runtime import Budget, Frame, Watcher
+from policy.engine.staging import Stage, members_read
 from policy.engine.translator import Module
 from policy.engine.values import (
     Raw,
@@ -150,6 +152,11 @@ class Machine:
         self._entrypoints: Mapping[str, Callable[..., list[Value]]] = {
             name: space[f"p{i}"] for i, name in enumerate(plan.entrypoints)
         }
+        self._rules = tuple(
+            (module.numbers[name], members, space[module.names[name]])
+            for name, members in members_read(plan).items()
+            if members is not None and len(plan.functions[name].params) == 2
+        )
         self._clock = clock
 
     @property
@@ -164,6 +171,8 @@ class Machine:
         data: Value,
         limits: Limits,
         watcher: Watcher | None = None,
+        *,
+        stage: Stage | None = None,
     ) -> list[Value]:
         """The result set of an entrypoint: each an object of bindings.
 
@@ -173,6 +182,8 @@ class Machine:
             data: the base documents.
             limits: the budget.
             watcher: who is told what happens; a watched machine needs one.
+            stage: what `stage` gave for a part of this very input and for
+                this data.
 
         Returns:
             The results; none where the query is undefined.
@@ -182,13 +193,12 @@ class Machine:
             EvaluationError: the policy failed or went over its budget.
         """
         run = self._entrypoints[entrypoint]
-        frame = Frame()
-        frame.watcher = watcher
-        frame.budget = Budget(
-            steps=limits.steps,
-            deadline=self._clock() + limits.seconds,
-            clock=self._clock,
+        frame = self._frame(
+            limits, charged=0 if stage is None else stage.steps
         )
+        frame.watcher = watcher
+        if stage is not None:
+            frame.update(stage.values)
         try:
             return run(document, data, frame)
         except RecursionError:
@@ -204,3 +214,42 @@ class Machine:
             # is no answer, and no detail of it in a message.
             msg = "the evaluation failed inside the engine"
             raise EvaluationError(msg) from error
+
+    def stage(
+        self, members: Mapping[str, Value], data: Value, limits: Limits
+    ) -> Stage:
+        """Evaluate what needs no more of an input than some members of it.
+
+        Args:
+            members: by name, admitted, never to be changed afterwards.
+            data: the base documents.
+            limits: the budget. Where it does not do, the stage is empty, and
+                what starts with it does all the work itself.
+
+        Returns:
+            The values of the rules without parameters that read nothing else.
+            One that fails is left out: it fails where it is asked for.
+        """
+        frame = self._frame(limits, charged=0)
+        frame.watcher = None
+        for number, needed, run in self._rules:
+            if number in frame or not needed <= members.keys():
+                continue
+            try:
+                run(members, data, frame)
+            except (BudgetExceeded, DeadlineExceeded):
+                return Stage(values={}, steps=0)
+            except Exception:  # noqa: BLE001 - said where it is asked for, with the cause
+                frame.pop(number, None)
+        return Stage(
+            values=dict(frame), steps=limits.steps - frame.budget.rest()
+        )
+
+    def _frame(self, limits: Limits, *, charged: int) -> Frame:
+        frame = Frame()
+        frame.budget = Budget(
+            steps=max(0, limits.steps - charged),
+            deadline=self._clock() + limits.seconds,
+            clock=self._clock,
+        )
+        return frame

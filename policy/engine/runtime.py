@@ -65,6 +65,10 @@ class Budget:
         self.left = min(SLICE, self._steps)
         self._steps -= self.left
 
+    def rest(self) -> int:
+        """Steps that are left in all."""
+        return self._steps + self.left
+
 
 class Watcher(Protocol):
     """Who is told what an evaluation does."""
