@@ -211,10 +211,16 @@ class FactSource:
         """Find the record that a reference leads to, or the decoy.
 
         It may be read with others as one person's; `resolve` gives whose.
+
+        Raises:
+            NoDecision: what leads to the person does not read.
         """
         if isinstance(person, ById):
             return person.subject
-        found = self._vault.find(person.attribute, person.value, whole=False)
+        with _undamaged():
+            found = self._vault.find(
+                person.attribute, person.value, whole=False
+            )
         return self._vault.decoy() if found is None else found
 
     def named(self, person: SubjectRef) -> SubjectRef:

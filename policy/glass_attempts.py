@@ -39,7 +39,6 @@ from policy.visibility import OFFICE
 from vault import CryptoFailure, Holding, Vault
 
 T = TypeVar("T")
-DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +158,7 @@ class Attempts:
             await self._undecide(one, none.cause.value)
             raise
         except CryptoFailure:
-            await self._undecide(one, DAMAGED)
+            await self._undecide(one, Cause.DAMAGED.value)
             raise
 
     async def _undecide(self, one: Attempt, cause: str) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from consent import EntryKind, load_yaml, write_declaration
 from policy import (
     AccessRequest,
+    ByIdentifier,
     Cause,
     Disclosure,
     NoDecision,
@@ -27,6 +28,7 @@ from tests.test_undecided import own
 from tests.worlds import (
     ADDRESS,
     DECLARATION,
+    NUMBER,
     PURPOSE,
     SERVICE,
     STATISTICS,
@@ -292,6 +294,18 @@ def test_values_of_another_type_are_that_persons(
 ) -> None:
     """The same of what only a file stores."""
     assert_of_one(file_door, DAMAGES[name])
+
+
+def test_whom_a_question_names_reads_or_is_undecided(door: Door) -> None:
+    """The record that an identifier leads to, for a question to its person."""
+    world = door.world
+    named = ByIdentifier(attribute=NUMBER, value=world.values[VICTIM][NUMBER])
+    facts = world.platform.asking._facts
+    assert world.cast[VICTIM] == facts.record_of(named)
+    later = DAMAGES["a later version of an entry"]
+    with damaged(world, later), pytest.raises(NoDecision) as caught:
+        facts.record_of(named)
+    assert Cause.DAMAGED is caught.value.cause
 
 
 def assert_of_one(door: Door, damage: Damage) -> None:
