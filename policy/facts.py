@@ -204,7 +204,7 @@ class FactSource:
         """Find the person, or the decoy when there is none."""
         if isinstance(person, ById):
             return person.subject
-        found = self._vault.find(person.attribute, person.value)
+        found = self._vault.look_up.find(person.attribute, person.value)
         return self._vault.decoy() if found is None else found
 
     def record_of(self, person: SubjectRef) -> UUID:
@@ -218,7 +218,7 @@ class FactSource:
         if isinstance(person, ById):
             return person.subject
         with _undamaged():
-            found = self._vault.find(
+            found = self._vault.look_up.find(
                 person.attribute, person.value, whole=False
             )
         return self._vault.decoy() if found is None else found
@@ -231,7 +231,7 @@ class FactSource:
         if isinstance(person, ById):
             return person
         try:
-            value = self._vault.spelled(person.attribute, person.value)
+            value = self._vault.look_up.spelled(person.attribute, person.value)
         except VaultError:
             return person
         return ByIdentifier(attribute=person.attribute, value=value)
@@ -350,7 +350,7 @@ class FactSource:
             if isinstance(person := requests[place].person, ByIdentifier)
         ]
         try:
-            return self._vault.find_each(attribute, values)
+            return self._vault.look_up.find_each(attribute, values)
         except _OF_ONE as error:
             return [error] * len(values)
 

@@ -142,9 +142,9 @@ class RecordDesk:
     def _sought(self, sought: Sought) -> list[UUID]:
         unique = self._vault.catalogue[sought.attribute].index
         if unique and sought.whole:
-            found = self._vault.find(sought.attribute, sought.text)
+            found = self._vault.look_up.find(sought.attribute, sought.text)
             return [] if found is None else [found]
-        return self._vault.search(
+        return self._vault.look_up.search(
             sought.attribute,
             sought.text,
             whole=sought.whole,

@@ -42,7 +42,7 @@ def test_a_dropped_attribute_is_gone(world: World) -> None:
     assert left == set(world.read(subject))
     assert left == world.vault.holding(subject).present
     assert [] == world.vault.history(world.grant(subject), EMAIL)
-    assert world.vault.find(EMAIL, "second@example.org") is None
+    assert world.vault.look_up.find(EMAIL, "second@example.org") is None
     with world.data.connect() as conn:
         for table in (VALUE, HISTORY, INDEX):
             mine = select(func.count()).where(
@@ -60,7 +60,7 @@ def test_others_keep_what_they_have(world: World) -> None:
     drop(world, subject, EMAIL, GENDER)
 
     assert {EMAIL: "other@example.org", GENDER: "male"} == world.read(other)
-    assert other == world.vault.find(EMAIL, "other@example.org")
+    assert other == world.vault.look_up.find(EMAIL, "other@example.org")
 
 
 def test_a_dropped_identifier_is_free_again(world: World) -> None:
@@ -72,7 +72,7 @@ def test_a_dropped_identifier_is_free_again(world: World) -> None:
     drop(world, subject, EMAIL)
 
     world.put(other, {EMAIL: ADA[EMAIL]})
-    assert other == world.vault.find(EMAIL, ADA[EMAIL])
+    assert other == world.vault.look_up.find(EMAIL, ADA[EMAIL])
     assert sound(world)
 
 
@@ -88,7 +88,7 @@ def test_versions_go_on_after_a_drop(world: World) -> None:
     assert [(4, "d@example.org"), (3, "c@example.org")] == [
         (one.version, one.value) for one in listed
     ]
-    assert subject == world.vault.find(EMAIL, "d@example.org")
+    assert subject == world.vault.look_up.find(EMAIL, "d@example.org")
     assert sound(world)
 
     drop(world, subject, EMAIL)
@@ -121,7 +121,7 @@ def test_a_drop_rolls_back_with_its_transaction(world: World) -> None:
         conn.rollback()
 
     assert before == world.read(subject)
-    assert subject == world.vault.find(EMAIL, ADA[EMAIL])
+    assert subject == world.vault.look_up.find(EMAIL, ADA[EMAIL])
 
 
 def test_who_and_what_can_be_dropped(world: World) -> None:

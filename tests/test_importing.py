@@ -312,8 +312,8 @@ def test_an_import_into_a_vault(world: World, tmp_path: Path) -> None:
         ("5", "email", "duplicate-identifier"),
         ("7", "email", "duplicate-identifier"),
     ] == run.rejected
-    assert ada == vault.find(name, "ada@x.org")
-    found = vault.find(name, "d@x.org")
+    assert ada == vault.look_up.find(name, "ada@x.org")
+    found = vault.look_up.find(name, "d@x.org")
     assert found is not None
     assert "P4" == world.read(found)["user.name.given"]
     assert 4 == len(list(vault.subjects()))

@@ -301,5 +301,5 @@ def test_14_a_planted_entry_finds_nobody(
         stored[victim]
     }
     assert {who for who, name in people.items() if name == "Li"} == set(
-        world.vault.search(FAMILY, "Li")
+        world.vault.look_up.search(FAMILY, "Li")
     )

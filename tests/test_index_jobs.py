@@ -45,18 +45,18 @@ def test_a_declared_index_finds_people(
 ) -> None:
     """By the whole value, in any case; nobody by chance; writes follow."""
     with pytest.raises(NotIndexed):
-        world.vault.search(FAMILY, NAMES[3])
+        world.vault.look_up.search(FAMILY, NAMES[3])
     spec = world.vault.index.add(FAMILY)
     world.now += 6
 
     assert 1 <= spec.bits <= 5
     for name, subject in people.items():
-        assert [subject] == world.vault.search(FAMILY, name.upper())
-    assert [] == world.vault.search(FAMILY, "Nobody")
+        assert [subject] == world.vault.look_up.search(FAMILY, name.upper())
+    assert [] == world.vault.look_up.search(FAMILY, "Nobody")
     changed = people[NAMES[5]]
     world.put(changed, {FAMILY: "Newname"})
-    assert [] == world.vault.search(FAMILY, NAMES[5])
-    assert [changed] == world.vault.search(FAMILY, "newname")
+    assert [] == world.vault.look_up.search(FAMILY, NAMES[5])
+    assert [changed] == world.vault.look_up.search(FAMILY, "newname")
     assert sound(world)
 
 
@@ -68,7 +68,7 @@ def test_a_limit_counts_who_answers(
     world.now += 6
 
     for name, subject in people.items():
-        assert [subject] == world.vault.search(FAMILY, name, limit=1)
+        assert [subject] == world.vault.look_up.search(FAMILY, name, limit=1)
 
 
 def test_a_prefix_finds_who_begins_so(
@@ -79,13 +79,13 @@ def test_a_prefix_finds_who_begins_so(
     world.now += 6
 
     for begin in ("Aa", "aa", "Aason0"):
-        found = world.vault.search(FAMILY, begin)
+        found = world.vault.look_up.search(FAMILY, begin)
         assert [people["Aason0"]] == found
-    assert [] == world.vault.search(FAMILY, "Aason1")
+    assert [] == world.vault.look_up.search(FAMILY, "Aason1")
     with pytest.raises(NotIndexed):
-        world.vault.search(FAMILY, "A")
+        world.vault.look_up.search(FAMILY, "A")
     short = world.person({FAMILY: "Q"})
-    assert short not in world.vault.search(FAMILY, "Qa")
+    assert short not in world.vault.look_up.search(FAMILY, "Qa")
     with pytest.raises(IndexRefused, match="budget"):
         world.vault.index.add(FAMILY, prefix=3)
     assert sound(world)
@@ -102,16 +102,16 @@ def test_a_question_says_whether_it_is_whole(
         ("Aason", False, ["Aason0"]),
         ("Aason0", True, ["Aason0"]),
     ):
-        assert [people[one] for one in found] == world.vault.search(
+        assert [people[one] for one in found] == world.vault.look_up.search(
             FAMILY, asked, whole=whole
         )
     with pytest.raises(NotIndexed):
-        world.vault.search(FAMILY, "A", whole=False)
+        world.vault.look_up.search(FAMILY, "A", whole=False)
     world.vault.index.drop(FAMILY, prefix=2)
     world.vault.index.add(FAMILY)
     world.now += 6
     with pytest.raises(NotIndexed):
-        world.vault.search(FAMILY, "Aason0", whole=False)
+        world.vault.look_up.search(FAMILY, "Aason0", whole=False)
 
 
 def test_a_merged_record_leads_to_the_whole(
@@ -124,11 +124,11 @@ def test_a_merged_record_leads_to_the_whole(
     with world.data.begin() as conn:
         world.vault.merge(conn, one, other)
     for asked in ("Aason0", "Abson26"):
-        assert [one] == world.vault.search(FAMILY, asked)
-    assert 2 == world.vault.search(FAMILY, "A").count(one) + 1
+        assert [one] == world.vault.look_up.search(FAMILY, asked)
+    assert 2 == world.vault.look_up.search(FAMILY, "A").count(one) + 1
     with world.data.begin() as conn:
         world.vault.unmerge(conn, one, other)
-    assert [other] == world.vault.search(FAMILY, "Abson26")
+    assert [other] == world.vault.look_up.search(FAMILY, "Abson26")
 
 
 def test_a_skewed_column_gets_none(world: World) -> None:
@@ -159,7 +159,7 @@ def test_a_filling_is_taken_up_again(
     world.now += 6
     assert 0 < count(world, CANDIDATE) <= 10
     with pytest.raises(NotIndexed):
-        world.vault.search(FAMILY, NAMES[0])
+        world.vault.look_up.search(FAMILY, NAMES[0])
     assert sound(world)
     late = world.person({FAMILY: "Latecomer"})
     seen: list[int] = []
@@ -168,9 +168,9 @@ def test_a_filling_is_taken_up_again(
 
     # Whose random id is among those filled before is indexed already.
     assert sum(seen) in {55, 56}
-    assert [late] == world.vault.search(FAMILY, "latecomer")
+    assert [late] == world.vault.look_up.search(FAMILY, "latecomer")
     for name, subject in people.items():
-        assert [subject] == world.vault.search(FAMILY, name)
+        assert [subject] == world.vault.look_up.search(FAMILY, name)
     assert sound(world)
 
 
@@ -197,8 +197,8 @@ def test_a_key_is_rotated_while_people_are_found(
         world.now += 6
         for number, (name, subject) in enumerate(people.items()):
             mail = f"p{number}@example.org"
-            assert subject == world.vault.find(EMAIL, mail)
-            assert [subject] == world.vault.search(FAMILY, name)
+            assert subject == world.vault.look_up.find(EMAIL, mail)
+            assert [subject] == world.vault.look_up.search(FAMILY, name)
         assert sound(world)
 
     def stop(_: int) -> None:
@@ -239,7 +239,7 @@ def test_an_index_is_dropped(
 
     assert 0 == count(world, CANDIDATE)
     with pytest.raises(NotIndexed):
-        world.vault.search(FAMILY, NAMES[0])
+        world.vault.look_up.search(FAMILY, NAMES[0])
     for name, why in ((EMAIL, "unique"), (FAMILY, "none")):
         with pytest.raises(IndexRefused, match=why):
             world.vault.index.drop(name)
@@ -267,7 +267,7 @@ def test_a_shared_entry_that_is_wrong_is_named(
             )
 
     assert not sound(world)
-    assert world.vault.search(FAMILY, NAMES[1]) == [other]
+    assert world.vault.look_up.search(FAMILY, NAMES[1]) == [other]
 
 
 def test_a_spec_names_what_is_written_and_served(world: World) -> None:

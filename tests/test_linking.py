@@ -55,9 +55,9 @@ def test_every_identifier_leads_to_the_one_record(world: World) -> None:
     subject, other = linked(world), world.person({"user.gender": "male"})
     link(world, other, CARD, "C-0009")
 
-    assert {subject} == {world.vault.find(*one) for one in MINE}
-    assert other == world.vault.find(CARD, "C-0009")
-    assert world.vault.find(CARD, "C-0010") is None
+    assert {subject} == {world.vault.look_up.find(*one) for one in MINE}
+    assert other == world.vault.look_up.find(CARD, "C-0009")
+    assert world.vault.look_up.find(CARD, "C-0010") is None
     assert MINE == world.vault.identifiers(world.grant(subject))
     assert MINE[4:] == world.vault.identifiers(world.grant(subject, CARD))
     assert "+441154960000" == world.read(subject)[PHONE]
@@ -81,13 +81,13 @@ def test_an_identifier_is_taken_back(world: World) -> None:
     unlink(world, subject, CARD, "C-0002")
     unlink(world, subject, PHONE, "+44 115 496 0000")
 
-    assert world.vault.find(CARD, "C-0002") is None
+    assert world.vault.look_up.find(CARD, "C-0002") is None
     left = [MINE[1], *MINE[2:5], MINE[6]]
     assert left == world.vault.identifiers(world.grant(subject))
     link(world, other, CARD, "C-0002")
     link(world, subject, CARD, "C-0004")
-    assert other == world.vault.find(CARD, "C-0002")
-    assert subject == world.vault.find(CARD, "C-0004")
+    assert other == world.vault.look_up.find(CARD, "C-0002")
+    assert subject == world.vault.look_up.find(CARD, "C-0004")
     assert [] == list(world.vault.verify())
 
 
@@ -119,7 +119,7 @@ def test_dropping_an_identifier_drops_all_of_its_kind(world: World) -> None:
         world.vault.drop(conn, subject, [CARD])
 
     assert MINE[:4] == world.vault.identifiers(world.grant(subject))
-    assert world.vault.find(CARD, "C-0003") is None
+    assert world.vault.look_up.find(CARD, "C-0003") is None
     assert [] == list(world.vault.verify())
 
 
@@ -134,7 +134,7 @@ def test_an_entry_led_elsewhere_is_noticed(world: World, what: str) -> None:
         conn.execute(update(INDEX).where(third).values({what: changed}))
 
     with pytest.raises(CryptoFailure):
-        world.vault.find(CARD, "C-0003")
+        world.vault.look_up.find(CARD, "C-0003")
     assert [] != list(world.vault.verify())
 
 
@@ -174,7 +174,7 @@ def test_an_erased_person_leaves_no_identifier(world: World) -> None:
         )
 
     for identifier in MINE:
-        assert world.vault.find(*identifier) is None
+        assert world.vault.look_up.find(*identifier) is None
         link(world, other, *identifier)
 
 

@@ -85,7 +85,7 @@ def test_every_identifier_leads_to_the_survivor(world: World) -> None:
         (EMAIL, BOB[EMAIL]),
         (CARD, "C-2"),
     ):
-        assert ada == world.vault.find(*identifier)
+        assert ada == world.vault.look_up.find(*identifier)
     assert [
         (EMAIL, "Ada@example.org"),
         (EMAIL, "bob@example.org"),
@@ -95,7 +95,7 @@ def test_every_identifier_leads_to_the_survivor(world: World) -> None:
     with pytest.raises(DuplicateIdentifier):
         world.person({EMAIL: BOB[EMAIL]})
     unmerge(world, ada, bob)
-    assert bob == world.vault.find(CARD, "C-2")
+    assert bob == world.vault.look_up.find(CARD, "C-2")
 
 
 def test_parted_records_are_as_they_were(world: World) -> None:
@@ -233,7 +233,9 @@ def test_any_histories_survive_a_merge(
         act(world, people, step)
     first, second, third = (people[place] for place in order)
     before = exported(world, *people)
-    cards = {f"C-{n}": world.vault.find(CARD, f"C-{n}") for n in range(6)}
+    cards = {
+        f"C-{n}": world.vault.look_up.find(CARD, f"C-{n}") for n in range(6)
+    }
     merge(world, first, second)
     merge(world, *((third, first) if shape == "chain" else (first, third)))
     assert 3 == len(world.vault.members(second))
@@ -241,7 +243,9 @@ def test_any_histories_survive_a_merge(
     unmerge(world, first, second)
 
     assert before == exported(world, *people)
-    assert cards == {card: world.vault.find(CARD, card) for card in cards}
+    assert cards == {
+        card: world.vault.look_up.find(CARD, card) for card in cards
+    }
     assert set(people) <= set(world.vault.subjects())
     for subject in people:
         with world.data.begin() as conn:
@@ -359,7 +363,7 @@ def test_half_an_erasure_opens_nothing_of_the_erased(
         for who in (ada, bob):
             assert {} == world.read(who)
             assert not world.vault.holding(who).known
-        assert world.vault.find(EMAIL, BOB[EMAIL]) is None
+        assert world.vault.look_up.find(EMAIL, BOB[EMAIL]) is None
     else:
         assert ADA | {EMAIL: "Ada@example.org"} == world.read(ada)
         assert {} == world.read(bob)

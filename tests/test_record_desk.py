@@ -86,10 +86,10 @@ def test_a_link_is_recorded_for_the_person(world: World) -> None:
     records, subject = world.platform.records, world.cast["consenting"]
     card = (CARD, "C-0001")
     asyncio.run(records.link(OFFICER, subject, card, source="counter"))
-    assert subject == world.platform.vault.find(*card)
+    assert subject == world.platform.vault.look_up.find(*card)
     asyncio.run(records.unlink(OFFICER, subject, card))
 
-    assert world.platform.vault.find(*card) is None
+    assert world.platform.vault.look_up.find(*card) is None
     said = entries(world, "consenting")[:2]
     assert [
         (EntryKind.LINK, "unlinked", {"by": "officer-1", "epoch": 3}),

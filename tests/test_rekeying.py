@@ -68,7 +68,9 @@ def test_everybody_gets_a_new_key_and_reads_as_before(world: World) -> None:
         for one in world.vault.history(world.grant(ada), "user.gender")
     ]
     email = ADA["user.home-info.online.email"]
-    assert ada == world.vault.find("user.home-info.online.email", email)
+    assert ada == world.vault.look_up.find(
+        "user.home-info.online.email", email
+    )
     assert log_key != world.vault.log_key(world.vault.holding(ada))
     assert {2: DekState.LIVE} == generations(world, ada)
     with world.engine.connect() as conn:

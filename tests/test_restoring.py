@@ -105,7 +105,9 @@ def nobody(platform: Platform, world: World, name: str) -> None:
     """See to it that somebody is nowhere to be had."""
     subject = world.cast[name]
     assert not platform.vault.holding(subject).known
-    assert platform.vault.find(NUMBER, world.values[name][NUMBER]) is None
+    assert (
+        platform.vault.look_up.find(NUMBER, world.values[name][NUMBER]) is None
+    )
     assert subject not in set(platform.vault.subjects())
     assert [] == list(platform.vault.verify())
     with pytest.raises(PersonUnknown):

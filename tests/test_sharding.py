@@ -126,7 +126,7 @@ def test_the_look_up_is_two_statements_for_anybody(
     for name in ("consenting", "erased", "nobody"):
         sent.clear()
         values = world.values.get(name) or person_values(977)
-        found = world.platform.vault.find(NUMBER, values[NUMBER])
+        found = world.platform.vault.look_up.find(NUMBER, values[NUMBER])
         assert (name == "consenting") == (found is not None)
         # The list of indexes is read once, and then again now and then.
         look_ups[name] = [

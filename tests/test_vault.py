@@ -439,8 +439,8 @@ def test_two_tenants_share_databases_and_nothing_else(
     assert not other.vault.holding(ada).known
     email = ADA["user.home-info.online.email"]
     name = "user.home-info.online.email"
-    assert ada == world.vault.find(name, email)
-    assert bob == other.vault.find(name, email)
+    assert ada == world.vault.look_up.find(name, email)
+    assert bob == other.vault.look_up.find(name, email)
     assert [ada] == list(world.vault.subjects())
     assert [] == list(world.vault.verify())
     other.vault.close()
@@ -559,8 +559,8 @@ def test_a_rolled_back_write_leaves_nothing(world: World) -> None:
 
     assert ADA["user.name.given"] == world.read(subject)["user.name.given"]
     name = "user.home-info.online.email"
-    assert world.vault.find(name, "new@example.org") is None
-    assert subject == world.vault.find(name, "ada@example.org")
+    assert world.vault.look_up.find(name, "new@example.org") is None
+    assert subject == world.vault.look_up.find(name, "ada@example.org")
     assert 1 == world.vault.holding(subject).epoch
 
 
@@ -641,16 +641,18 @@ def test_find_goes_by_identifier_whatever_its_spelling(world: World) -> None:
         ("user.home-info.online.email", " aDa@EXAMPLE.org "),
         ("user.identity.number", "11010519491231002x"),
     ):
-        assert subject == world.vault.find(name, spelling)
-    assert world.vault.find("user.identity.passport", "E12345678") is None
+        assert subject == world.vault.look_up.find(name, spelling)
+    assert (
+        world.vault.look_up.find("user.identity.passport", "E12345678") is None
+    )
 
 
 def test_find_refuses_what_is_not_indexed_or_no_value(world: World) -> None:
     """A skewed attribute has no look-up, and nonsense is no identifier."""
     with pytest.raises(NotIndexed):
-        world.vault.find("user.gender", "female")
+        world.vault.look_up.find("user.gender", "female")
     with pytest.raises(InvalidValue):
-        world.vault.find("user.identity.number", "110105194912310021")
+        world.vault.look_up.find("user.identity.number", "110105194912310021")
 
 
 def test_a_changed_identifier_finds_by_the_new_one_alone(
@@ -661,10 +663,10 @@ def test_a_changed_identifier_finds_by_the_new_one_alone(
     name = "user.home-info.online.email"
     world.put(ada, {name: "new@example.org"})
 
-    assert ada == world.vault.find(name, "new@example.org")
-    assert world.vault.find(name, "ada@example.org") is None
+    assert ada == world.vault.look_up.find(name, "new@example.org")
+    assert world.vault.look_up.find(name, "ada@example.org") is None
     bob = world.person({name: "ada@example.org"})
-    assert bob == world.vault.find(name, "ada@example.org")
+    assert bob == world.vault.look_up.find(name, "ada@example.org")
 
 
 def test_a_change_between_the_two_statements_of_a_look_up(
@@ -682,10 +684,10 @@ def test_a_change_between_the_two_statements_of_a_look_up(
 
     monkeypatch.setattr(rows, "_current", late)
     now.append({name: ADA[name]})
-    assert ada == world.vault.find(name, ADA[name])
+    assert ada == world.vault.look_up.find(name, ADA[name])
     now.append({name: "new@example.org"})
-    assert world.vault.find(name, ADA[name]) is None
-    assert ada == world.vault.find(name, "new@example.org")
+    assert world.vault.look_up.find(name, ADA[name]) is None
+    assert ada == world.vault.look_up.find(name, "new@example.org")
 
 
 def test_writing_the_same_identifier_again_is_no_duplicate(
@@ -696,7 +698,7 @@ def test_writing_the_same_identifier_again_is_no_duplicate(
     name = "user.home-info.online.email"
 
     assert 2 == world.put(ada, {name: "ada@example.org"})
-    assert ada == world.vault.find(name, "ada@example.org")
+    assert ada == world.vault.look_up.find(name, "ada@example.org")
 
 
 def test_two_people_swap_identifiers_in_one_write(world: World) -> None:
@@ -711,7 +713,7 @@ def test_two_people_swap_identifiers_in_one_write(world: World) -> None:
             source="desk",
         )
 
-    assert bob == world.vault.find(name, "a@example.org")
+    assert bob == world.vault.look_up.find(name, "a@example.org")
     assert [] == list(world.vault.verify())
 
 
@@ -783,7 +785,7 @@ def test_an_erased_person_is_like_an_unknown_one(world: World) -> None:
     assert world.vault.decoy() == holding.subject
     assert {} == world.read(ada)
     name = "user.home-info.online.email"
-    assert world.vault.find(name, "ada@example.org") is None
+    assert world.vault.look_up.find(name, "ada@example.org") is None
     assert [(ada, {})] == list(world.vault.read_many([world.grant(ada)]))
     # A holding taken before is ciphertext whose key is now overwritten.
     assert before.known

@@ -578,7 +578,7 @@ def _noticed(world: World, ada: uuid.UUID, table: Table) -> bool:
             return False
         if table is INDEX:
             opened = bool(
-                vault.find("user.home-info.online.email", "ada@e.org")
+                vault.look_up.find("user.home-info.online.email", "ada@e.org")
             )
         else:
             opened = bool(vault.read(world.grant(ada)))
@@ -1128,7 +1128,7 @@ def test_an_index_entry_moved_to_somebody_else(world: World) -> None:
     change(world, INDEX, place(ada, EMAIL), subject=bob)
 
     with pytest.raises(CryptoFailure):
-        world.vault.find(name, "ada@example.org")
+        world.vault.look_up.find(name, "ada@example.org")
     assert {
         (FindingKind.INDEX_MISSING, ada, EMAIL),
         (FindingKind.INDEX_FOREIGN, bob, EMAIL),
@@ -1145,8 +1145,8 @@ def test_an_index_entry_restored_from_earlier(world: World) -> None:
         conn.execute(insert(INDEX).values(old))
 
     with pytest.raises(CryptoFailure):
-        world.vault.find(name, "ada@example.org")
-    assert ada == world.vault.find(name, "new@example.org")
+        world.vault.look_up.find(name, "ada@example.org")
+    assert ada == world.vault.look_up.find(name, "new@example.org")
 
 
 @pytest.mark.parametrize("how", ["drop", "alter", "renumber", "all"])

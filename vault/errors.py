@@ -32,10 +32,21 @@ record can fail to open is the one `CryptoFailure` with one wording, so that
 an error tells nobody whether the key, the binding or the row was wrong.
 """
 
+from struct import error as struct_error
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+STRANGE = (
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    struct_error,
+)
+"""What Python says when a column holds something of another type."""
 
 
 class VaultError(Exception):

@@ -7,7 +7,6 @@ and attribute number, and never shows a value.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from struct import error as struct_error
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from vault import format as fmt
 from vault.catalogue import Catalogue
 from vault.deks import StoredDek
 from vault.envelope import SubjectKeys
-from vault.errors import CryptoFailure, KeyUnavailable
+from vault.errors import STRANGE, CryptoFailure, KeyUnavailable
 from vault.grants import Finding, FindingKind
 from vault.history import text_of
 from vault.indexing import Held, Indexing
@@ -26,7 +25,6 @@ from vault.specs import Spec, Specs, SpecState
 from vault.tables import OPENS
 
 _PAGE = 500
-_STRANGE = (TypeError, ValueError, OverflowError, struct_error)
 _NOBODY = UUID(int=0)
 
 
@@ -112,7 +110,7 @@ class Sweep:
             row = (stored.epoch, stored.state) if stored.epoch else None
             with self._keys.open(self._keys.fitting(dek, row)) as keys:
                 found = list(self._opened(keys, stored, history, entries))
-        except (CryptoFailure, KeyUnavailable, *_STRANGE):
+        except (CryptoFailure, KeyUnavailable, *STRANGE):
             found = [Finding(kind=FindingKind.KEY, subject=subject)]
         yield from found
 
@@ -163,7 +161,7 @@ class Sweep:
         )
         try:
             text = text_of(keys, row)
-        except (CryptoFailure, *_STRANGE):
+        except (CryptoFailure, *STRANGE):
             in_place = False
         if in_place:
             texts[row.attribute] = row.version, text
@@ -233,7 +231,7 @@ class Sweep:
             for raw in page:
                 try:
                     subjects.append(self._rows.reader.uuid(raw))
-                except _STRANGE:
+                except STRANGE:
                     yield Finding(kind=FindingKind.LEFTOVER, subject=_NOBODY)
             deks = self._keys.many(subjects)
             for subject in subjects:
@@ -292,7 +290,7 @@ def _manifest(
     try:
         keys.check_state(stored.epoch, manifest, code)
         return fmt.parse_manifest(manifest)
-    except (CryptoFailure, *_STRANGE):
+    except (CryptoFailure, *STRANGE):
         return None
 
 
@@ -310,7 +308,7 @@ def _history(
         expected.discard((row.attribute, row.version))
         try:
             keys.open(row.attribute, row.version, row.sealed)
-        except (CryptoFailure, *_STRANGE):
+        except (CryptoFailure, *STRANGE):
             sound = False
         if not sound:
             yield Finding(

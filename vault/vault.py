@@ -16,17 +16,14 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from hmac import compare_digest
 from itertools import islice
-from struct import error as struct_error
 from typing import NoReturn
-from unicodedata import normalize
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
 from vault import format as fmt
-from vault.catalogue import Attribute, Catalogue, validate
+from vault.catalogue import Catalogue
 from vault.custody import Custody
 from vault.decoy import TYPICAL
 from vault.deks import StoredDek
@@ -34,12 +31,11 @@ from vault.disputing import Disputing
 from vault.dropping import Dropper
 from vault.envelope import OpenSubject, SubjectKeys
 from vault.errors import (
+    STRANGE,
     CryptoFailure,
     GrantRefused,
     KeyUnavailable,
-    NotIndexed,
     UnknownSubject,
-    VaultError,
 )
 from vault.exporting import Part, export
 from vault.grants import (
@@ -55,7 +51,6 @@ from vault.history import (
     disputes_at,
     head,
     historic,
-    text_of,
     versions,
 )
 from vault.index_jobs import IndexJobs
@@ -64,30 +59,20 @@ from vault.indexing import Indexing
 from vault.journal import Position
 from vault.keystore import Chosen, KeyStore
 from vault.linking import Linking
+from vault.lookup import LookUp
 from vault.merging import Following, Merging, is_merged
 from vault.opening import verified
 from vault.places import ABSORBED, ALIAS, attribute_of, holds_value, slots
 from vault.rekeying import Moved, Rekeyed, Rekeying
-from vault.rows import DataRows, Found, Stored
-from vault.specs import Spec, Specs
+from vault.rows import DataRows, Stored
+from vault.specs import Specs
 from vault.sweep import Sweep
 from vault.tables import OPENS, DekState
-from vault.values import index_form
 from vault.writing import CHUNK, Writer
 
 _GENERATIONS = 3
 # People that a statement counts.
 _COUNTED = 5_000
-_LOOK_UPS = 3
-_STRANGE = (
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    OverflowError,
-    struct_error,
-)
-"""What Python says when a column holds something of another type."""
 
 
 class Vault:
@@ -172,6 +157,15 @@ class Vault:
             writer=self._writer,
             clock=clock,
             random=random,
+        )
+        self.look_up = LookUp(
+            rows=self._rows,
+            catalogue=catalogue,
+            specs=self._specs,
+            ready=self._ready,
+            own=self.own_holding,
+            whole=self.holding,
+            opening=self._open,
         )
         self._secrets: tuple[UUID, BlindIndex] | None = None
 
@@ -518,7 +512,7 @@ class Vault:
         chosen = self._keys.choose(subject, self._ready()[0])
         try:
             stored = self._rows.one(chosen.dek.wrapped.subject)
-        except _STRANGE:
+        except STRANGE:
             raise CryptoFailure(chosen.dek.wrapped.subject) from None
         return self._held(subject, chosen, stored)
 
@@ -537,7 +531,7 @@ class Vault:
             stored = iter(
                 self._rows.ones([one.dek.wrapped.subject for one in sound])
             )
-        except _STRANGE:
+        except STRANGE:
             # One row spoils what is read of all: each is read alone.
             return [self._tried_holding(subject) for subject in subjects]
         found: list[Holding | CryptoFailure] = []
@@ -571,7 +565,7 @@ class Vault:
             present = frozenset(
                 [names[row[0]] for row in stored.values if row[0] in names]
             )
-        except _STRANGE:
+        except STRANGE:
             raise CryptoFailure(who) from None
         return Holding(
             subject=who,
@@ -636,7 +630,7 @@ class Vault:
                 if not one.verified:
                     _verify(one.opened.keys(), one.stored)
                     one.verified = True
-        except _STRANGE:
+        except STRANGE:
             raise CryptoFailure(holding.subject) from None
         return holding.epoch
 
@@ -769,7 +763,7 @@ class Vault:
                     for place, row in rows.items()
                     if place in wanted
                 }
-        except _STRANGE:
+        except STRANGE:
             raise CryptoFailure(holding.subject) from None
 
     def read_many(
@@ -913,280 +907,8 @@ class Vault:
                     place: versions(keys, rows, older, place)
                     for place in places
                 }
-        except _STRANGE:
+        except STRANGE:
             raise CryptoFailure(holding.subject) from None
-
-    def spelled(self, attribute: str, value: str) -> str:
-        """Give the form of a value under which it is looked up.
-
-        Raises:
-            UnknownAttribute: the name is not in the catalogue.
-            InvalidValue: the text is no value of it.
-
-        """
-        declared = self.catalogue[attribute]
-        return index_form(declared.kind, validate(declared, value))
-
-    def find(
-        self, attribute: str, value: str, *, whole: bool = True
-    ) -> UUID | None:
-        """Find the person with an identifier.
-
-        Args:
-            attribute: its name.
-            value: the identifier.
-            whole: whether, of a record that is read with others, the
-                surviving one is given; else the one that has it itself.
-
-        Raises:
-            NotIndexed: exact look-up is not declared for the attribute.
-            InvalidValue: the text is no value of it.
-            CryptoFailure: the entry was altered, moved to somebody else, or
-                restored from earlier.
-
-        """
-        declared = self.catalogue[attribute]
-        if not declared.index:
-            raise NotIndexed(attribute)
-        decoy, index = self._ready()
-        text = validate(declared, value)
-        found: UUID | None = None
-        for version in self._served(declared.number):
-            one = self._found(
-                index, declared, text, version, decoy, whole=whole
-            )
-            found = found or one
-        return found
-
-    def find_each(
-        self, attribute: str, values: Sequence[str]
-    ) -> list[UUID | VaultError | None]:
-        """Find several people by an identifier, in few statements.
-
-        Returns:
-            For each value, what `find` would return or raise.
-
-        Raises:
-            NotIndexed: exact look-up is not declared for the attribute.
-
-        """
-        declared = self.catalogue[attribute]
-        if not declared.index:
-            raise NotIndexed(attribute)
-        served = self._served(declared.number)
-        if len(served) != 1:
-            return [self._tried(attribute, value) for value in values]
-        try:
-            return self._found_each(declared, values, served[0])
-        except _STRANGE:
-            # One entry spoils what is read of all: each is read alone.
-            return [self._tried(attribute, value) for value in values]
-
-    def _found_each(
-        self, declared: Attribute, values: Sequence[str], key_version: int
-    ) -> list[UUID | VaultError | None]:
-        decoy, index = self._ready()
-        texts: list[str | VaultError] = []
-        for value in values:
-            try:
-                texts.append(validate(declared, value))
-            except VaultError as error:
-                texts.append(error)
-        digests = [
-            index.digest(declared, text, key_version)
-            for text in texts
-            if isinstance(text, str)
-        ]
-        rows = iter(
-            zip(
-                digests,
-                self._rows.find_each(
-                    declared.number, key_version, digests, decoy
-                ),
-                strict=True,
-            )
-        )
-        found: list[UUID | VaultError | None] = []
-        for value, text in zip(values, texts, strict=True):
-            if not isinstance(text, str):
-                found.append(text)
-                continue
-            digest, row = next(rows)
-            shown = row or Found(decoy, 1, bytes(16), declared.number, None)
-            tag = index.binding(
-                shown.place, shown.subject, digest, shown.version, key_version
-            )
-            bound = compare_digest(tag, shown.binding)
-            if row is None:
-                found.append(None)
-            elif bound and row.version == row.current and row.alias is None:
-                found.append(row.subject)
-            else:
-                # Changed meanwhile, part of another record, or altered.
-                found.append(self._tried(declared.name, value))
-        return found
-
-    def _tried(self, attribute: str, value: str) -> UUID | VaultError | None:
-        try:
-            return self.find(attribute, value)
-        except VaultError as error:
-            return error
-
-    def search(
-        self,
-        attribute: str,
-        value: str,
-        *,
-        whole: bool | None = None,
-        limit: int = 100,
-    ) -> list[UUID]:
-        """Find people by a value, or its beginning, that many may share.
-
-        The longest declared prefix that the value has leads to candidates;
-        each is opened and compared, so that nobody is found by chance. The
-        case of letters does not matter. No value leaves the vault.
-
-        Args:
-            attribute: its name.
-            value: what the value is, or begins with.
-            whole: whether it is the value, or its beginning; as the index
-                that serves is declared, if left out.
-            limit: at most so many people are given, in order of their ids.
-                Candidates who do not answer do not count.
-
-        Returns:
-            Ids, each once; for a record that is part of another, the id of
-            the whole.
-
-        Raises:
-            NotIndexed: no index is declared, or the value is too short for
-                the shortest declared prefix.
-            CryptoFailure: a candidate's record does not verify.
-
-        """
-        declared = self.catalogue[attribute]
-        sought = normalize("NFC", value).strip().casefold()
-        chosen = [
-            one
-            for one in self._specs.recent()
-            if one.attribute == declared.number
-            and one.served
-            and not one.unique
-            and one.prefix <= len(sought)
-            and (one.prefix or whole is not False)
-        ]
-        if not sought or not chosen:
-            raise NotIndexed(attribute)
-        spec = max(chosen, key=lambda one: one.prefix)
-        index = self._ready()[1]
-        digests = [
-            (version, digest)
-            for version in spec.served
-            if (
-                digest := index.candidate(
-                    declared, spec.prefix, spec.bits, sought, version
-                )
-            )
-        ]
-        exact = not spec.prefix if whole is None else whole
-        found: dict[UUID, None] = {}
-        for subject in self._candidates(spec, digests):
-            if len(found) == limit:
-                break
-            one = self._answering(subject, declared, sought, whole=exact)
-            if one is not None:
-                found[one] = None
-        return [*found]
-
-    def _candidates(
-        self, spec: Spec, digests: Sequence[tuple[int, bytes]]
-    ) -> Iterator[UUID]:
-        """List who may have a value, by id, a page at a time."""
-        after: UUID | None = None
-        while page := self._rows.candidates(
-            spec.attribute, spec.prefix, digests, after=after, limit=CHUNK
-        ):
-            yield from page
-            after = page[-1]
-
-    def _answering(
-        self, subject: UUID, attribute: Attribute, sought: str, *, whole: bool
-    ) -> UUID | None:
-        """Give the whole record of which a candidate that answers is part."""
-        holding = self.own_holding(subject)
-        if not holding.known:
-            return None
-        if not self._answers(holding, attribute, sought, whole=whole):
-            return None
-        if is_merged(holding.stored):
-            holding = self._whole(holding)
-        return holding.subject if holding.known else None
-
-    def _answers(
-        self,
-        holding: Holding,
-        attribute: Attribute,
-        sought: str,
-        *,
-        whole: bool,
-    ) -> bool:
-        with self._open(holding.dek) as keys:
-            rows = verified(keys, holding.stored)
-            for place in slots(attribute.number):
-                if place in rows:
-                    held = text_of(keys, rows[place]).casefold()
-                    if held == sought or (
-                        not whole and held.startswith(sought)
-                    ):
-                        return True
-        return False
-
-    def _served(self, number: int) -> tuple[int, ...]:
-        spec = self._specs.find(number, 0)
-        return () if spec is None else spec.served
-
-    def _found(
-        self,
-        index: BlindIndex,
-        attribute: Attribute,
-        text: str,
-        key_version: int,
-        decoy: UUID,
-        *,
-        whole: bool,
-    ) -> UUID | None:
-        digest = index.digest(attribute, text, key_version)
-        number = attribute.number
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                found = self._rows.find(number, key_version, digest, decoy)
-                # Somebody unknown costs the same tag as somebody known, and
-                # the same comparison.
-                shown = found or Found(decoy, 1, bytes(16), number, None)
-                tag = index.binding(
-                    shown.place,
-                    shown.subject,
-                    digest,
-                    shown.version,
-                    key_version,
-                )
-                bound = compare_digest(tag, shown.binding)
-            except _STRANGE:
-                raise CryptoFailure from None
-            if found is None:
-                return None
-            if bound and found.version == found.current:
-                break
-            # Entry and value are two statements: a change may have come
-            # between them. What stays so was altered.
-            if attempt == _LOOK_UPS:
-                raise CryptoFailure(found.subject)
-        if whole and found.alias is not None:
-            root = self.holding(found.subject)
-            return root.subject if root.known else None
-        return found.subject
 
     def subjects(self) -> Iterator[UUID]:
         """List everybody with a record and a live key, by id, once each."""
@@ -1286,7 +1008,7 @@ class Vault:
     def _whole(self, found: Holding) -> Holding:
         try:
             whole = self._following.whole(found)
-        except _STRANGE:
+        except STRANGE:
             raise CryptoFailure(found.subject) from None
         if whole is None:
             whole = self.own_holding(self.decoy())
@@ -1348,7 +1070,7 @@ class Vault:
     def _open(self, dek: StoredDek) -> OpenSubject:
         try:
             return self._keys.open(dek)
-        except _STRANGE:
+        except STRANGE:
             raise CryptoFailure(dek.wrapped.subject) from None
 
     def _numbered(self, attributes: frozenset[str]) -> dict[int, str]:
@@ -1367,7 +1089,7 @@ class Vault:
             if not verified:
                 _verify(keys, stored)
             return keys.open_texts(stored.values, wanted)
-        except _STRANGE:
+        except STRANGE:
             raise CryptoFailure(keys.subject) from None
 
     def _read_batch(

@@ -107,7 +107,7 @@ def _found(platform: Platform, attribute: str, person: str) -> UUID:
     try:
         return UUID(person)
     except ValueError:
-        found = platform.vault.find(attribute, person)
+        found = platform.vault.look_up.find(attribute, person)
     if found is None:
         # What was typed is an identifier, so it is not repeated.
         msg = "nobody has that identifier"

@@ -268,7 +268,9 @@ def _layers(platform: Platform, numbers: list[str]) -> dict[str, float]:
     now = platform.clock()
     some = numbers[:1500]
     requests = [_request(number) for number in some]
-    subjects = [platform.vault.find("user.identity.number", n) for n in some]
+    subjects = [
+        platform.vault.look_up.find("user.identity.number", n) for n in some
+    ]
     holdings = [platform.vault.holding(one) for one in subjects if one]
 
     def read(work: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever the layer gives
@@ -297,7 +299,8 @@ def _layers(platform: Platform, numbers: list[str]) -> dict[str, float]:
     pairs = list(zip(grants, holdings, strict=True))
     return {
         "look_up_by_identifier": _each(
-            lambda n: platform.vault.find("user.identity.number", n), some
+            lambda n: platform.vault.look_up.find("user.identity.number", n),
+            some,
         ),
         "facts_gathered": _each(
             lambda one: read(lambda conn: facts_source.gather(conn, one, now)),
