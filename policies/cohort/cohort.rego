@@ -38,6 +38,7 @@ include if {
 }
 
 # METADATA
+# scope: document
 # title: An attribute that is released, or says why not
 # description: Withheld without a reason is no decision, and no release.
 # custom:
