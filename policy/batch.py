@@ -28,7 +28,6 @@ import asyncio
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -53,6 +52,7 @@ from policy.facts import Facts, FactSource
 from policy.gate import ENTRYPOINT, GRANT_SECONDS, Gate, Prepared, denied
 from policy.pdp import (
     Cause,
+    Document,
     HearsRepeats,
     NoDecision,
     Ruling,
@@ -74,7 +74,7 @@ _OF_ONE = (PolicyError, VaultError, ConsentError)
 _OF_THE_ENGINE = frozenset(
     {Cause.DOWN, Cause.TIMEOUT, Cause.BUDGET, Cause.OPEN_CIRCUIT}
 )
-_Rulings = dict[str, tuple[Ruling, Decision]]
+_Rulings = dict[Hashable, tuple[Ruling, Decision]]
 Outcome = Disclosure | PolicyError | VaultError | ConsentError
 """An answer about one person, or why there is none."""
 
@@ -340,7 +340,7 @@ class BatchGate:
     async def _shared(
         self,
         request: AccessRequest,
-        document: dict[str, Any],
+        document: Document,
         rulings: _Rulings,
     ) -> Decision:
         """Decide, or take what was decided about an equal document."""
@@ -446,7 +446,13 @@ def _side(one: Prepared) -> Hashable:
     )
 
 
-def _same(document: Mapping[str, Any]) -> str:
-    """What two documents have in common that are decided alike."""
-    consents = [{**one, "event": ""} for one in document["consents"]]
-    return json.dumps({**document, "consents": consents})
+def _same(document: Document) -> Hashable:
+    """What two documents have in common that are decided alike.
+
+    What is the service's is compared as the one object that it is.
+    """
+    standing = document.standing()
+    common = () if standing is None else standing.members
+    own = {name: document[name] for name in document if name not in common}
+    own["consents"] = [{**one, "event": ""} for one in document["consents"]]
+    return standing, json.dumps(own)

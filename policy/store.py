@@ -8,7 +8,7 @@ the person closes it with everything else.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -45,6 +45,8 @@ TAG = "decision"
 _MOVED = "moved"
 _TAG_BYTES = 16
 _HEAD, _EVENTS = b'{"v":1,"now":', b',"events":'
+_ASKED_KEPT = 256
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 _TABLE = DecisionRow.metadata.tables["policy_decision"]
 _INSERT = _TABLE.insert()
 _FIND = select(_TABLE).where(_TABLE.c.id == bindparam("decision"))
@@ -106,7 +108,9 @@ class DecisionStore:
     def __init__(self, *, tenant: str, engine: Engine) -> None:
         self._tenant = tenant
         self._insert = DriverStatement(engine, _INSERT)
-        self._latest: tuple[Decision | None, dict[str, Json]] = (None, {})
+        self._latest: tuple[Decision | None, str] = (None, "")
+        # Of requests and declarations alone, and so of nobody.
+        self._asked: dict[Hashable, str] = {}
 
     def writer(
         self,
@@ -159,7 +163,7 @@ class DecisionStore:
 
         """
         body = _encode(
-            request,
+            self._asked_of(request, facts),
             facts,
             self._answer(decision),
             now,
@@ -174,16 +178,43 @@ class DecisionStore:
             "sealed": notes.seal(f"decision/{decision_id}", body),
         }
 
-    def _answer(self, decision: Decision) -> dict[str, Json]:
+    def _answer(self, decision: Decision) -> str:
         """Write a decision's answer; once where it serves one after another.
 
         People whose facts are equal share a decision (`policy.batch`).
         """
         before, written = self._latest
         if before is not decision:
-            written = answer_document(decision.attributes)
+            written = answer_text(decision.attributes)
             self._latest = decision, written
         return written
+
+    def _asked_of(self, request: AccessRequest, facts: Facts) -> str:
+        """Write what was asked under what; once for all that ask alike."""
+        declared = facts.declaration.digest if facts.declaration else None
+        key = (
+            request.service,
+            request.purpose,
+            request.attributes,
+            request.understands,
+            request.assurance,
+            declared,
+        )
+        text = self._asked.get(key)
+        if text is None:
+            if len(self._asked) >= _ASKED_KEPT:
+                self._asked.clear()
+            text = self._asked[key] = _members(
+                {
+                    "service": request.service,
+                    "purpose": request.purpose,
+                    "attributes": request.attributes,
+                    "understands": sorted(request.understands),
+                    "assurance": request.assurance,
+                    "declaration": declared,
+                }
+            )
+        return text
 
     def write(
         self, conn: Connection, rows: Sequence[Mapping[str, object]]
@@ -387,39 +418,48 @@ def answer_document(
 ) -> dict[str, Json]:
     """An answer in one canonical form, for storing and for comparing."""
     return {
-        name: {
-            "effect": one.effect.value,
-            "level": one.level,
-            "reasons": sorted(reason.code for reason in one.reasons),
-            "obligations": sorted(
-                [item.type, item.days if item.days is not None else -1]
-                for item in one.obligations
-            ),
-        }
-        for name, one in sorted(attributes.items())
+        name: _one_document(one) for name, one in sorted(attributes.items())
     }
 
 
+def answer_text(attributes: Mapping[str, AttributeDecision]) -> str:
+    """`answer_document` as it is stored, in compact JSON.
+
+    Attributes that are answered by the same objects are written once.
+    """
+    written: dict[tuple[Effect, int, int, int], str] = {}
+    parts = []
+    for name, one in sorted(attributes.items()):
+        like = (one.effect, one.level, id(one.reasons), id(one.obligations))
+        text = written.get(like)
+        if text is None:
+            text = written[like] = _compact(_one_document(one))
+        parts.append(f"{_compact(name)}:{text}")
+    return f"{{{','.join(parts)}}}"
+
+
+def _one_document(one: AttributeDecision) -> dict[str, Json]:
+    return {
+        "effect": one.effect.value,
+        "level": one.level,
+        "reasons": sorted(reason.code for reason in one.reasons),
+        "obligations": sorted(
+            [item.type, item.days if item.days is not None else -1]
+            for item in one.obligations
+        ),
+    }
+
+
+def _members(document: Mapping[str, object]) -> str:
+    """The members of an object in compact JSON, to stand beside others."""
+    return _compact(document)[1:-1]
+
+
 def _encode(
-    request: AccessRequest,
-    facts: Facts,
-    answer: Mapping[str, Json],
-    now: int,
-    *,
-    opened: bool,
+    asked: str, facts: Facts, answer: str, now: int, *, opened: bool
 ) -> bytes:
-    return json.dumps(
+    known = _members(
         {
-            "v": 1,
-            "now": now,
-            "service": request.service,
-            "purpose": request.purpose,
-            "attributes": request.attributes,
-            "understands": sorted(request.understands),
-            "assurance": request.assurance,
-            "declaration": (
-                facts.declaration.digest if facts.declaration else None
-            ),
             "events": [str(event.id) for event in facts.events],
             "preferences": facts.preferences,
             "known": facts.known,
@@ -431,10 +471,11 @@ def _encode(
                 rule: [one.total, *one.recent]
                 for rule, one in facts.uses.items()
             },
-            "answer": answer,
-            "opened": opened,
-        },
-        separators=(",", ":"),
+        }
+    )
+    return (
+        f'{{"v":1,"now":{now},{asked},{known},"answer":{answer},'
+        f'"opened":{"true" if opened else "false"}}}'
     ).encode()
 
 
