@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 import shutil
 import signal
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ from api.workers import listen, supervise
 from policy import policies_folder
 
 GRACE_SECONDS = 20
+# Objects that come before a look for cycles among the young; such looks
+# before one among the older; and so on.
+_COLLECT = (20_000, 20, 20)
 
 
 @speaks
@@ -213,7 +217,26 @@ def run_server(
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    DrainingServer(config).run(None if sock is None else [sock])
+    with _few_collections():
+        DrainingServer(config).run(None if sock is None else [sock])
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for cycles rarely, and not among what is loaded for good.
+
+    The thousands of small objects of a batch of answers set off one
+    collection after another, each through all that the process holds.
+    """
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 @contextmanager
