@@ -51,10 +51,12 @@ long := count([1 |
 	some y in numbers.range(1, 3000)
 	y > x
 ])
+
+longer := long + count([1 | some y in numbers.range(1, input.own); y > 0])
 """
 ASKED = (
     *("tally", "through", "spread", "both", "whole"),
-    *("named", "swapped", "torn", "long"),
+    *("named", "swapped", "torn", "long", "longer"),
 )
 
 
@@ -151,6 +153,7 @@ def test_rule_reads_what_it_and_what_it_calls_look_up(bundle: Bundle) -> None:
         "whole": None,
         "swapped": None,
         "torn": side,
+        "longer": side | {"own"},
     } == {name: found[name] for name in ASKED if name not in {"named", "long"}}
     assert found["twice"] == frozenset()
     assert found.get("member") is None
@@ -203,13 +206,13 @@ def test_steps_are_charged_to_who_starts_with_the_stage(
     bundle: Bundle,
 ) -> None:
     """Nobody gets further with what is known beforehand than without."""
-    document = Document(Standing({"side": [1, 2]}), {"own": 1})
-    for steps in range(5_000, 20_000, 500):
-        limits = Limits(steps=steps, seconds=60.0)
-        pdp = EmbeddedPdp(bundle, limits=limits)
-        alone = decided(dict(document), pdp, "t/long")
-        if alone is Cause.BUDGET:
-            assert decided(document, pdp, "t/long") is Cause.BUDGET
+    document = Document(Standing({"side": [1, 2]}), {"own": 6_000})
+    pdp = EmbeddedPdp(bundle, limits=Limits(steps=9_000, seconds=60.0))
+    assert decided(dict(document), pdp, "t/longer") is Cause.BUDGET
+    assert decided(document, pdp, "t/longer") is Cause.BUDGET
+    assert pdp._loaded is not None
+    (staged,) = pdp._loaded.staged.values()
+    assert 6_000 <= staged.stage.steps < 9_000
 
 
 def test_nothing_known_outlives_the_data_or_the_policies(
