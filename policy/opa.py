@@ -32,7 +32,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from policy.engine import Bounds, DocumentRefused, admit
-from policy.pdp import JSON, Cause, NoDecision, Ruling
+from policy.pdp import JSON, Cause, Document, NoDecision, Ruling
 
 _PATH = re.compile(r"[a-z_][a-z0-9_]*(?:/[a-z_][a-z0-9_]*)+\Z")
 _TRACE = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}")
@@ -338,6 +338,8 @@ class OpaPdp:
             raise NoDecision(Cause.MALFORMED, "no trace of a caller")
         if not _PATH.match(entrypoint):
             raise NoDecision(Cause.UNDEFINED, "no such entrypoint")
+        if type(document) is Document:
+            document = dict(document)
         if type(document) is not dict:
             raise NoDecision(Cause.MALFORMED, "the input is no object")
         try:

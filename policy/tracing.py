@@ -23,7 +23,7 @@ from policy.engine import (
     admit,
     coverage,
 )
-from policy.pdp import JSON, Cause, NoDecision
+from policy.pdp import JSON, Cause, Document, NoDecision
 
 _LIMITS = Limits(steps=20_000_000, seconds=60.0)
 
@@ -98,6 +98,8 @@ class Tracing:
             NoDecision: it is no document, or there is no such entrypoint.
         """
         machine = self._machine
+        if type(document) is Document:
+            document = dict(document)
         try:
             admitted = admit(document, INPUT_BOUNDS)
         except EngineError as error:

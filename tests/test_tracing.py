@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from api.cli.main import build
 from policy import explained, load_bundle, trace_decision
 from policy.engine import EvaluationError, Limits, Machine, Tracer, coverage
-from policy.pdp import Cause, NoDecision
+from policy.pdp import Cause, Document, NoDecision, Standing
 from policy.tracing import Tracing
 from tests.parts import ROOT
 from tests.worlds import CITY, OFFICER, build_world
@@ -51,6 +51,18 @@ def test_watched_machine_decides_what_the_other_decides() -> None:
             if results:
                 assert trace.result is not None, name
                 assert explained(trace).startswith("revision "), name
+
+
+def test_document_with_members_in_common_is_traced_whole() -> None:
+    """A trace tells of every rule, what is known beforehand included."""
+    tracing = Tracing(load_bundle())
+    for case in golden("disclosure").values():
+        common = Standing(
+            {k: v for k, v in case["input"].items() if k == "declaration"}
+        )
+        assert tracing.trace(DISCLOSURE, case["input"]) == tracing.trace(
+            DISCLOSURE, Document(common, case["input"])
+        )
 
 
 def test_golden_cases_cover_the_lines_of_the_policies() -> None:
