@@ -199,7 +199,7 @@ class EventLog:
     def of_many(
         self,
         conn: Connection,
-        subjects: Sequence[UUID],
+        subjects: object,
         service: str,
         purpose: str,
     ) -> dict[Any, list[tuple[Any, ...]]]:
@@ -207,7 +207,7 @@ class EventLog:
 
         Args:
             conn: the transaction to read in.
-            subjects: the people; some hundreds at a time.
+            subjects: what `prepared.listed` made of some hundred people.
             service: the service.
             purpose: its purpose.
 
@@ -222,7 +222,7 @@ class EventLog:
         rows = self._of_many.rows(
             {
                 "tenant": self._tenant,
-                "subjects": [*subjects],
+                "subjects": subjects,
                 "service": service,
                 "purpose": purpose,
             },

@@ -43,7 +43,11 @@ class Answered(NamedTuple):
 
     def since(self) -> int:
         """Say when the newest answer began to hold; 0 where there is none."""
-        return max((row[_AT] for row in self.rows), default=0)
+        rows = self.rows
+        if len(rows) == 1:  # as most people's are
+            instant: int = rows[0][_AT]
+            return instant
+        return max((row[_AT] for row in rows), default=0)
 
     def likeness(self) -> Hashable:
         """Give a key: under equal keys the same answers hold of two people.
@@ -56,9 +60,9 @@ class Answered(NamedTuple):
         rows = self.rows
         if not rows:
             return ()
+        if len(rows) == 1 and rows[0][_ENDS] is None:
+            return rows[0][:_AT]
         if any(row[_ENDS] is not None for row in rows):
             return tuple(row[: _ENDS + 1] for row in rows)
-        if len(rows) == 1:
-            return rows[0][:_AT]
         order = sorted({row[_AT] for row in rows})
         return tuple((*row[:_AT], order.index(row[_AT])) for row in rows)

@@ -235,9 +235,13 @@ class Rules:
         return self._stored(self._latest.rows(self._person(subject), conn))
 
     def of_many(
-        self, conn: Connection, subjects: Sequence[UUID]
+        self, conn: Connection, subjects: object
     ) -> dict[Any, StoredPreferences]:
         """Return many people's rules as `latest`, by one statement.
+
+        Args:
+            conn: the transaction to read in.
+            subjects: what `prepared.listed` made of the people.
 
         Returns:
             By person, as the driver has their id; nobody who never chose is
@@ -246,7 +250,7 @@ class Rules:
         Raises:
             PreferencesInvalid: the stored rules of somebody were changed.
         """
-        values = {"tenant": self._tenant, "subjects": [*subjects]}
+        values = {"tenant": self._tenant, "subjects": subjects}
         rows = self._of_many.rows(values, conn)
         # The versions rise, so the last of each person's stays.
         chosen = {row[0]: row[1:] for row in rows}

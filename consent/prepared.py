@@ -6,7 +6,7 @@ when the store is made, and then only bound and run.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -109,6 +109,18 @@ def among(engine: Engine, column: Any, name: str) -> Any:  # noqa: ANN401 - clau
         "value"
     )
     return column.in_(select(listed.c.value))
+
+
+def listed(subjects: Sequence[UUID], *, native: bool) -> object:
+    """Give people as the one parameter of `among`, for several statements.
+
+    Args:
+        subjects: the people.
+        native: whether the driver takes ids as they are, or else hex.
+    """
+    if native:
+        return [*subjects]
+    return json.dumps([one.hex for one in subjects])
 
 
 def as_uuid(value: UUID | str) -> UUID:

@@ -36,6 +36,7 @@ from consent.many import Answered
 from consent.notices import Notice
 from consent.people import Revisions, Rules, StoredPreferences
 from consent.preferences import Preferences
+from consent.prepared import listed
 from consent.records import ConsentEvent, ConsentState, carried, states
 from consent.registry import DeclarationRegistry
 from consent.rule_terms import Uses
@@ -697,9 +698,10 @@ class ConsentStore:
         Raises:
             PreferencesInvalid: the stored rules of somebody were changed.
         """
-        rows = self._log.of_many(conn, subjects, service, purpose)
-        rules = self._rules.of_many(conn, subjects)
-        uses = self._uses.of_many(conn, subjects, service, purpose)
+        people = listed(subjects, native=self._native_ids)
+        rows = self._log.of_many(conn, people, service, purpose)
+        rules = self._rules.of_many(conn, people)
+        uses = self._uses.of_many(conn, people, service, purpose)
         unchosen = self._rules.unchosen()
         for subject in subjects:
             key = subject if self._native_ids else subject.hex

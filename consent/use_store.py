@@ -130,7 +130,7 @@ class UseCounts:
     def of_many(
         self,
         conn: Connection,
-        subjects: Sequence[UUID],
+        subjects: object,
         service: str,
         purpose: str,
     ) -> dict[Any, dict[str, Uses]]:
@@ -138,7 +138,8 @@ class UseCounts:
 
         Args:
             conn: the transaction to read in.
-            subjects: the people, each by themselves.
+            subjects: what `prepared.listed` made of the people, each by
+                themselves.
             service: the service.
             purpose: its purpose.
 
@@ -152,7 +153,7 @@ class UseCounts:
         rows = self._of_many.rows(
             {
                 "tenant": self._tenant,
-                "subjects": [*subjects],
+                "subjects": subjects,
                 "service": service,
                 "purpose": purpose,
             },

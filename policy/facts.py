@@ -52,7 +52,12 @@ from policy.decisions import (
 )
 from policy.errors import PolicyError, RestraintDamaged
 from policy.pdp import Cause, Document, NoDecision, Standing
-from policy.restraints import Restraints, RestraintStore, union
+from policy.restraints import (
+    NO_RESTRAINTS,
+    Restraints,
+    RestraintStore,
+    union,
+)
 from vault import CryptoFailure, Holding, Vault, VaultError
 
 _VERDICTS_KEPT = 4096
@@ -487,7 +492,8 @@ class FactSource:
         restraints = self._restraints.of_many(conn, subjects, now)
         for one in answered:
             verdicts = self.verdicts(one.preferences, declaration)
-            yield Gathered(one, restraints[one.subject], verdicts, shared)
+            held = restraints.get(one.subject, NO_RESTRAINTS)
+            yield Gathered(one, held, verdicts, shared)
 
     def verdicts(
         self, stored: StoredPreferences, declaration: Declaration | None

@@ -83,7 +83,8 @@ def union(listed: Sequence[Restraints]) -> Restraints:
 
 
 _KINDS = frozenset(one.value for one in RestraintKind)
-_NONE = Restraints(restricted=False, objected=())
+NO_RESTRAINTS = Restraints(restricted=False, objected=())
+"""What holds of somebody of whom nothing does."""
 _AS_OF = select(_TABLE.c.kind, _TABLE.c.purpose).where(
     and_(
         _TABLE.c.tenant == bindparam("tenant"),
@@ -95,7 +96,7 @@ _AS_OF = select(_TABLE.c.kind, _TABLE.c.purpose).where(
 
 _OF_MANY = select(_TABLE.c.subject, _TABLE.c.kind, _TABLE.c.purpose).where(
     _TABLE.c.tenant == bindparam("tenant"),
-    _TABLE.c.subject.in_(bindparam("subjects", expanding=True)),
+    _TABLE.c.subject.between(bindparam("first"), bindparam("last")),
     or_(_TABLE.c.until.is_(None), _TABLE.c.until > bindparam("now")),
 )
 
@@ -107,7 +108,7 @@ def _restraints(subject: UUID, rows: Sequence[tuple[str, str]]) -> Restraints:
         RestraintDamaged: one is of no kind, and could be of any.
     """
     if not rows:
-        return _NONE
+        return NO_RESTRAINTS
     if any(kind not in _KINDS or type(what) is not str for kind, what in rows):
         raise RestraintDamaged(subject)
     return Restraints(
@@ -158,6 +159,7 @@ class RestraintStore:
         self._tenant = tenant
         self._random = random
         self._as_of = DriverStatement(engine, _AS_OF)
+        self._of_many = DriverStatement(engine, _OF_MANY)
         self._of_each = PreparedForEach(engine, _of_each)
 
     def at(self, conn: Connection, subject: UUID, now: int) -> Restraints:
@@ -181,25 +183,41 @@ class RestraintStore:
     def of_many(
         self, conn: Connection, subjects: Sequence[UUID], now: int
     ) -> dict[UUID, Restraints]:
-        """Read what holds for many people as `at`, by one statement.
+        """Read what holds for neighbours by id as `at`, by one statement.
 
         Args:
             conn: the transaction to read in.
-            subjects: the people; some hundreds at a time.
+            subjects: the people: some hundreds with few others between
+                the first and the last of them by id.
             now: the instant.
 
         Returns:
-            By person, everybody who was asked about.
+            By person; nobody of whom nothing holds is in it.
+
+        Raises:
+            RestraintDamaged: as `at`.
 
         """
-        listed: dict[UUID, list[tuple[str, str]]] = {}
-        values = {"tenant": self._tenant, "subjects": subjects, "now": now}
-        for subject, kind, purpose in conn.execute(_OF_MANY, values):
-            listed.setdefault(subject, []).append((kind, purpose))
-        return {
-            subject: _restraints(subject, listed.get(subject, ()))
-            for subject in subjects
+        if not subjects:
+            return {}
+        values = {
+            "tenant": self._tenant,
+            "first": min(subjects),
+            "last": max(subjects),
+            "now": now,
         }
+        rows = self._of_many.rows(conn, values)
+        if not rows:  # as of most
+            return {}
+        # By the driver's own form: a damaged id is nobody's who is asked of.
+        asked: dict[object, UUID] = {}
+        for one in subjects:
+            asked[one] = asked[one.hex] = one
+        found: dict[UUID, list[tuple[str, str]]] = {}
+        for who, kind, purpose in rows:
+            if who in asked:
+                found.setdefault(asked[who], []).append((kind, purpose))
+        return {one: _restraints(one, held) for one, held in found.items()}
 
     def of_each(
         self, conn: Connection, subjects: Sequence[UUID], now: int

@@ -299,7 +299,7 @@ class KeyStore:
         """Look many people up; those never enrolled are left out."""
         own = {self._reader.subject(one): one for one in subjects}
         with self._engine.connect().execution_options(read_only=True) as conn:
-            rows = self._many.rows(conn, subjects, tenant=self.tenant)
+            rows = self._many.rows(conn, own, tenant=self.tenant)
         listed: dict[UUID, list[StoredDek]] = {}
         for row in rows:
             subject = own[row[0]]
@@ -316,18 +316,19 @@ class KeyStore:
     def opening(self, subjects: Sequence[UUID]) -> set[UUID]:
         """Say who of many people has a key that may open, and fetch none."""
         own = {self._reader.subject(one): one for one in subjects}
-        states: dict[UUID, list[str]] = {}
         with self._engine.connect().execution_options(read_only=True) as conn:
-            for who, state in self._in_state.rows(
-                conn, subjects, tenant=self.tenant
-            ):
-                states.setdefault(own[who], []).append(state)
-        return {
-            subject
-            for subject, listed in states.items()
+            rows = self._in_state.rows(conn, own, tenant=self.tenant)
+        newest: dict[Any, str] = dict(rows)
+        if len(newest) < len(rows):
+            states: dict[Any, list[str]] = {}
+            for who, state in rows:
+                states.setdefault(who, []).append(state)
             # A next key counts for nothing beside the one before it.
-            if _without_next(listed)[-1] in OPENS
-        }
+            newest = {
+                who: _without_next(listed)[-1]
+                for who, listed in states.items()
+            }
+        return {own[who] for who, state in newest.items() if state in OPENS}
 
     def generation(self, subject: UUID, gen: int) -> StoredDek | None:
         """Give the key of one generation, if what it sealed may open."""

@@ -11,7 +11,7 @@ import contextlib
 import json
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -96,13 +96,20 @@ class ManyQuery:
     def rows(
         self,
         conn: Connection,
-        subjects: Sequence[UUID],
+        subjects: Iterable[Any],
         **more: Any,  # noqa: ANN401 - whatever the statement takes
     ) -> Sequence[Row]:
-        """Run for some people; values come as the driver gives them."""
+        """Run for some people; values come as the driver gives them.
+
+        Args:
+            conn: the transaction to read in.
+            subjects: ids as `Reader.subject` gives them.
+            more: the other parameters.
+
+        """
         listed: Any = [*subjects]
         if not self._native:
-            listed = json.dumps([one.hex for one in subjects])
+            listed = json.dumps(listed)
         values = {"subjects": listed, **more}
         bound: Any = values
         if self._names:
