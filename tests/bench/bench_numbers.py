@@ -101,7 +101,9 @@ def _budget(world: World) -> SqlBudget:
         account=Account(
             service="bench", purpose="bench", recipient="bench", snapshot="1"
         ),
-        allowance=Allowance(recipient=10**15, everybody=10**15, days=1),
+        allowance=Allowance(
+            recipient=10**15, colluding=10**15, everybody=10**15, days=1
+        ),
         transactions=platform.transactions,
         ledger=platform.ledger,
         clock=platform.clock,
