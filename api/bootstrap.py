@@ -198,8 +198,9 @@ def bootstrap(
         random: like ``os.urandom``; every id, nonce and salt is its.
         pdp: what decides, instead of what the settings name.
         costs: of the passphrase, where tests want cheap ones.
-        direct: whether entries have their index at once; not so in one of
-            several workers.
+        direct: whether entries have their index at once on every database;
+            one of several workers leaves that to whoever numbers next, but
+            on SQLite.
         first: what an officer settles once journal and ledger agree, and
             before the states of the keys are looked at.
         clock_was_ahead: start though the ledger bears a later time than the
@@ -318,7 +319,10 @@ def _assemble(
         tenant,
         heard=_both(outbox.consent_recorded, requests.answered),
     )
-    commits = GroupCommit(ledger, direct=direct)
+    # SQLite has one writer at a time, whoever it is: numbering later would
+    # cost a second transaction, and nobody would wait less.
+    one_writer = data.dialect.name == "sqlite"
+    commits = GroupCommit(ledger, direct=direct or one_writer)
     reader = Reader(data)
     classification = standard_classification()
     askable = WithPredicates(classification)

@@ -14,10 +14,12 @@ import pytest
 from sqlalchemy import text
 
 from api.cli.instance import only_server
+from api.platform import Platform
 from api.workers import Supervisor, WorkersFailedError, listen
 from consent import VerifierKey
 from consent.merkle import hash_leaf
 from consent.promises import open_promise
+from tests.databases import Kind
 from tests.serving import HOST, Served, free_port, running, serving, until
 from tests.worlds import NUMBER, World, build_world, reopen
 
@@ -65,10 +67,54 @@ def ask_until_answered(server: Served, number: str) -> dict[str, object]:
     return answers[0]
 
 
-def test_two_workers_promise_and_keep(world: World) -> None:
-    """Answers are promised; a killed worker is replaced; all stands."""
+def leaves_of(
+    answers: list[dict[str, object]], platform: Platform
+) -> set[bytes]:
+    """The leaf hashes that answers promise."""
+    key = VerifierKey.parse(platform.ledger_vkey)
+    return {
+        open_promise(
+            str(one["inclusion_promise"]).encode(),
+            [key],
+            origin=platform.settings.origin,
+        ).leaf_hash
+        for one in answers
+    }
+
+
+def test_two_workers_keep_what_they_answer(
+    tmp_path: Path, database: Kind
+) -> None:
+    """Killed workers are replaced; every index or promise stands."""
+    with build_world(tmp_path / "home", database=database) as world:
+        answers = answered_by_two(world)
+        again = reopen(world)
+        try:
+            # Whoever was asked to end had numbered what it answered.
+            assert not again.ledger.has_pending()
+            again.ledger.verify()
+            with again.data.begin() as conn:
+                rows = conn.execute(
+                    text("SELECT idx, leaf FROM ledger_entry")
+                ).all()
+        finally:
+            again.close()
+        assert 10 == len(answers)
+        if database is Kind.SQLITE:
+            assert {None} == {one["inclusion_promise"] for one in answers}
+            given = {one["ledger_index"] for one in answers}
+            assert 10 == len(given)
+            assert given <= {index for index, _ in rows}
+        else:
+            assert {None} == {one["ledger_index"] for one in answers}
+            promised = leaves_of(answers, world.platform)
+            assert 10 == len(promised)
+            assert promised <= {hash_leaf(bytes(leaf)) for _, leaf in rows}
+
+
+def answered_by_two(world: World) -> list[dict[str, object]]:
+    """Ask two workers; kill one in between, and see it replaced."""
     number = world.values["consenting"][NUMBER]
-    platform = world.platform
     with serving(world, workers=2) as server:
         answers = [ask_until_answered(server, number) for _ in range(5)]
         before = children(server.process.pid)
@@ -87,29 +133,7 @@ def test_two_workers_promise_and_keep(world: World) -> None:
         )
         server.process.send_signal(signal.SIGTERM)
         assert 0 == server.process.wait(timeout=240)
-
-    assert {None} == {one["ledger_index"] for one in answers}
-    key = VerifierKey.parse(platform.ledger_vkey)
-    promised = {
-        open_promise(
-            str(one["inclusion_promise"]).encode(),
-            [key],
-            origin=platform.settings.origin,
-        ).leaf_hash
-        for one in answers
-    }
-    again = reopen(world)
-    try:
-        # Whoever was asked to end had numbered what it answered.
-        assert not again.ledger.has_pending()
-        again.ledger.verify()
-        with again.data.begin() as conn:
-            rows = conn.execute(text("SELECT leaf FROM ledger_entry"))
-            stored = {hash_leaf(bytes(leaf)) for (leaf,) in rows}
-    finally:
-        again.close()
-    assert 10 == len(promised)
-    assert promised <= stored
+    return answers
 
 
 def lock_is_free(world: World) -> bool:
