@@ -9,6 +9,7 @@ the expected bundle.
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -66,6 +67,7 @@ from policy import (
     Endpoints,
     Eraser,
     FactSource,
+    FactSweep,
     FailoverPdp,
     Gate,
     GlassDesk,
@@ -563,6 +565,14 @@ def _assemble(
         retention=retention,
         journal=journal,
         past_ledgers=tuple(past),
+        fact_sweep=partial(
+            FactSweep,
+            engine=data,
+            vault=vault,
+            consents=consents,
+            restraints=restraints,
+            ledgers=(*past, ledger),
+        ),
         declarations=DeclarationDesk(
             tenant=tenant,
             guide=guide,

@@ -29,6 +29,7 @@ from policy import (
     DecisionDesk,
     DeclarationDesk,
     Eraser,
+    FactSweep,
     Gate,
     GlassDesk,
     HoldDesk,
@@ -100,6 +101,7 @@ class Platform:
     retention: Retention
     journal: ErasureJournal
     past_ledgers: tuple[Ledger, ...]
+    fact_sweep: Callable[[], FactSweep]
     registry: Registry
     tokens: Tokens
     reader: Reader

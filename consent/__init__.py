@@ -165,6 +165,7 @@ from consent.handling import (
     decide_handling,
 )
 from consent.kantara import issue_kantara_receipt, kantara_receipt
+from consent.kept import Kept, KeptEvent, KeptRules, Owners
 from consent.labels import label
 from consent.latest import latest_entry, latest_instant
 from consent.ledger import Ledger
@@ -377,6 +378,9 @@ __all__ = [
     "HandlingRequest",
     "Held",
     "Hold",
+    "Kept",
+    "KeptEvent",
+    "KeptRules",
     "KnownWitness",
     "Language",
     "Ledger",
@@ -398,6 +402,7 @@ __all__ = [
     "NoticeUnavailable",
     "Outcome",
     "OwnEntry",
+    "Owners",
     "P3PDocument",
     "P3PPolicy",
     "P3PReading",

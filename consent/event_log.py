@@ -25,6 +25,7 @@ from sqlmodel import col
 
 from consent.each import PreparedForEach
 from consent.errors import ConsentDamaged
+from consent.kept import KeptEvent, Owners
 from consent.prepared import STRANGE, PreparedSelect, among, as_uuid
 from consent.records import ConsentEvent
 from consent.tables import EventRow
@@ -130,6 +131,7 @@ class EventLog:
         self._of_purpose = PreparedSelect(engine, _OF_PURPOSE)
         self._all = PreparedSelect(engine, _ALL)
         self._of_each = PreparedForEach(engine, _of_each)
+        self._owners = Owners(engine, _TABLE)
         self._of_many = PreparedSelect(
             engine,
             select(*_READ, _TABLE.c.subject)
@@ -262,6 +264,15 @@ class EventLog:
         rows = self._all.rows({"tenant": self._tenant, "subject": subject})
         return [as_event(subject, row) for row in rows]
 
+    def kept(self, conn: Connection, subject: UUID) -> list[KeptEvent]:
+        """Return one person's rows, in order, whether or not they read."""
+        values = {"tenant": self._tenant, "subject": subject}
+        return [_kept(subject, row) for row in self._all.rows(values, conn)]
+
+    def owners(self, conn: Connection, after: object, limit: int) -> list[Any]:
+        """List who has a row, as `Owners.page` does."""
+        return self._owners.page(conn, self._tenant, after, limit)
+
     def of_people(
         self, conn: Connection, subjects: Sequence[UUID]
     ) -> dict[UUID, list[ConsentEvent]]:
@@ -336,6 +347,18 @@ def as_event(subject: UUID, row: Sequence[Any]) -> ConsentEvent:
         return _event(subject, row)
     except STRANGE:
         raise ConsentDamaged(subject) from None
+
+
+def _kept(subject: UUID, row: Sequence[Any]) -> KeptEvent:
+    try:
+        name = str(as_uuid(row[6]))
+    except STRANGE:
+        name = ""
+    try:
+        event = as_event(subject, row)
+    except ConsentDamaged:
+        return KeptEvent(row[-1], name, None)
+    return KeptEvent(row[-1], name, event)
 
 
 def _event(subject: UUID, row: Sequence[Any]) -> ConsentEvent:

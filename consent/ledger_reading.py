@@ -3,16 +3,18 @@
 Reads run in short transactions of their own and see only what is committed.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
+from consent.chains import rows_of
 from consent.checkpoint_store import CheckpointStore, StoredCheckpoint
 from consent.compact_range import CompactRange
-from consent.entries import Opened
+from consent.entries import EntryKind, Opened
 from consent.entry_views import AuditEntry, OwnEntry, read_audit, read_own
 from consent.errors import UnknownEntry
 from consent.ledger_keys import EntryFields, LedgerKeys, PersonKeys
@@ -195,6 +197,40 @@ class LedgerReader:
             ]
         merged = sorted(own + lifted, key=lambda entry: -entry.index)
         return merged[:limit]
+
+    def acts(
+        self, conn: Connection, log_key: bytes, kinds: Collection[EntryKind]
+    ) -> Iterator[tuple[UUID, OwnEntry]]:
+        """Read a person's entries of some kinds, the oldest first.
+
+        What is withheld from the person is not among them, and what is
+        pending is not yet. Whether entries are missing is for `verify`.
+
+        Args:
+            conn: The transaction to read in.
+            log_key: The person's.
+            kinds: Of which kinds; of others nothing but that is opened.
+
+        Yields:
+            The record that an entry names, and the entry.
+
+        Raises:
+            EntryUnreadable: A stored entry was changed.
+
+        """
+        keys = self._keys.person(log_key)
+        for rows in rows_of(conn, self._sql, keys.tag):
+            for row in rows:
+                audit = open_audit(
+                    self._keys.audit(row.day),
+                    row.audit or b"",
+                    index=row.idx,
+                    leaf=row.leaf,
+                )
+                if read_audit(audit.body).kind in kinds:
+                    opened = self._opened(keys, row)
+                    named = json.loads(opened.subject_body)["subject"]
+                    yield UUID(named), read_own(row.idx, row.leaf, opened)
 
     def has_due(self, log_key: bytes) -> bool:
         """Say whether a delayed entry's date has passed, not yet noted.

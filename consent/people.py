@@ -29,6 +29,7 @@ from sqlmodel import col
 
 from consent.each import PreparedForEach
 from consent.errors import ConsentDamaged, PreferencesInvalid
+from consent.kept import KeptRules, Owners
 from consent.preferences import Preferences, read_preferences
 from consent.prepared import PreparedSelect, among
 from consent.presets import DEFAULT_PRESET, PRESETS
@@ -71,6 +72,18 @@ _LAST_VERSION = select(func.max(col(PreferencesRow.version))).where(
 _LATEST_RULES = _RULES.where(
     col(PreferencesRow.version)
     == _LAST_VERSION.correlate(None).scalar_subquery()
+)
+_ALL_RULES = (
+    select(
+        col(PreferencesRow.version),
+        col(PreferencesRow.at),
+        col(PreferencesRow.text),
+    )
+    .where(
+        col(PreferencesRow.tenant) == bindparam("tenant"),
+        col(PreferencesRow.subject) == bindparam("subject"),
+    )
+    .order_by(col(PreferencesRow.version))
 )
 _OTHER = aliased(PreferencesRow)
 
@@ -181,6 +194,9 @@ class Rules:
         self._tenant = tenant
         self._latest = PreparedSelect(engine, _LATEST_RULES)
         self._at = PreparedSelect(engine, _RULES_AT)
+        self._all = PreparedSelect(engine, _ALL_RULES)
+        table = PreferencesRow.metadata.tables["consent_preferences"]
+        self._owners = Owners(engine, table)
         self._of_each = PreparedForEach(engine, _rules_of)
         self._of_many = PreparedSelect(
             engine,
@@ -278,6 +294,15 @@ class Rules:
         values = {**self._person(subject), "version": version}
         rows = self._at.rows(values)
         return self._stored(rows) if rows else None
+
+    def kept(self, conn: Connection, subject: UUID) -> list[KeptRules]:
+        """Return every version as it is stored, whether or not it reads."""
+        rows = self._all.rows(self._person(subject), conn)
+        return [KeptRules(*row) for row in rows]
+
+    def owners(self, conn: Connection, after: object, limit: int) -> list[Any]:
+        """List who has a row, as `Owners.page` does."""
+        return self._owners.page(conn, self._tenant, after, limit)
 
     def forget(self, conn: Connection, subject: UUID) -> None:
         """Delete every version of an erased person's rules."""

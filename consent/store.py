@@ -30,6 +30,7 @@ from consent.errors import (
     UnknownNotice,
 )
 from consent.event_log import EventLog
+from consent.kept import Kept, Page
 from consent.lifecycle import BY_CONTROLLER, IN_FORCE, placed
 from consent.mandates import MAY, Mandate, Mandates, fitting, under_age
 from consent.many import Answered
@@ -711,6 +712,24 @@ class ConsentStore:
                 rules.get(key, unchosen),
                 uses.get(key, {}),
             )
+
+    # --- as it is stored --------------------------------------------------
+
+    def kept(self, conn: Connection, subject: UUID) -> Kept:
+        """Return every row of a person's answers and rules, for a sweep.
+
+        Args:
+            conn: the transaction to read in.
+            subject: the person.
+        """
+        return Kept(
+            events=self._log.kept(conn, subject),
+            rules=self._rules.kept(conn, subject),
+        )
+
+    def owners(self) -> tuple[Page, ...]:
+        """Return what lists who has a row, by table: somebody, or nobody."""
+        return self._log.owners, self._rules.owners
 
     # --- several people -------------------------------------------------
 

@@ -117,6 +117,8 @@ from policy.errors import (
     UnknownAttributes,
 )
 from policy.evidence import EpochWitness
+from policy.fact_rows import FactKind
+from policy.fact_sweep import FactFault, FactFinding, FactSweep
 from policy.facts import FactSource
 from policy.gate import MOST_ATTRIBUTES, Gate, Shown
 from policy.glass import GlassDesk, ListedGlass, ShownGlass
@@ -252,7 +254,11 @@ __all__ = [
     "Erasure",
     "ErasureWaits",
     "ExplainedDecision",
+    "FactFault",
+    "FactFinding",
+    "FactKind",
     "FactSource",
+    "FactSweep",
     "FactsChanged",
     "FailoverPdp",
     "Flip",

@@ -6,6 +6,7 @@ served by their hashes, and holds subject and actor apart: the subject is
 the chain's own, the actor stands in the detail.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
@@ -22,6 +23,7 @@ from consent import (
     GroupCommit,
     LedgerUnavailable,
     LogKeyMoved,
+    Preferences,
 )
 from policy.decisions import Json
 from policy.errors import PersonUnknown
@@ -176,4 +178,13 @@ def entry_of(event: ConsentEvent) -> dict[str, Json]:
         "officer": event.officer,
         "channel": event.channel,
         "since": event.at,
+        "until": event.expires_at,
+        "language": event.language,
+        "recorded": event.known_at,
     }
+
+
+def rules_of(version: int, preferences: Preferences) -> dict[str, Json]:
+    """Return what the person's entry says of a version of their rules."""
+    digest = hashlib.sha256(preferences.text().encode()).hexdigest()
+    return {"version": version, "rules": digest}

@@ -292,7 +292,7 @@ class FactSource:
         try:
             return self._gathered_each(conn, requests, now)
         except Exception as error:
-            if not isinstance(error, _OF_ONE) and not _is_damage(error):
+            if not isinstance(error, _OF_ONE) and not is_damage(error):
                 raise
             # One row spoils what is read of all: each is read alone.
             return [self._tried(conn, request, now) for request in requests]
@@ -688,14 +688,15 @@ def _undamaged() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not _is_damage(error):
+        if not is_damage(error):
             raise
         # A text of Python's own could quote what is stored.
         told = error if isinstance(error, _NAMING) else type(error).__name__
         raise NoDecision(Cause.DAMAGED, str(told)) from None
 
 
-def _is_damage(error: Exception) -> bool:
+def is_damage(error: Exception) -> bool:
+    """Say whether an error is what is stored of somebody, not the database."""
     # SQLite has no code for a text that is no UTF-8: it was read well.
     return isinstance(error, (*_DAMAGED, *_STRANGE)) or (
         isinstance(error, sqlite3.OperationalError)

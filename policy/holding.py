@@ -13,7 +13,7 @@ erasure of any waits for it, and they are not parted meanwhile
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -181,24 +181,47 @@ class HoldDesk:
         if not standing:
             return
         members = self._vault.members(subject)
-        holding = self._own(members[0])
+        holdings = [self._own(member) for member in members]
         now = self._clock()
 
         def write(conn: Connection) -> None:
-            self._ledger.lock(conn, self._vault.log_key(holding))
+            self._ledger.lock(
+                conn, *(self._vault.log_key(one) for one in holdings)
+            )
             asked = [
                 self._holds.ask_erasure(member, proposer=proposer)
                 for member in standing
             ]
-            for member in members if any(asked) else ():
-                self._restraints.impose(
+            made = {
+                member: self._restraints.impose(
                     conn, member, RestraintKind.RESTRICTION, now=now
                 )
+                for member in (members if any(asked) else ())
+            }
+            for member in made:
                 self._consents.bump(conn, member)
-            draft = self._draft(
-                holding, EntryKind.ERASURE, "waiting", {"proposer": proposer}
+            first = str(made.get(members[0], ""))
+            drafts = [
+                self._draft(
+                    holdings[0],
+                    EntryKind.ERASURE,
+                    "waiting",
+                    {"proposer": proposer, "restraint": first},
+                ),
+                *(
+                    self._draft(
+                        one,
+                        EntryKind.RESTRICTION,
+                        "imposed",
+                        {"restraint": str(made[one.subject])},
+                    )
+                    for one in holdings[1:]
+                    if one.subject in made
+                ),
+            ]
+            self._ledger.append(
+                conn, [replace(draft, at=now) for draft in drafts]
             )
-            self._ledger.append(conn, [draft])
 
         self._transactions.run(write)
         raise ErasureWaits(subject)

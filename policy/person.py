@@ -32,6 +32,7 @@ from consent import (
 )
 from policy.answering import Answer, ConsentDesk
 from policy.authority import Action, Caller, authorize
+from policy.consent_writer import rules_of
 from policy.decisions import Json
 from policy.errors import FactsChanged, PersonUnknown
 from policy.evidence import EPOCH
@@ -133,6 +134,7 @@ class PersonDoor:
             EntryKind.PREFERENCE,
             purpose=OWN_PURPOSE,
             outcome="set",
+            detail=rules_of(expected + 1, preferences),
         )
         now, subject = draft.at, holding.subject
 
@@ -161,6 +163,7 @@ class PersonDoor:
         """Restrict all use (GDPR 18) or object to a purpose (GDPR 21)."""
         await self._allow(caller, Action.PREFERENCE_WRITE, subject)
         holding = self._known(subject)
+        identity = self._gate.new_id()
         draft = self._draft(
             holding,
             EntryKind.RESTRICTION
@@ -168,20 +171,23 @@ class PersonDoor:
             else EntryKind.OBJECTION,
             purpose=purpose or OWN_PURPOSE,
             outcome="imposed",
+            detail={"restraint": str(identity)},
         )
-        made: list[UUID] = []
         subject = holding.subject
 
         def write(conn: Connection) -> None:
-            made.append(
-                self._restraints.impose(
-                    conn, subject, kind, purpose=purpose, now=draft.at
-                )
+            self._restraints.impose(
+                conn,
+                subject,
+                kind,
+                purpose=purpose,
+                now=draft.at,
+                identity=identity,
             )
             self._consents.bump(conn, subject)
 
         await self._write(draft, write)
-        return made[0]
+        return identity
 
     def signals(self, subject: UUID) -> Sequence[Signal]:
         """The signals of the person's browsers, oldest first."""
@@ -213,12 +219,17 @@ class PersonDoor:
         """
         await self._allow(caller, Action.PREFERENCE_WRITE, subject)
         holding = self._known(subject)
+        identity = self._gate.new_id()
         draft = self._draft(
             holding,
             EntryKind.PREFERENCE,
             purpose=OWN_PURPOSE,
             outcome="signal",
-            detail={"signal": kind, "where": where},
+            detail={
+                "signal": kind,
+                "where": where,
+                "restraint": str(identity),
+            },
         )
         subject = holding.subject
 
@@ -241,6 +252,7 @@ class PersonDoor:
                 purpose=kind,
                 now=draft.at,
                 evidence=where,
+                identity=identity,
             )
 
         with contextlib.suppress(FactsChanged):

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from consent import ConsentStore, Draft, EntryKind, Ledger
 from policy.authority import Action, Caller, CallerKind, authorize
+from policy.consent_writer import rules_of
 from policy.decisions import Json
 from policy.errors import PersonUnknown
 from policy.evidence import EPOCH
@@ -441,7 +442,7 @@ class RecordDesk:
                 for member in self._vault.members(subject)
             ]
             epochs = change(conn, *pair)
-            self._carry_preferences(conn, pair)
+            carried = self._carry_preferences(conn, pair)
             drafts = []
             for subject in pair:
                 self._consents.bump(conn, subject)
@@ -456,6 +457,9 @@ class RecordDesk:
                             EPOCH: epochs[subject],
                             "with": str(other),
                             "justification": justification,
+                            "preferences": (
+                                carried if subject == pair[0] else None
+                            ),
                         },
                     )
                 )
@@ -468,8 +472,12 @@ class RecordDesk:
 
     def _carry_preferences(
         self, conn: Connection, pair: tuple[UUID, UUID]
-    ) -> None:
-        """Let standing preferences hold on where the survivor has none."""
+    ) -> dict[str, Json] | None:
+        """Let standing preferences hold on where the survivor has none.
+
+        Returns:
+            What the entry says of the version that was made, if one was.
+        """
         survivor, absorbed = (
             self._consents.preferences(one, conn) for one in pair
         )
@@ -477,6 +485,8 @@ class RecordDesk:
             self._consents.set_preferences(
                 conn, pair[0], absorbed.preferences, self._clock()
             )
+            return rules_of(1, absorbed.preferences)
+        return None
 
     def _own_log_key(self, subject: UUID) -> bytes:
         holding = self._vault.own_holding(subject)

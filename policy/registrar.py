@@ -23,7 +23,7 @@ from consent import (
     Withheld,
 )
 from policy.authority import Action, Caller, authorize
-from policy.consent_writer import entry_of
+from policy.consent_writer import entry_of, rules_of
 from policy.decisions import Json
 from policy.erasing import Eraser
 from policy.errors import PersonUnknown, RequestInvalid
@@ -187,7 +187,15 @@ class RegistrarDoor:
             )
             drafts.append(
                 self._form_draft(
-                    EntryKind.PREFERENCE, form, log_key, now, outcome="set"
+                    EntryKind.PREFERENCE,
+                    form,
+                    log_key,
+                    now,
+                    outcome="set",
+                    detail=rules_of(
+                        self._consents.preferences(form.subject, conn).version,
+                        form.preferences,
+                    ),
                 )
             )
         if form.answers:

@@ -6,11 +6,12 @@ lifted by a date, never by an edit, so that the facts of a past instant can
 be read again.
 """
 
+import contextlib
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -26,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlmodel import col
 
-from consent import PreparedForEach
+from consent import Owners, PreparedForEach
 from policy.errors import RestraintDamaged
 from policy.reading import DriverStatement
 from policy.tables import RestraintRow
@@ -70,6 +71,26 @@ class Signal:
     lifted_at: int | None
 
 
+class KeptRestraint(NamedTuple):
+    """One row, as it is stored, whether or not it reads.
+
+    Attributes:
+        id: its own.
+        kind: a `RestraintKind`.
+        purpose: of an objection; of a signal, which one it is.
+        since: POSIX seconds.
+        until: POSIX seconds when it was lifted, or None.
+        evidence: where a signal was seen, or None.
+    """
+
+    id: str
+    kind: object
+    purpose: object
+    since: object
+    until: object
+    evidence: object
+
+
 def union(listed: Sequence[Restraints]) -> Restraints:
     """Give what holds where every one of these holds."""
     if len(listed) == 1:
@@ -94,11 +115,33 @@ _AS_OF = select(_TABLE.c.kind, _TABLE.c.purpose).where(
 )
 
 
+_KEPT = (
+    select(
+        _TABLE.c.id,
+        _TABLE.c.kind,
+        _TABLE.c.purpose,
+        _TABLE.c.since,
+        _TABLE.c.until,
+        _TABLE.c.evidence,
+    )
+    .where(
+        _TABLE.c.tenant == bindparam("tenant"),
+        _TABLE.c.subject == bindparam("subject"),
+    )
+    .order_by(_TABLE.c.since, _TABLE.c.id)
+)
 _OF_MANY = select(_TABLE.c.subject, _TABLE.c.kind, _TABLE.c.purpose).where(
     _TABLE.c.tenant == bindparam("tenant"),
     _TABLE.c.subject.between(bindparam("first"), bindparam("last")),
     or_(_TABLE.c.until.is_(None), _TABLE.c.until > bindparam("now")),
 )
+
+
+def _id(stored: object) -> object:
+    """Give an id of SQLite's as PostgreSQL has it; a damaged one as it is."""
+    with contextlib.suppress(ValueError):
+        return stored if isinstance(stored, UUID) else UUID(hex=str(stored))
+    return stored
 
 
 def _restraints(subject: UUID, rows: Sequence[tuple[str, str]]) -> Restraints:
@@ -161,6 +204,8 @@ class RestraintStore:
         self._as_of = DriverStatement(engine, _AS_OF)
         self._of_many = DriverStatement(engine, _OF_MANY)
         self._of_each = PreparedForEach(engine, _of_each)
+        self._kept = DriverStatement(engine, _KEPT)
+        self._owners = Owners(engine, _TABLE)
 
     def at(self, conn: Connection, subject: UUID, now: int) -> Restraints:
         """Read what holds for `subject` at the instant `now`.
@@ -230,6 +275,18 @@ class RestraintStore:
             for subject, rows in zip(subjects, found, strict=True)
         ]
 
+    def kept(self, conn: Connection, subject: UUID) -> list[KeptRestraint]:
+        """Return every row of a person's, for a sweep, oldest first."""
+        values = {"tenant": self._tenant, "subject": subject}
+        return [
+            KeptRestraint(str(_id(row[0])), *row[1:])
+            for row in self._kept.rows(conn, values)
+        ]
+
+    def owners(self, conn: Connection, after: object, limit: int) -> list[Any]:
+        """List who has a row, as `consent.Owners.page` does."""
+        return self._owners.page(conn, self._tenant, after, limit)
+
     def signals(self, conn: Connection, subject: UUID) -> list[Signal]:
         """Return the signals of a person's browsers, oldest first."""
         rows = conn.execute(
@@ -261,9 +318,14 @@ class RestraintStore:
         purpose: str = "",
         now: int,
         evidence: str | None = None,
+        identity: UUID | None = None,
     ) -> UUID:
-        """Add a restraint from `now` on; an objection names its purpose."""
-        identity = uuid.UUID(bytes=self._random(16), version=4)
+        """Add a restraint from `now` on; an objection names its purpose.
+
+        `identity` is its id, where an entry names it already.
+        """
+        if identity is None:
+            identity = uuid.UUID(bytes=self._random(16), version=4)
         conn.execute(
             _TABLE.insert().values(
                 id=identity,

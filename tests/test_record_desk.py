@@ -110,6 +110,7 @@ def test_a_merge_is_recorded_for_both(world: World) -> None:
             "by": "officer-1",
             "with": str(peer),
             "justification": "same",
+            "preferences": None,
             "epoch": 2,
         } == detail
     caller = world.caller("consenting")

@@ -35,7 +35,8 @@ def consent_commands() -> typer.Typer:
     """The group."""
     group = typer.Typer(
         help="Consent records: what was allowed when, by what was known; "
-        "what officers write down, ask and end.",
+        "what officers write down, ask and end; and whether the ledger "
+        "bears all that is stored.",
         no_args_is_help=True,
     )
     for name, command in (
@@ -46,6 +47,7 @@ def consent_commands() -> typer.Typer:
         ("confirm", confirm),
         ("ask", ask),
         ("end", end),
+        ("verify", verify),
     ):
         group.command(name)(command)
     return group
@@ -81,6 +83,47 @@ def within(
             return await work()
 
     return asyncio.run(running())
+
+
+@speaks
+def verify(context: typer.Context, *, as_json: Json = False) -> None:
+    """Hold answers, rules and restraints against their ledger entries.
+
+    Names each that was deleted, moved, altered, or added without an entry,
+    by the person and the entry; never what it says. Ends with 1 where there
+    is one. An entry that is gone too is for `curtilage ledger verify`.
+
+    Example: curtilage consent verify
+    """
+    out = Output(as_json=as_json)
+    with (
+        instance(context).platform() as platform,
+        out.progress("Verifying consents", None) as advance,
+    ):
+        found = list(platform.fact_sweep().run(advance))
+    out.table(
+        "findings",
+        ("fault", "subject", "kind", "name", "entry", "columns", "found"),
+        [
+            (
+                one.fault.value,
+                _text(one.subject),
+                None if one.kind is None else one.kind.value,
+                one.name,
+                one.entry,
+                list(one.columns) if as_json else ", ".join(one.columns),
+                _text(one.found),
+            )
+            for one in found
+        ],
+    )
+    if found:
+        raise typer.Exit(1)
+    out.say("Nothing is wrong.")
+
+
+def _text(subject: UUID | None) -> str | None:
+    return None if subject is None else str(subject)
 
 
 @speaks
