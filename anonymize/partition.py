@@ -33,6 +33,7 @@ _SMALL = 2_000
 _CUT = 60_000
 _ROUNDING = 1e-9
 _CHEAP = 0.11
+_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +295,8 @@ def _ways(
         if plan.fast:
             return
     if rules.plain or rules.only_distinct or not plan.fast:
-        yield from both("sweep", sweep(cube, rules.k))
+        share = _SHARE if plan.fast and rules.plain else 0.0
+        yield from both("sweep", sweep(cube, rules.k, share=share))
     if not rules.only_distinct:
         yield from both("early+sweep", _early(cube, rules))
     if plan.fast:

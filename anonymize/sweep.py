@@ -13,17 +13,19 @@ groups that share a sum by chance would only become one class under a wider
 label: labels are folded from the members afterwards.
 
 A level whose label covers, of the leaves that occur, no more than the level
-below is passed over for that leaf.
+below is passed over for that leaf. Who has no time passes over more: what
+few rows have beside those that have cheaper labels seldom closes.
 """
 
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from anonymize.cube import Axis, Cube, Real, Truth, Whole, number_columns, pack
 from anonymize.errors import InvalidSpec, MissingExtra
 from anonymize.lattice import MAX_NODES, OPEN
-from anonymize.rules import Numbers, Rules
+from anonymize.rules import Rules
 
 try:
     import numpy as np
@@ -35,26 +37,11 @@ Words = npt.NDArray[np.uint64]
 
 _GRID = 64
 _PAIRS = 200_000
-_SHRUNK = 0.5
+_SHRUNK = 0.3
+_REACH = 64
+_FURTHER = 2
+_ROWS = 33  # bits that the rows of a table fit
 _SEED = 0x6375727469
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Half:
-    """Some of the axes: what each node of theirs is to a part of a tuple.
-
-    Attributes:
-        part: part of each tuple, an index into the rows of the others.
-        steps: summed cost of each node's labels on the grid, rising; parts
-            by nodes. Nodes passed over stand past the end.
-        costs: that cost itself, in the same order.
-        words: identity of those labels, likewise.
-    """
-
-    part: Whole
-    steps: Whole
-    costs: Real
-    words: Words
 
 
 def sweep(
@@ -65,6 +52,7 @@ def sweep(
     pairs: int = _PAIRS,
     until: float = math.inf,
     still: Whole | None = None,
+    share: float = 0.0,
 ) -> Whole:
     """Put tuples into classes of k rows or more, the cheapest labels first.
 
@@ -76,6 +64,9 @@ def sweep(
             bounds memory and hardly changes the result.
         until: the summed cost of labels where to stop.
         still: the tuples that take part; None takes all.
+        share: the labels of half of the axes are passed over where fewer
+            than this share of the rows have them that have cheaper ones; 0
+            passes none over, and 1 is quickest.
 
     Returns:
         The class of each tuple, numbered from 0, or `OPEN`.
@@ -94,10 +85,13 @@ def sweep(
     classes[still[alone]] = np.arange(np.count_nonzero(alone))
     closed += int(np.count_nonzero(alone))
     still = still[~alone]
-    grid = _Bands(_halves(cube), _far(cube), float(len(cube.axes)))
-    low, end = 0, min(grid.end, until * _GRID)
+    bands = _Bands(cube)
+    low, end = 0, min(bands.end, until * _GRID)
     while low < end and weights[still].sum() >= k:
-        high, found = grid.band(still, low, pairs, weights, k)
+        open_ = _Open(
+            tuples=still, weights=weights.take(still), k=k, share=share
+        )
+        high, found = bands.band(open_, low, pairs)
         low = high
         if found is None:
             continue
@@ -112,8 +106,8 @@ def sweep(
     return classes
 
 
-def _halves(cube: Cube) -> tuple[_Half, _Half]:
-    """Split the axes into two halves of about as many nodes."""
+def _sides(cube: Cube) -> tuple[list[int], list[int]]:
+    """Split the axes into two halves of about as many parts by nodes."""
     sizes = [axis.levels for axis in cube.axes]
     if math.prod(sizes) > MAX_NODES:
         msg = (
@@ -121,63 +115,151 @@ def _halves(cube: Cube) -> tuple[_Half, _Half]:
             "nodes; give them fewer levels, or fewer of them a role"
         )
         raise InvalidSpec(msg)
-    order = sorted(range(len(sizes)), key=lambda at: -sizes[at])
-    sides: tuple[list[int], list[int]] = ([], [])
-    for at in order:
-        one, other = (math.prod(sizes[n] for n in side) for side in sides)
-        sides[0 if one <= other else 1].append(at)
-    chance = np.random.default_rng(_SEED)
-    words = [
-        chance.integers(
-            0, 2**64, (axis.levels, axis.groups.shape[1]), dtype=np.uint64
-        )
-        for axis in cube.axes
+    spread = [
+        math.log(size) + _entropy(cube.leaves[:, at], cube.weights)
+        for at, size in enumerate(sizes)
     ]
-    first, second = (_half(cube, sorted(side), words) for side in sides)
-    return first, second
+    sides: tuple[list[int], list[int]] = ([], [])
+    for at in sorted(range(len(sizes)), key=lambda at: -spread[at]):
+        one, other = (sum(spread[n] for n in side) for side in sides)
+        sides[0 if one <= other else 1].append(at)
+    return sides
 
 
-def _far(cube: Cube) -> int:
-    """Steps that no node has."""
-    return 4 * len(cube.axes) * _GRID
+def _entropy(leaves: Whole, weights: Whole) -> float:
+    """Return how evenly rows are spread over leaves, in nats."""
+    rows = np.bincount(leaves, weights)
+    share = rows[rows > 0] / rows.sum()
+    return float(-(share @ np.log(share)))
 
 
-def _half(cube: Cube, side: list[int], words: list[Words]) -> _Half:
-    count = len(cube.weights)
-    if not side:
-        nothing = np.zeros((1, 1))
-        return _Half(
-            part=np.zeros(count, np.int64),
-            costs=nothing,
-            words=nothing.astype(np.uint64),
-            steps=nothing.astype(np.int64),
-        )
-    columns = cube.leaves[:, side].T
-    sizes = [cube.axes[at].groups.shape[1] for at in side]
-    part = number_columns(pack(columns, sizes))
-    first = np.zeros(int(part.max()) + 1, dtype=np.int64)
-    first[part[::-1]] = np.arange(count - 1, -1, -1)
-    costs = np.zeros((len(first), 1))
-    sums = np.zeros((len(first), 1), dtype=np.uint64)
-    for at in side:
-        axis, leaves = cube.axes[at], cube.leaves[first, at]
-        own = np.where(_new(axis), axis.costs, np.inf)[:, leaves].T
-        named = words[at][np.arange(axis.levels)[:, None], axis.groups]
-        named = named[:, leaves].T
-        costs = (costs[:, :, None] + own[:, None, :]).reshape(len(first), -1)
-        sums = (sums[:, :, None] + named[:, None, :]).reshape(len(first), -1)
-    steps = np.floor(np.minimum(costs * _GRID, _far(cube))).astype(np.int64)
-    nodes = costs.shape[1]
-    steps *= nodes
-    steps += np.arange(nodes)
-    steps.sort(axis=1)  # no two are equal: there is one order
-    order = steps % nodes
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Half:
+    """Some of the axes: what each node of theirs is to a part of a tuple.
+
+    Nodes stand part by part, the cheapest first.
+
+    Attributes:
+        part: part of each tuple that was open.
+        parts: how many there are.
+        owner: part of each node.
+        steps: summed cost of the node's labels on the grid.
+        costs: that cost itself.
+        words: identity of those labels.
+    """
+
+    part: Whole
+    parts: int
+    owner: Whole
+    steps: Whole
+    costs: Real
+    words: Words
+
+    def upto(self, steps: int) -> Whole:
+        """Return of each part the first node that costs so much or more."""
+        far = int(self.steps.max(initial=0)) + 1
+        wanted = np.arange(self.parts) * far + min(steps, far)
+        first: Whole = np.searchsorted(self.owner * far + self.steps, wanted)
+        return first
+
+
+class _Table:
+    """Where nodes that cost as much or more begin, by part and steps."""
+
+    def __init__(self, half: _Half) -> None:
+        self._last = int(half.steps.max(initial=0)) + 1
+        at = self.row(half.owner)
+        at += half.steps
+        at += 1
+        length = half.parts * (self._last + 1)
+        self._upto = np.cumsum(np.bincount(at, minlength=length))
+
+    def row(self, parts: Whole) -> Whole:
+        """Return where the table begins for parts."""
+        return parts * (self._last + 1)
+
+    def place(self, rows: Whole, steps: Whole) -> Whole:
+        """Return the first nodes that cost so many steps or more."""
+        at = np.clip(steps, 0, self._last)
+        at += rows
+        return self._upto.take(at)
+
+
+def _half(
+    cube: Cube,
+    side: list[int],
+    labels: list[tuple[Real, Words]],
+    open_: "_Open",
+    below: float,
+) -> _Half:
+    """List the nodes of some axes that cost less than a bound.
+
+    A group has no more rows than its labels on these axes have alone. So
+    what fewer than k rows of the open tuples have is left out (Agrawal and
+    Srikant 1994). With a share a node is passed over, too, that has few
+    rows beside a cheaper one of its part.
+    """
+    leaves = cube.leaves[open_.tuples][:, side]
+    sizes = [1, *(cube.axes[at].groups.shape[1] for at in side)]
+    codes = np.zeros((len(sizes), len(leaves)), dtype=np.int64)
+    codes[1:] = leaves.T
+    number = number_columns(pack(codes, sizes))
+    parts = int(number.max()) + 1
+    first = np.zeros(parts, dtype=np.int64)
+    first[number[::-1]] = np.arange(len(number) - 1, -1, -1)
+    owner = np.arange(parts)
+    costs = np.zeros(parts)
+    names = np.zeros(parts, dtype=np.uint64)
+    for at, of_part in zip(side, leaves[first].T, strict=True):
+        leaf = of_part.take(owner)
+        grown = []
+        for price, name in zip(*labels[at], strict=True):
+            summed = price.take(leaf)
+            summed += costs
+            cheap = np.flatnonzero(summed < below)
+            further = name.take(leaf.take(cheap))
+            further += names.take(cheap)
+            grown.append((owner.take(cheap), summed.take(cheap), further))
+        owner, costs, names = map(np.concatenate, zip(*grown, strict=True))
+    steps = (costs * _GRID).astype(np.int64)
+    order = np.lexsort((_short(steps), _short(owner)))
+    owner, names = owner.take(order), names.take(order)
+    heavy = _slots(names, np.bincount(number, open_.weights).take(owner))
+    own = owner << _ROWS
+    most = np.maximum.accumulate(own + heavy.astype(np.int64)) - own
+    kept = np.flatnonzero(heavy >= np.maximum(most * open_.share, open_.k))
+    order = order.take(kept)
+    part = np.zeros(len(cube.weights), dtype=np.int64)
+    part[open_.tuples] = number
     return _Half(
         part=part,
-        steps=steps // nodes,
-        costs=np.take_along_axis(costs, order, axis=1),
-        words=np.take_along_axis(sums, order, axis=1),
+        parts=parts,
+        owner=owner.take(kept),
+        steps=steps.take(order),
+        costs=costs.take(order),
+        words=names.take(kept),
     )
+
+
+def _short(numbers: Whole) -> npt.NDArray[np.integer[Any]]:
+    """Store numbers so that they are sorted by counting, where they fit."""
+    fits = numbers.max(initial=0) < 2**16
+    return numbers.astype(np.uint16) if fits else numbers
+
+
+def _labels(cube: Cube) -> list[tuple[Real, Words]]:
+    """Return for each axis the costs and names of labels, by level and leaf.
+
+    A label that covers no more than the one below costs too much to be used.
+    """
+    chance = np.random.default_rng(_SEED)
+    labels = []
+    for axis in cube.axes:
+        shape = axis.levels, axis.groups.shape[1]
+        words = chance.integers(0, 2**64, shape, dtype=np.uint64)
+        prices = np.where(_new(axis), axis.costs, np.inf)
+        labels.append((prices, np.take_along_axis(words, axis.groups, axis=1)))
+    return labels
 
 
 def _new(axis: Axis) -> Truth:
@@ -237,47 +319,64 @@ class _Holding:
         return result
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Open:
+    """The tuples that are open.
+
+    Attributes:
+        tuples: which.
+        weights: rows of each of them.
+        k: least rows in a group.
+        share: as in `sweep`.
+    """
+
+    tuples: Whole
+    weights: Real
+    k: int
+    share: float
+
+
 class _Bands:
     """The pairs of tuples and nodes by bands of cost.
 
-    A group has no more rows than its labels on one half of the axes have
-    alone. So what fewer than k rows of the open tuples have on one half is
-    left out, again and again while tuples close (Agrawal and Srikant 1994).
+    The halves are listed up to a cost, and anew beyond it or when enough
+    tuples have closed.
     """
 
-    def __init__(
-        self, halves: tuple[_Half, _Half], far: int, blank: float
-    ) -> None:
-        self._parts = halves[0].part, halves[1].part
-        self.end = 1 + sum(int(h.steps[h.steps < far].max()) for h in halves)
-        self._near = _nodes(halves[0], far), _nodes(halves[1], far)
-        self._table = _Table(self._near[1])
-        self._seen = len(halves[0].part)
+    def __init__(self, cube: Cube) -> None:
+        self._labels = _labels(cube)
+        self._cube = cube
+        self._sides = _sides(cube)
         self._step = 8
-        self._blank = blank - 1e-9
+        self._seen = math.inf
+        self._end = 0
+        self._blank = len(cube.axes) - 1e-9
+        self.end = sum(
+            math.ceil(axis.costs.max() * _GRID) + 1 for axis in cube.axes
+        )
 
     def band(
-        self, still: Whole, low: int, pairs: int, weights: Real, k: int
+        self, open_: _Open, low: int, pairs: int
     ) -> tuple[int, tuple[Whole, Real, Words] | None]:
         """List the pairs whose cost is from `low` steps on.
 
         Args:
-            still: tuples that are open.
+            open_: tuples that are open.
             low: steps from which on.
             pairs: how many pairs to list, about.
-            weights: rows of each tuple.
-            k: least rows in a group.
 
         Returns:
             The steps up to which pairs were listed, and for each pair its
             tuple, cost and group.
         """
-        first, second = self._pruned(still, weights, k)
-        one = self._parts[0].take(still)
-        two = self._table.row(self._parts[1].take(still))
-        starts, rows = first.starts.take(one), weights.take(still)
+        self._list(open_, low)
+        still = open_.tuples
+        first, second = self._halves
+        one = first.part.take(still)
+        two = self._table.row(second.part.take(still))
+        starts = first.upto(0).take(one)
         while True:
-            high = min(low + self._step, self.end)
+            high = min(low + self._step, self._end)
             near = first.upto(high).take(one) - starts
             which, flat = _ranges(starts, near)
             steps = first.steps.take(flat)
@@ -294,133 +393,37 @@ class _Bands:
             break
         if not total:
             return high, None
-        ends = np.cumsum(many)
-        begin -= ends
+        begin -= np.cumsum(many)
         begin += many
-        place = np.repeat(begin, many)
+        entry = np.repeat(np.arange(len(many)), many)
+        place = begin.take(entry)
         place += np.arange(total)
-        words = np.repeat(first.words.take(flat), many)
+        words = first.words.take(flat).take(entry)
         words += second.words.take(place)
-        maybe = _crowded(words, np.repeat(rows.take(which), many), k)
-        pair = np.searchsorted(ends, maybe, side="right")
-        costs = first.costs.take(flat.take(pair))
+        rows = open_.weights.take(which).take(entry)
+        maybe = np.flatnonzero(_slots(words, rows) >= open_.k)
+        entry = entry.take(maybe)
+        costs = first.costs.take(flat.take(entry))
         costs += second.costs.take(place.take(maybe))
-        tuples = still.take(which.take(pair))
+        tuples = still.take(which.take(entry))
         words = words.take(maybe)
         says = costs < self._blank  # that is less than * on every axis
         return high, (tuples[says], costs[says], words[says])
 
-    def _pruned(
-        self, still: Whole, weights: Real, k: int
-    ) -> tuple["_Nodes", "_Nodes"]:
-        """Return what is left of the halves."""
-        if len(still) < _SHRUNK * self._seen:
-            self._seen = len(still)
-            rows = weights.take(still)
-            first, second = (
-                _prune(nodes, part.take(still), rows, k)
-                for nodes, part in zip(self._near, self._parts, strict=True)
-            )
-            self._near = first, second
-            self._table = _Table(second)
-        return self._near
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Nodes:
-    """What is left of a half: nodes one after the other, part by part.
-
-    Attributes:
-        part: the part of each node.
-        places: that times `far`, and its steps; rising.
-        steps: as in `_Half`, of each node.
-        costs: likewise.
-        words: likewise.
-        starts: of each part the first node.
-        far: more steps than any node has.
-    """
-
-    part: Whole
-    places: Whole
-    steps: Whole
-    costs: Real
-    words: Words
-    starts: Whole
-    far: int
-
-    def upto(self, steps: int) -> Whole:
-        """Return of each part the first node that costs so much or more."""
-        return _begins(self.places, len(self.starts), self.far, steps)
-
-    def only(self, kept: Whole) -> "_Nodes":
-        """Return some of the nodes, in their order."""
-        places = self.places.take(kept)
-        return _Nodes(
-            part=self.part.take(kept),
-            places=places,
-            steps=self.steps.take(kept),
-            costs=self.costs.take(kept),
-            words=self.words.take(kept),
-            starts=_begins(places, len(self.starts), self.far, 0),
-            far=self.far,
+    def _list(self, open_: _Open, low: int) -> None:
+        """List the halves anew where that is due."""
+        shrunk = len(open_.tuples) < _SHRUNK * self._seen
+        if low < self._end and not shrunk:
+            return
+        self._seen = len(open_.tuples)
+        self._end = _FURTHER * low + _REACH
+        below = self._end / _GRID
+        first, second = (
+            _half(self._cube, side, self._labels, open_, below)
+            for side in self._sides
         )
-
-
-def _begins(places: Whole, parts: int, far: int, steps: int) -> Whole:
-    ends = np.arange(0, parts * far, far)
-    ends += steps
-    begins: Whole = np.searchsorted(places, ends)
-    return begins
-
-
-class _Table:
-    """Where nodes that cost as much or more begin, by part and steps."""
-
-    def __init__(self, nodes: _Nodes) -> None:
-        self._last = int(nodes.steps.max(initial=0)) + 1
-        width = self._last + 1
-        at = nodes.part * width
-        at += nodes.steps
-        at += 1
-        self._upto = np.cumsum(
-            np.bincount(at, minlength=len(nodes.starts) * width)
-        )
-
-    def row(self, parts: Whole) -> Whole:
-        """Return where the table begins for parts."""
-        return parts * (self._last + 1)
-
-    def place(self, rows: Whole, steps: Whole) -> Whole:
-        """Return the first nodes that cost so many steps or more."""
-        at = np.clip(steps, 0, self._last)
-        at += rows
-        return self._upto.take(at)
-
-
-def _nodes(half: _Half, far: int) -> _Nodes:
-    """List the nodes of a half."""
-    parts, width = half.steps.shape
-    part = np.repeat(np.arange(parts), width)
-    steps = half.steps.ravel()
-    all_ = _Nodes(
-        part=part,
-        places=part * far + steps,
-        steps=steps,
-        costs=half.costs.ravel(),
-        words=half.words.ravel(),
-        starts=np.arange(0, parts * width, width),
-        far=far,
-    )
-    return all_.only(np.flatnonzero(steps < far))
-
-
-def _prune(nodes: _Nodes, parts: Whole, weights: Real, k: int) -> _Nodes:
-    """Leave out nodes whose labels fewer than k rows of the parts have."""
-    heavy = np.bincount(parts, weights, minlength=len(nodes.starts))
-    rows: Numbers = heavy.take(nodes.part)
-    kept = np.flatnonzero(rows)
-    kept = kept[_crowded(nodes.words[kept], rows[kept], k)]
-    return nodes.only(kept)
+        self._halves = first, second
+        self._table = _Table(second)
 
 
 def _ranges(starts: Whole, lengths: Whole) -> tuple[Whole, Whole]:
@@ -432,12 +435,12 @@ def _ranges(starts: Whole, lengths: Whole) -> tuple[Whole, Whole]:
     return which, numbers
 
 
-def _crowded(words: Words, heavy: Real, k: int) -> Whole:
-    """List the pairs in slots that hold k rows, whatever their groups."""
+def _slots(words: Words, heavy: Real) -> Real:
+    """Return the rows in the slot of each group: no fewer than its own."""
     bits = min(max(len(words), 2).bit_length() + 1, 18)
     slots = (words >> np.uint64(64 - bits)).view(np.int64)
     sums = np.bincount(slots, heavy, minlength=1 << bits)
-    return np.flatnonzero((sums >= k).take(slots))
+    return sums.take(slots).astype(np.float64, copy=False)
 
 
 def _close(
@@ -446,7 +449,7 @@ def _close(
     """Close groups, the cheapest first; return members and their groups."""
     if not len(tuples):
         return None
-    order = np.argsort(words, kind="stable")
+    order = np.lexsort(words.view(np.uint16).reshape(-1, 4)[:, :3].T)
     tuples, costs, words = tuples[order], costs[order], words[order]
     starts = np.flatnonzero(np.diff(words, prepend=~words[:1]))
     lengths = np.diff(starts, append=len(words))
@@ -463,7 +466,7 @@ def _close(
     rank[ranked] = np.arange(len(ranked))
     groups = np.repeat(rank, lengths)
     tuples = tuples[kept]
-    order = np.argsort(-groups, kind="stable")
+    order = np.argsort(_short(groups.max() - groups), kind="stable")
     groups, tuples = groups[order], tuples[order]
     best = np.zeros(hold.count, dtype=np.int64)
     members, numbers = [], []

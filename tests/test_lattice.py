@@ -382,6 +382,36 @@ def test_what_the_sweep_leaves_out_could_not_be_closed(
     assert len(np.unique(kept)) > 20
 
 
+@pytest.mark.parametrize("share", [0.7, 1.0])
+def test_a_hasty_sweep_forms_classes_that_are_little_dearer(
+    share: float,
+) -> None:
+    """Passing over labels that few rows have costs little, and never k."""
+    dice = random.Random(0)  # noqa: S311 - made-up rows
+    areas = [*AREA.paths]
+    rows = [
+        (
+            areas[min(int(dice.expovariate(0.5)), len(areas) - 1)],
+            str(min(int(dice.expovariate(0.12)), 39)),
+            dice.choice("fffffm"),
+            "flu",
+        )
+        for _ in range(300)
+    ]
+    table = columns(rows)
+    quasi = {name: (table[name], h) for name, h in HIERARCHIES.items()}
+    cube = make_cube(quasi, {}, len(rows))
+    member, hasty = sweep(cube, 3), sweep(cube, 3, share=share)
+    rows_of = np.bincount(hasty[hasty >= 0], cube.weights[hasty >= 0])
+    slow, quick = (
+        make_classes(cube, _with_open(each)) for each in (member, hasty)
+    )
+
+    assert rows_of.min() >= 3
+    assert not np.array_equal(member, hasty)
+    assert quick.weights @ quick.costs < 1.2 * (slow.weights @ slow.costs)
+
+
 def test_a_lattice_that_is_too_large_is_refused() -> None:
     """A walk that would take hours is not begun."""
     column = ["0", "1", "5", "12", "25"]
