@@ -38,7 +38,7 @@ def set_costs(cube: Cube, member: Whole) -> Real:
     total = np.zeros(count)
     for at, axis in enumerate(cube.axes):
         present = _present(axis, member, cube.leaves[:, at], count)
-        empty = _missing(axis)
+        empty = missing_leaf(axis)
         others = present[:, ~empty]
         if axis.places is None:
             costs = (others.sum(axis=1) - 1).clip(0) / axis.span
@@ -75,8 +75,12 @@ def _present(axis: Axis, member: Whole, leaves: Whole, count: int) -> Truth:
     return present
 
 
-def _missing(axis: Axis) -> Truth:
-    """Tell which leaf is the missing value; at most one is."""
+def missing_leaf(axis: Axis) -> Truth:
+    """Tell which leaf is the missing value; at most one is.
+
+    Args:
+        axis: the quasi-identifier.
+    """
     empty = np.zeros(axis.groups.shape[1], dtype=np.bool_)
     if "" in axis.labels[0]:
         empty[axis.labels[0].index("")] = True

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from anonymize import Hierarchy, Intervals, flat
 from anonymize.criteria import Criteria
 from anonymize.cube import Cube, make_cube
-from anonymize.members import _open_first, _placed, members
+from anonymize.members import _neighbours, _open_first, _placed, members
 from anonymize.rules import Rules
 from anonymize.sets import set_costs
 
@@ -90,6 +90,30 @@ def test_what_is_left_over_goes_where_it_costs_least(
 
     best = min(tried)[0]
     assert best == {at: cost for cost, at in tried}[int(placed[lost])]
+
+
+def test_neighbours_on_a_scale_are_clusters() -> None:
+    """The narrowest first; none with other letters, or without a number."""
+    numbers = ["20", "30", "31", "32", "38", "40", "", "3", "55", "1", "2"]
+    letters = "aaaaaabbbcd"
+    cube = make_cube(
+        {
+            "x": (numbers, Intervals(low=0, high=60, widths=(10,))),
+            "y": ([*letters], flat([*"abcd"], where="y")),
+        },
+        {},
+        len(numbers),
+    )
+    member = np.full(len(cube.weights), -1, dtype=np.int64)
+    places = cube.axes[0].places
+    assert places is not None
+    _neighbours(cube, 0, places, member, 2)
+
+    found: dict[int, list[str]] = {}
+    for row, cluster in enumerate(member[cube.tuples].tolist()):
+        found.setdefault(cluster, []).append(numbers[row])
+    assert ["20", "32", "", "3", "55", "1", "2"] == found.pop(-1)
+    assert [["30", "31"], ["38", "40"]] == sorted(found.values())
 
 
 def test_open_places_come_first() -> None:
