@@ -111,16 +111,27 @@ def _labels(axis: Axis, member: Whole, leaves: Whole, count: int) -> list[str]:
     if axis.places is not None:
         order = np.argsort(axis.places, kind="stable")
     present = _present(axis, member, leaves, count)[:, order]
+    if axis.places is not None:
+        present = _bounds(present) | (present & missing_leaf(axis)[order])
     listed = [texts[leaf] for leaf in order.tolist()]
     kinds = _kinds(present)
-    texts_of = [
-        _written(
-            [listed[at] for at in np.flatnonzero(present[row]).tolist()],
-            scaled=axis.places is not None,
-        )
-        for row in np.unique(kinds, return_index=True)[1].tolist()
-    ]
-    return [texts_of[kind] for kind in kinds.tolist()]
+    first = np.unique(kinds, return_index=True)[1]
+    values: list[list[str]] = [[] for _ in first]
+    kind, at = np.nonzero(present[first])
+    for number, place in zip(kind.tolist(), at.tolist(), strict=True):
+        values[number].append(listed[place])
+    scaled = axis.places is not None
+    texts_of = [_written(each, scaled=scaled) for each in values]
+    return [texts_of[number] for number in kinds.tolist()]
+
+
+def _bounds(present: Truth) -> Truth:
+    """Leave of each row of a matrix the first and the last truth."""
+    lines = np.arange(len(present))
+    bounds = np.zeros_like(present)
+    bounds[lines, np.argmax(present, axis=1)] = True
+    bounds[lines, -1 - np.argmax(present[:, ::-1], axis=1)] = True
+    return bounds
 
 
 def _kinds(present: Truth) -> Whole:
