@@ -10,6 +10,7 @@ that want the same partner the first has it; the others look again.
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from anonymize.classes import Classes
@@ -44,9 +45,8 @@ class _Ladder:
 
     def costs(self, places: Whole) -> Prices:
         """Return the cost of joint labels, every place by those given."""
-        found, inverse = np.unique(places, return_inverse=True)
-        rows = [self._one(place) for place in found.tolist()]
-        result: Prices = np.stack(rows, axis=1)[:, inverse]
+        rows = np.array([self._one(place) for place in places.tolist()])
+        result: Prices = np.ascontiguousarray(rows.T)
         return result
 
     def _one(self, place: int) -> Prices:
@@ -96,8 +96,7 @@ class _Kinds:
         Two whose hashes were equal by chance would only be joined where
         another choice had been better.
         """
-        chance = np.random.default_rng(_SEED)
-        odd = chance.integers(0, 2**64, len(counts) + 1, dtype=np.uint64)
+        odd = _odd_words(len(counts) + 1)
         words = weights.astype(np.uint64) * odd[-1]
         for row, word in zip(counts, odd, strict=False):
             words += row.astype(np.uint64) * word
@@ -107,6 +106,12 @@ class _Kinds:
         return cls(
             number=number, weights=weights[first], counts=counts[:, first]
         )
+
+
+@lru_cache
+def _odd_words(count: int) -> npt.NDArray[np.uint64]:
+    chance = np.random.default_rng(_SEED)
+    return chance.integers(0, 2**64, count, dtype=np.uint64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -321,7 +326,9 @@ class Merger:
             yield np.arange(len(block)), good[:, own.number]
             return
         for some in groups.values():
-            mine = np.flatnonzero(np.isin(own.number, some))
+            inside = np.zeros(len(own.weights), dtype=np.bool_)
+            inside[some] = True
+            mine = np.flatnonzero(inside[own.number])
             yield mine, good[:, some[:1]]
 
     def _joint_costs(self, numbers: Whole, places: Whole) -> Prices:
