@@ -165,7 +165,7 @@ from consent.handling import (
     decide_handling,
 )
 from consent.kantara import issue_kantara_receipt, kantara_receipt
-from consent.kept import Kept, KeptEvent, KeptRules, Owners
+from consent.kept import Kept, KeptEvent, KeptMandate, KeptRules, Owners
 from consent.labels import label
 from consent.latest import latest_entry, latest_instant
 from consent.ledger import Ledger
@@ -209,6 +209,7 @@ from consent.preferences import (
     read_preferences,
 )
 from consent.preferences_yaml import load_preferences
+from consent.prepared import id_text
 from consent.presets import DEFAULT_PRESET, PRESETS, preset_title
 from consent.receipts import (
     issue_receipt,
@@ -380,6 +381,7 @@ __all__ = [
     "Hold",
     "Kept",
     "KeptEvent",
+    "KeptMandate",
     "KeptRules",
     "KnownWitness",
     "Language",
@@ -481,6 +483,7 @@ __all__ = [
     "given_up",
     "group_records",
     "hold_of",
+    "id_text",
     "import_appel",
     "iri",
     "is_term",

@@ -26,7 +26,7 @@ from sqlmodel import col
 from consent.each import PreparedForEach
 from consent.errors import ConsentDamaged
 from consent.kept import KeptEvent, Owners
-from consent.prepared import STRANGE, PreparedSelect, among, as_uuid
+from consent.prepared import STRANGE, PreparedSelect, among, as_uuid, id_text
 from consent.records import ConsentEvent
 from consent.tables import EventRow
 from consent.vocabulary import EventType
@@ -350,10 +350,7 @@ def as_event(subject: UUID, row: Sequence[Any]) -> ConsentEvent:
 
 
 def _kept(subject: UUID, row: Sequence[Any]) -> KeptEvent:
-    try:
-        name = str(as_uuid(row[6]))
-    except STRANGE:
-        name = ""
+    name = id_text(row[6])
     try:
         event = as_event(subject, row)
     except ConsentDamaged:

@@ -50,16 +50,34 @@ class KeptRules(NamedTuple):
     text: object
 
 
+class KeptMandate(NamedTuple):
+    """One mandate to act for a person, as it is stored.
+
+    Attributes:
+        id: its own.
+        text: what was recorded when it was made, as canonical JSON.
+        ended_at: POSIX seconds since which it no longer holds, or None.
+        ended_recorded_at: when that became known, or None.
+    """
+
+    id: str
+    text: object
+    ended_at: object
+    ended_recorded_at: object
+
+
 class Kept(NamedTuple):
     """All rows of one person's consent.
 
     Attributes:
         events: their answers, in the order of the log.
         rules: their rules, in the order of their versions.
+        mandates: to act for them.
     """
 
     events: list[KeptEvent]
     rules: list[KeptRules]
+    mandates: list[KeptMandate]
 
 
 class Owners:

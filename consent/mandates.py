@@ -30,7 +30,8 @@ from sqlmodel import col
 
 from consent.canonical import Json, canonical
 from consent.errors import MandateInvalid
-from consent.prepared import PreparedSelect
+from consent.kept import KeptMandate, Owners
+from consent.prepared import PreparedSelect, id_text
 from consent.tables import MandateRow
 from consent.vocabulary import EventType
 
@@ -180,6 +181,9 @@ _OF_SUBJECT = select(
 )
 
 
+_KEPT = _OF_SUBJECT.add_columns(col(MandateRow.id))
+
+
 class Mandates:
     """The mandates of one tenant.
 
@@ -191,6 +195,9 @@ class Mandates:
     def __init__(self, engine: Engine, tenant: str) -> None:
         self._tenant = tenant
         self._of_subject = PreparedSelect(engine, _OF_SUBJECT)
+        self._kept = PreparedSelect(engine, _KEPT)
+        table = MandateRow.metadata.tables["consent_mandate"]
+        self._owners = Owners(engine, table)
 
     def add(self, conn: Connection, mandate: Mandate) -> None:
         """Keep a new mandate."""
@@ -245,6 +252,18 @@ class Mandates:
                 key=lambda one: (one.recorded_at, str(one.id)),
             )
         )
+
+    def kept(self, conn: Connection, subject: UUID) -> list[KeptMandate]:
+        """Return every row of a person's, whether or not it reads."""
+        values = {"tenant": self._tenant, "subject": subject}
+        return [
+            KeptMandate(id_text(name), *row)
+            for *row, name in self._kept.rows(values, conn)
+        ]
+
+    def owners(self, conn: Connection, after: object, limit: int) -> list[Any]:
+        """List for whom there is a row, as `Owners.page` does."""
+        return self._owners.page(conn, self._tenant, after, limit)
 
     def forget(self, conn: Connection, subject: UUID) -> None:
         """Delete the mandates of an erased person."""

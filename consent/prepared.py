@@ -123,6 +123,14 @@ def listed(subjects: Sequence[UUID], *, native: bool) -> object:
     return json.dumps([one.hex for one in subjects])
 
 
+def id_text(value: object) -> str:
+    """Return an id as text, also one that is damaged and none."""
+    try:
+        return str(value if isinstance(value, UUID) else UUID(hex=str(value)))
+    except ValueError:
+        return str(value)
+
+
 def as_uuid(value: UUID | str) -> UUID:
     """Return an id as the driver gave it: PostgreSQL's own type, or hex.
 

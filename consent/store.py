@@ -716,7 +716,7 @@ class ConsentStore:
     # --- as it is stored --------------------------------------------------
 
     def kept(self, conn: Connection, subject: UUID) -> Kept:
-        """Return every row of a person's answers and rules, for a sweep.
+        """Return every row of a person's consent, for a sweep.
 
         Args:
             conn: the transaction to read in.
@@ -725,11 +725,12 @@ class ConsentStore:
         return Kept(
             events=self._log.kept(conn, subject),
             rules=self._rules.kept(conn, subject),
+            mandates=self._mandates.kept(conn, subject),
         )
 
     def owners(self) -> tuple[Page, ...]:
         """Return what lists who has a row, by table: somebody, or nobody."""
-        return self._log.owners, self._rules.owners
+        return self._log.owners, self._rules.owners, self._mandates.owners
 
     # --- several people -------------------------------------------------
 

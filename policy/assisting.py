@@ -9,7 +9,8 @@ overruled by the confirmation.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from consent import (
@@ -26,6 +27,7 @@ from consent import (
 from policy.answering import NEEDS_VIEW, Answer, served_now
 from policy.authority import Action, Caller, authorize
 from policy.consent_writer import ConsentWriter
+from policy.decisions import Json
 from policy.errors import FactsChanged, RecordUnknown
 from policy.pdp import PolicyDecisionPoint
 
@@ -299,8 +301,20 @@ class AssistDesk:
             mandate.subject,
             justification=justification,
         )
+        # Answers are the surviving record's, and so is who may give them.
+        subject = self._writer.known(mandate.subject).subject
+        mandate = replace(mandate, subject=subject)
         draft = self._mandate_draft(
-            officer, mandate.subject, mandate, "recorded", justification
+            officer,
+            mandate,
+            "recorded",
+            justification,
+            {
+                "since": mandate.valid_from,
+                "until": mandate.valid_until,
+                "of_age": mandate.of_age,
+                "recorded": mandate.recorded_at,
+            },
         )
         await self._writer.write(
             [draft],
@@ -338,7 +352,11 @@ class AssistDesk:
             msg = f"person {subject} has no mandate {name}"
             raise RecordUnknown(msg)
         draft = self._mandate_draft(
-            officer, subject, found[name], "ended", justification
+            officer,
+            found[name],
+            "ended",
+            justification,
+            {"until": at},
         )
         await self._writer.write(
             [draft],
@@ -350,13 +368,13 @@ class AssistDesk:
     def _mandate_draft(
         self,
         officer: Caller,
-        subject: UUID,
         mandate: Mandate,
         outcome: str,
         why: str,
+        more: Mapping[str, Json],
     ) -> Draft:
         return self._writer.draft(
-            subject,
+            mandate.subject,
             EntryKind.CONSENT,
             service="registrar",
             purpose=MANDATE_PURPOSE,
@@ -369,6 +387,7 @@ class AssistDesk:
                 "scope": list(mandate.scope),
                 "officer": officer.id,
                 "justification": why,
+                **more,
             },
         )
 

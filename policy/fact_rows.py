@@ -8,6 +8,7 @@ answer neither its end nor its language.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -18,7 +19,7 @@ from consent import (
     EntryKind,
     EventType,
     Kept,
-    Mandate,
+    KeptMandate,
     OwnEntry,
 )
 from policy.decisions import Json
@@ -38,6 +39,19 @@ KINDS = frozenset(
 """Kinds of entries that may say that a row was written."""
 UNNAMED_WITHIN = 5
 """Seconds between a row and an entry that does not name it."""
+_MANDATE = (
+    "id",
+    "subject",
+    "actor",
+    "kind",
+    "proof",
+    "scope",
+    "officer",
+    "valid_from",
+    "valid_until",
+    "of_age",
+    "recorded_at",
+)
 _ALLOWING = {EventType.GIVEN.value, EventType.RENEWED.value}
 
 
@@ -47,6 +61,7 @@ class FactKind(StrEnum):
     ANSWER = "answer"
     RULES = "rules"
     RESTRAINT = "restraint"
+    MANDATE = "mandate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +128,15 @@ def stored(
         ),
         *(
             Fact(
+                kind=FactKind.MANDATE,
+                subject=subject,
+                name=one.id,
+                columns=_mandate(one),
+            )
+            for one in kept.mandates
+        ),
+        *(
+            Fact(
                 kind=FactKind.RESTRAINT,
                 subject=subject,
                 name=one.id,
@@ -131,34 +155,32 @@ def stored(
 
 def told(
     entries: Iterable[tuple[UUID, OwnEntry]],
-    mandates: Mapping[str, Mandate],
+    rows: Iterable[Fact],
 ) -> Told:
     """Say which rows a person's entries demand.
 
     Args:
         entries: of the kinds `KINDS`, the oldest first.
-        mandates: to act for the person, by id: what a guardian allows ends
-            with theirs.
+        rows: the person's; of mandates whose entries do not tell when a
+            minor comes of age, and what a guardian allows ends with that.
     """
     found = Told()
+    ages = {
+        one.name: one.columns.get("of_age")
+        for one in rows
+        if one.kind is FactKind.MANDATE
+    }
     versions: dict[UUID, int] = {}
     for subject, entry in entries:
-        detail = entry.detail
-        if entry.kind is EntryKind.CONSENT and "event" in detail:
-            found.facts.append(_answered(subject, entry, mandates))
+        if entry.kind is EntryKind.CONSENT:
+            _consented(found, subject, entry, ages)
         elif entry.kind is EntryKind.MERGE:
             _carried(found, subject, entry, versions)
         elif entry.kind is EntryKind.PREFERENCE and entry.outcome == "set":
-            columns: dict[str, object] = {"at": entry.at}
-            if "rules" in detail:
-                columns["text"] = detail["rules"]
-            number = versions[subject] = versions.get(subject, 0) + 1
-            found.facts.append(
-                _fact(FactKind.RULES, subject, entry, str(number), columns)
-            )
+            _chosen(found, subject, entry, versions)
         elif entry.outcome == "signal-lifted":
             found.facts[:] = _lifted(found.facts, subject, entry)
-        elif entry.kind is EntryKind.ERASURE and "restraint" not in detail:
+        elif _freezes_unnamed(entry):
             found.frozen_at.append(entry.at)
         else:
             found.facts += _restrained(subject, entry)
@@ -182,6 +204,38 @@ def differing(row: Fact, entry: Fact) -> tuple[str, ...]:
 
 
 _ABSENT = object()
+
+
+def _freezes_unnamed(entry: OwnEntry) -> bool:
+    named = "restraint" in entry.detail
+    return entry.kind is EntryKind.ERASURE and not named
+
+
+def _consented(
+    found: Told, subject: UUID, entry: OwnEntry, ages: dict[str, object]
+) -> None:
+    """Take up an answer, or a mandate that was recorded or ended."""
+    detail = entry.detail
+    if "event" in detail:
+        found.facts.append(_answered(subject, entry, ages))
+    elif entry.outcome == "ended":
+        found.facts[:] = _ended(found.facts, entry)
+    else:
+        found.facts.append(_mandated(subject, entry))
+        if "of_age" in detail:
+            ages[str(detail["mandate"])] = detail["of_age"]
+
+
+def _chosen(
+    found: Told, subject: UUID, entry: OwnEntry, versions: dict[UUID, int]
+) -> None:
+    columns: dict[str, object] = {"at": entry.at}
+    if "rules" in entry.detail:
+        columns["text"] = entry.detail["rules"]
+    number = versions[subject] = versions.get(subject, 0) + 1
+    found.facts.append(
+        _fact(FactKind.RULES, subject, entry, str(number), columns)
+    )
 
 
 def _fact(
@@ -222,7 +276,7 @@ def _answer(event: ConsentEvent) -> dict[str, object]:
 
 
 def _answered(
-    subject: UUID, entry: OwnEntry, mandates: Mapping[str, Mandate]
+    subject: UUID, entry: OwnEntry, ages: Mapping[str, object]
 ) -> Fact:
     detail = entry.detail
     columns: dict[str, object] = {
@@ -246,18 +300,71 @@ def _answered(
         },
     }
     if "until" in detail:
-        mandate = mandates.get(str(detail["mandate"]))
-        columns["expires_at"] = _end(detail["until"], entry.outcome, mandate)
+        age = ages.get(str(detail["mandate"]))
+        columns["expires_at"] = _end(detail["until"], entry.outcome, age)
         columns["language"] = detail["language"]
         columns["recorded_at"] = detail["recorded"]
     name = str(detail["event"])
     return _fact(FactKind.ANSWER, subject, entry, name, columns)
 
 
-def _end(until: Json, outcome: str, mandate: Mandate | None) -> object:
-    if mandate is None or mandate.of_age is None or outcome not in _ALLOWING:
+def _end(until: Json, outcome: str, of_age: object) -> object:
+    """When an answer ends: what a guardian allows, once a minor is of age."""
+    if not isinstance(of_age, int) or outcome not in _ALLOWING:
         return until
-    return min(until, mandate.of_age) if type(until) is int else mandate.of_age
+    return min(until, of_age) if isinstance(until, int) else of_age
+
+
+def _mandate(row: KeptMandate) -> dict[str, object]:
+    try:
+        document = json.loads(str(row.text))
+        return {
+            **{name: document[name] for name in _MANDATE},
+            "ended_at": row.ended_at,
+            "ended_recorded_at": row.ended_recorded_at,
+        }
+    except (ValueError, LookupError, TypeError):
+        return {}
+
+
+def _mandated(subject: UUID, entry: OwnEntry) -> Fact:
+    detail = entry.detail
+    told_as = {
+        "valid_from": "since",
+        "valid_until": "until",
+        "of_age": "of_age",
+        "recorded_at": "recorded",
+    }
+    columns: dict[str, object] = {
+        "id": detail["mandate"],
+        "subject": str(subject),
+        **{
+            name: detail[name]
+            for name in ("actor", "kind", "proof", "scope", "officer")
+        },
+        **{
+            name: detail[member]
+            for name, member in told_as.items()
+            if member in detail
+        },
+        "ended_at": None,
+        "ended_recorded_at": None,
+    }
+    name = str(detail["mandate"])
+    return _fact(FactKind.MANDATE, subject, entry, name, columns)
+
+
+def _ended(facts: Iterable[Fact], entry: OwnEntry) -> Iterator[Fact]:
+    """Let a mandate end as its entry says."""
+    for one in list(facts):
+        if (one.kind, one.name) == (FactKind.MANDATE, entry.detail["mandate"]):
+            columns = {**one.columns, "ended_recorded_at": entry.at}
+            del columns["ended_at"]
+            if "until" in entry.detail:
+                columns["ended_at"] = entry.detail["until"]
+            yield replace(one, columns=columns)
+        else:
+            yield one
 
 
 def _carried(

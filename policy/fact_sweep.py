@@ -21,7 +21,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from consent import ConsentStore, EntryUnreadable, Ledger, Mandate
+from consent import ConsentStore, EntryUnreadable, Ledger
 from policy.fact_rows import (
     KINDS,
     UNNAMED_WITHIN,
@@ -184,8 +184,7 @@ class FactSweep:
                 for one in ledger.acts(conn, key, KINDS)
             ]
             rows = self._rows(conn, subject)
-            mandates = self._mandates(conn, subject) if entries else {}
-        said = told(entries, mandates)
+        said = told(entries, rows)
         return _compared(subject, rows, said)
 
     def _rows(self, conn: Connection, subject: UUID) -> list[Fact]:
@@ -194,10 +193,6 @@ class FactSweep:
             self._consents.kept(conn, subject),
             self._restraints.kept(conn, subject),
         )
-
-    def _mandates(self, conn: Connection, subject: UUID) -> dict[str, Mandate]:
-        held = self._consents.mandates(subject, conn)
-        return {str(one.id): one for one in held}
 
     def _nobodys(self) -> Iterator[FactFinding]:
         """Take up rows of people whom no key opens."""

@@ -6,7 +6,6 @@ lifted by a date, never by an edit, so that the facts of a past instant can
 be read again.
 """
 
-import contextlib
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlmodel import col
 
-from consent import Owners, PreparedForEach
+from consent import Owners, PreparedForEach, id_text
 from policy.errors import RestraintDamaged
 from policy.reading import DriverStatement
 from policy.tables import RestraintRow
@@ -135,13 +134,6 @@ _OF_MANY = select(_TABLE.c.subject, _TABLE.c.kind, _TABLE.c.purpose).where(
     _TABLE.c.subject.between(bindparam("first"), bindparam("last")),
     or_(_TABLE.c.until.is_(None), _TABLE.c.until > bindparam("now")),
 )
-
-
-def _id(stored: object) -> object:
-    """Give an id of SQLite's as PostgreSQL has it; a damaged one as it is."""
-    with contextlib.suppress(ValueError):
-        return stored if isinstance(stored, UUID) else UUID(hex=str(stored))
-    return stored
 
 
 def _restraints(subject: UUID, rows: Sequence[tuple[str, str]]) -> Restraints:
@@ -279,7 +271,7 @@ class RestraintStore:
         """Return every row of a person's, for a sweep, oldest first."""
         values = {"tenant": self._tenant, "subject": subject}
         return [
-            KeptRestraint(str(_id(row[0])), *row[1:])
+            KeptRestraint(id_text(row[0]), *row[1:])
             for row in self._kept.rows(conn, values)
         ]
 

@@ -290,6 +290,9 @@ def test_a_guardian_answers_until_the_minor_is_of_age(town: Town) -> None:
         )
     town.run(town.give(subject, "letters"))
     assert town.ask(subject, number, STREET)[0] == {STREET}
+    # The entry of the guardian's yes tells no end of its own.
+    found = town.world.platform.fact_sweep().run()
+    assert subject not in {one.subject for one in found}
 
 
 def test_a_minor_may_always_say_no(town: Town) -> None:

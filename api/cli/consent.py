@@ -87,7 +87,7 @@ def within(
 
 @speaks
 def verify(context: typer.Context, *, as_json: Json = False) -> None:
-    """Hold answers, rules and restraints against their ledger entries.
+    """Hold answers, rules, mandates and restraints to their ledger entries.
 
     Names each that was deleted, moved, altered, or added without an entry,
     by the person and the entry; never what it says. Ends with 1 where there
