@@ -22,7 +22,7 @@ def service_caller(
 
     async def credential(request: Request) -> Credential:
         header = request.headers.get("authorization", "")
-        return platform.tokens.credential(bearer(header))
+        return await platform.tokens.live(bearer(header))
 
     return credential
 

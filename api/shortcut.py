@@ -62,7 +62,7 @@ class Shortcut:
         ):
             await self._app(scope, receive, send)
             return
-        credential = self._caller(scope)
+        credential = await self._caller(scope)
         if credential is None:
             await self._app(scope, receive, send)
             return
@@ -77,7 +77,7 @@ class Shortcut:
         )
         await _send(send, answer)
 
-    def _caller(self, scope: Message) -> Credential | None:
+    async def _caller(self, scope: Message) -> Credential | None:
         """Who asks, before any of the body is read; None for anybody else."""
         # Of several headers of a name the first counts, as it does there.
         sent = dict(reversed(scope["headers"]))
@@ -85,7 +85,7 @@ class Shortcut:
             return None
         try:
             token = bearer(sent.get(b"authorization", b"").decode("latin-1"))
-            return self._platform.tokens.credential(token)
+            return await self._platform.tokens.live(token)
         except (CredentialRefused, ValueError):
             return None
 

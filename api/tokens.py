@@ -86,6 +86,19 @@ class Tokens:
                 the credential was revoked.
 
         """
+        return self._registry.credential(self._client(token))
+
+    async def live(self, token: str) -> Credential:
+        """As `credential`, on the event loop.
+
+        Raises:
+            CredentialRefused: as there.
+
+        """
+        return await self._registry.live(self._client(token))
+
+    def _client(self, token: str) -> str:
+        """Read a token's client, if it is ours and not over."""
         digest = hashlib.sha256(token.encode()).digest()
         known = self._verified.get(digest)
         if known is None:
@@ -96,7 +109,7 @@ class Tokens:
         end, client_id = known
         if end <= self._clock():
             raise CredentialRefused(_REFUSED)
-        return self._registry.credential(client_id)
+        return client_id
 
     def _verify(self, token: str) -> tuple[int, str]:
         """Check signature, type, issuer and audience; give end and client."""

@@ -142,7 +142,7 @@ def deliverer(
             clock=platform.clock,
         ),
         holder=platform.random(_HOLDER_BYTES).hex(),
-        finished=platform.reader.close,
+        finished=platform.reader.release,
     )
 
 

@@ -4,17 +4,22 @@ A read of SQLite's page cache takes a few microseconds, so handing it to a
 thread would cost more than the read. A read of PostgreSQL waits for a
 network answer, so it must not hold the event loop.
 
-On SQLite each thread keeps one connection for its reads: taking one from
-the pool and giving it back costs as much as the reads themselves.
+Each thread keeps one connection for its reads: taking one from the pool and
+giving it back costs as much as the reads themselves, and on a server three
+messages more (is it alive, BEGIN, COMMIT). A server is read in autocommit:
+its transactions read what is committed at each statement (`api.databases`),
+so a transaction around reads alone would promise nothing.
 """
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ClauseElement
 
 T = TypeVar("T")
@@ -27,27 +32,52 @@ class Reader:
         self._engine = engine
         self._inline = engine.dialect.name == "sqlite"
         self._kept = threading.local()
+        # Weak, so that a thread that ends gives its connection back.
+        self._all: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._lock = threading.Lock()
 
     async def __call__(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in one read transaction and return its result."""
+        """Run `work`, as `now` does, and return its result."""
         if self._inline:
             return self.now(work)
         return await asyncio.to_thread(self.now, work)
 
     def now(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in one read transaction on the calling thread."""
-        if self._inline:
-            kept = self._own()
-            with kept.begin():
-                return work(kept)
-        with self._reading() as borrowed, borrowed.begin():
-            return work(borrowed)
+        """Run `work` on the calling thread.
 
-    def close(self) -> None:
+        On SQLite all of it sees one state. On a server each statement sees
+        what is committed when it begins, and where the server went away
+        since the last read, `work` is run once more from its beginning.
+        """
+        try:
+            return self._run(work)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            self.release()
+        return self._run(work)
+
+    def release(self) -> None:
         """Close the calling thread's own connection, if it keeps one."""
         kept = self._kept.__dict__.pop("connection", None)
         if kept is not None:
+            with self._lock:
+                self._all.discard(kept)
             kept.close()
+
+    def close(self) -> None:
+        """Close every thread's connection; call once nobody reads any more."""
+        with self._lock:
+            kept = [*self._all]
+            self._all.clear()
+            self._kept = threading.local()
+        for one in kept:
+            one.close()
+
+    def _run(self, work: Callable[[Connection], T]) -> T:
+        kept = self._own()
+        with kept.begin():
+            return work(kept)
 
     def _own(self) -> Connection:
         """The calling thread's own connection."""
@@ -55,10 +85,15 @@ class Reader:
             found: Connection = self._kept.connection
         except AttributeError:
             found = self._kept.connection = self._reading()
+            with self._lock:
+                self._all.add(found)
         return found
 
     def _reading(self) -> Connection:
-        return self._engine.connect().execution_options(read_only=True)
+        opened = self._engine.connect().execution_options(read_only=True)
+        if self._inline:
+            return opened
+        return opened.execution_options(isolation_level="AUTOCOMMIT")
 
 
 class DriverStatement:

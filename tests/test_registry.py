@@ -1,5 +1,6 @@
 """Credentials: one for each purpose, proved by a secret, revoked at once."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -125,6 +126,40 @@ def test_a_refusal_costs_what_a_proof_costs(world: World) -> None:
     assert 1 == len(seen[0])
     assert "SELECT" == seen[0][0].split()[0]
     assert seen == [seen[0]] * 3
+
+
+def test_on_the_loop_a_credential_is_as_live_as_beside_it(
+    world: World,
+) -> None:
+    """Many ask at once: each gets its own; what was revoked is refused."""
+    platform = world.platform
+    registry = platform.registry
+    client_id, _ = credential(world)
+    other, _ = credential(world)
+    asked = [client_id, other, "nobody.00000000", "\x00", client_id]
+
+    async def ask() -> list[object]:
+        return [
+            *await asyncio.gather(
+                *map(registry.live, asked), return_exceptions=True
+            )
+        ]
+
+    found = asyncio.run(ask())
+    with platform.data.begin() as conn:
+        registry.revoke(conn, client_id)
+    later = asyncio.run(ask())
+
+    def named(one: object) -> str:
+        return getattr(one, "client_id", type(one).__name__)
+
+    refused = CredentialRefused.__name__
+    assert [client_id, other, refused, refused, client_id] == [
+        named(one) for one in found
+    ]
+    assert [refused, other, refused, refused, refused] == [
+        named(one) for one in later
+    ]
 
 
 def test_a_credential_is_revoked_once(world: World) -> None:
