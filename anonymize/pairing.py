@@ -63,6 +63,8 @@ class _Pairs:
         self._rules = rules
         self._levels = np.ascontiguousarray(classes.levels.T)
         self._leaves = np.ascontiguousarray(classes.leaves.T)
+        # Leaves are few enough, and as short numbers are sorted by counting.
+        self._short = self._leaves.astype(np.uint16)
         self._weights = classes.weights.astype(np.float64)
         self._counts = np.ascontiguousarray(classes.counts.T, np.float64)
         self._costs = classes.costs.astype(np.float64)
@@ -114,7 +116,7 @@ class _Pairs:
         """Put the live classes in an order that begins with one axis."""
         count = len(self._axes)
         keys = [
-            self._leaves[(first + at) % count][live] for at in range(count)
+            self._short[(first + at) % count].take(live) for at in range(count)
         ]
         ordered: Whole = live[np.lexsort(keys[::-1])]
         return ordered
@@ -133,11 +135,11 @@ class _Pairs:
         rise = np.full(len(flat), np.inf)
         chosen = np.flatnonzero(good)
         a, b = mine[chosen], flat[chosen]
-        both = self._weights[a] + self._weights[b]
+        one, two = self._weights.take(a), self._weights.take(b)
         rise[chosen] = (
-            both * self._joint_costs(a, b)
-            - self._weights[a] * self._costs[a]
-            - self._weights[b] * self._costs[b]
+            (one + two) * self._joint_costs(a, b)
+            - one * self._costs.take(a)
+            - two * self._costs.take(b)
         )
         rise = rise.reshape(other.shape)
         least = np.argmin(rise, axis=1)
@@ -145,22 +147,29 @@ class _Pairs:
         return rise[lines, least], other[lines, least]
 
     def _cured(self, mine: Whole, other: Whole) -> Truth:
+        counts = self._counts.take(mine, axis=1)
+        counts += self._counts.take(other, axis=1)
         return self._rules.passes(
-            self._weights[mine] + self._weights[other],
-            self._counts[:, mine] + self._counts[:, other],
+            self._weights.take(mine) + self._weights.take(other), counts
         )
 
     def _joint_level(self, at: int, mine: Whole, other: Whole) -> Whole:
-        own, theirs = self._leaves[at][mine], self._leaves[at][other]
-        level = np.maximum(self._levels[at][mine], self._levels[at][other])
-        joint: Whole = np.maximum(level, self._meet[at][own, theirs])
+        levels, leaves = self._levels[at], self._leaves[at]
+        pair = leaves.take(mine)
+        pair *= self._axes[at].groups.shape[1]
+        pair += leaves.take(other)
+        joint: Whole = self._meet[at].take(pair)
+        np.maximum(joint, levels.take(mine), out=joint)
+        np.maximum(joint, levels.take(other), out=joint)
         return joint
 
     def _joint_costs(self, mine: Whole, other: Whole) -> Real:
         total = np.zeros(len(mine))
         for at, axis in enumerate(self._axes):
-            level = self._joint_level(at, mine, other)
-            total += axis.costs[level, self._leaves[at][mine]]
+            label = self._joint_level(at, mine, other)
+            label *= axis.groups.shape[1]
+            label += self._leaves[at].take(mine)
+            total += axis.costs.ravel().take(label)
         return total
 
     def _merge(self, failing: Whole, partner: Whole, rise: Real) -> int:
@@ -189,8 +198,11 @@ class _Pairs:
 
 
 def _meeting_levels(axis: Axis) -> Whole:
-    """Return for two leaves the first level at which they have one label."""
+    """Return for two leaves the first level at which they have one label.
+
+    The pairs stand in one row.
+    """
     meet = np.zeros((axis.groups.shape[1],) * 2, dtype=np.int64)
     for groups in axis.groups[:-1]:
         meet += groups[:, None] != groups
-    return meet
+    return meet.ravel()

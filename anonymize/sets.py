@@ -112,7 +112,7 @@ def _labels(axis: Axis, member: Whole, leaves: Whole, count: int) -> list[str]:
         order = np.argsort(axis.places, kind="stable")
     present = _present(axis, member, leaves, count)[:, order]
     if axis.places is not None:
-        present = _bounds(present) | (present & missing_leaf(axis)[order])
+        present = _bounds(present)  # where a missing value is the first
     listed = [texts[leaf] for leaf in order.tolist()]
     kinds = _kinds(present)
     first = np.unique(kinds, return_index=True)[1]
