@@ -25,6 +25,7 @@ from consent import (
     Draft,
     EntryKind,
     EventType,
+    LedgerInconsistent,
     Mandate,
     MandateKind,
     OwnEntry,
@@ -665,6 +666,32 @@ def test_a_chain_that_does_not_open_is_named_and_the_rest_is_swept(
         (FactFault.UNREADABLE, who),
         (FactFault.MISSING, world.cast["withdrawn"]),
     } == {(one.fault, one.subject) for one in sweep(world)}
+
+
+FORGED = {
+    "as if erased": "UPDATE ledger_entry SET tag = NULL, own = NULL,"
+    " audit = NULL WHERE idx = :idx",
+    "out of the chain": "UPDATE ledger_person SET counter = counter - 1,"
+    " last = (SELECT before FROM ledger_entry WHERE idx = :idx)"
+    " WHERE last = :idx",
+}
+
+
+@pytest.mark.parametrize("how", sorted(FORGED))
+def test_an_entry_taken_out_too_is_for_the_ledgers_own_sweep(
+    world: World, how: str
+) -> None:
+    """Where this sweep has nothing left to go by, the other one names it."""
+    platform, who = world.platform, world.cast["withdrawn"]
+    key = platform.vault.log_key(platform.vault.own_holding(who))
+    (entry, *_) = platform.ledger.own_entries(key, limit=1)
+    assert "withdrawn" == entry.outcome
+    strike(world, ATTACKS["a withdrawal deleted"])
+    with platform.data.begin() as conn:
+        assert conn.execute(text(FORGED[how]), {"idx": entry.index}).rowcount
+    assert [] == sweep(world)
+    with pytest.raises(LedgerInconsistent):
+        platform.ledger.verify()
 
 
 def test_rows_that_the_driver_cannot_decode_are_named(tmp_path: Path) -> None:

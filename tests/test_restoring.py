@@ -233,6 +233,10 @@ def test_a_ledger_older_than_a_checkpoint_gets_a_new_name(
     assert "recovery" == body.kind
     platform.ledger.verify()
     past.verify()
+    # Answers of before have their entries there; the cast's one
+    # restriction is imposed beside the gate, and has none.
+    found = platform.fact_sweep().run()
+    assert {world.cast["restricted"]} == {one.subject for one in found}
     # An erasure reaches the entries under the former name too.
     subject = world.cast["limited"]
     key = platform.vault.log_key(platform.vault.holding(subject))
