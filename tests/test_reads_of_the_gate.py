@@ -2,7 +2,7 @@
 
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
 
 from policy.reading import Reader
 from tests.databases import Kind
@@ -97,8 +96,16 @@ def test_a_server_is_read_without_a_transaction(
     assert (0, "True") == reader.now(state)
 
 
+def count_by_driver(conn: Connection) -> int:
+    """As `count`, past everything that notices a connection that is lost."""
+    cursor = driver_of(conn).cursor()
+    cursor.execute("SELECT count(*) FROM ledger_head")
+    return int(cursor.fetchone()[0])
+
+
+@pytest.mark.parametrize("look", [count, count_by_driver])
 def test_a_server_that_went_away_is_asked_once_more(
-    postgresql_url: str, tmp_path: Path
+    postgresql_url: str, tmp_path: Path, look: Callable[[Connection], int]
 ) -> None:
     """A restart between two reads is no error; one that lasts is."""
     engine = open_empty("postgresql", tmp_path)
@@ -108,14 +115,14 @@ def test_a_server_that_went_away_is_asked_once_more(
     def broken(conn: Connection) -> int:
         pids.append(driver_of(conn).info.backend_pid)
         end(engine, pids[-1])
-        return count(conn)
+        return look(conn)
 
     end(engine, reader.now(lambda conn: driver_of(conn).info.backend_pid))
-    assert 0 == reader.now(count)
-    with pytest.raises(DBAPIError):
+    assert 0 == reader.now(look)
+    with pytest.raises(Exception, match="connection"):
         reader.now(broken)
     assert 2 == len(set(pids))
-    assert 0 == reader.now(count)
+    assert 0 == reader.now(look)
     reader.close()
     engine.dispose()
 
