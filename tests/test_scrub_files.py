@@ -2,6 +2,7 @@
 
 import csv
 import datetime as dt
+import gc
 import io
 import json
 import os
@@ -348,7 +349,16 @@ def test_a_long_text_takes_no_more_than_its_share() -> None:
         assert len(found[0]) >= 2 * lines
         return os.times().user - before
 
-    short, long = cost(3_000), cost(18_000)
+    def least(lines: int) -> float:
+        """Return the cost without what a busy machine adds to one search."""
+        return min(cost(lines) for _ in range(3))
+
+    gc.collect()
+    gc.disable()  # else it goes through all that other tests have left
+    try:
+        short, long = least(3_000), least(18_000)
+    finally:
+        gc.enable()
 
     assert long < 18 * max(short, 0.1), (short, long)
 

@@ -217,7 +217,7 @@ def test_presence_bounds_what_a_match_says() -> None:
 def test_the_sensitive_value_is_not_inferred_of_members() -> None:
     """The guess is as good for people who are left out; l leaves no one sure.
 
-    With k alone hundreds of members have candidates of one value only.
+    With k alone dozens of members have candidates of one value only.
     """
     release = matcher(diverse())
     most = people().most
@@ -225,7 +225,7 @@ def test_the_sensitive_value_is_not_inferred_of_members() -> None:
     control = infer(release, people().control, SENSITIVE, most)
     assert not members.beyond(control)
     assert 0 == certainties(release, people().targets, SENSITIVE)
-    assert certainties(matcher(plain()), people().targets, SENSITIVE) > 100
+    assert certainties(matcher(plain()), people().targets, SENSITIVE) > 50
     raw = matcher(people().members)
     assert infer(raw, people().targets, SENSITIVE, most).beyond(
         infer(raw, people().control, SENSITIVE, most)
