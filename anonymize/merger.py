@@ -110,8 +110,11 @@ class _Kinds:
 
 @lru_cache
 def _odd_words(count: int) -> npt.NDArray[np.uint64]:
+    """Draw words, the same for all; whoever gets them cannot change them."""
     chance = np.random.default_rng(_SEED)
-    return chance.integers(0, 2**64, count, dtype=np.uint64)
+    words = chance.integers(0, 2**64, count, dtype=np.uint64)
+    words.flags.writeable = False
+    return words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

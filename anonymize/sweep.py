@@ -449,6 +449,8 @@ def _close(
     """Close groups, the cheapest first; return members and their groups."""
     if not len(tuples):
         return None
+    # Three quarters of a word are sorted by counting. Where two groups agree
+    # in them by chance they stand in pieces, each of which has to be enough.
     order = np.lexsort(words.view(np.uint16).reshape(-1, 4)[:, :3].T)
     tuples, costs, words = tuples[order], costs[order], words[order]
     starts = np.flatnonzero(np.diff(words, prepend=~words[:1]))

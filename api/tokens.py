@@ -78,21 +78,12 @@ class Tokens:
             algorithms=_ALGORITHMS,
         )
 
-    def credential(self, token: str) -> Credential:
+    async def live(self, token: str) -> Credential:
         """Read a token back to its live credential.
 
         Raises:
             CredentialRefused: forged, expired, for another audience, or
                 the credential was revoked.
-
-        """
-        return self._registry.credential(self._client(token))
-
-    async def live(self, token: str) -> Credential:
-        """As `credential`, on the event loop.
-
-        Raises:
-            CredentialRefused: as there.
 
         """
         return await self._registry.live(self._client(token))

@@ -8,8 +8,8 @@ that says other than its entry are found, by person.
 
 What this rests on is `Ledger.verify`: an entry that was taken out of the
 ledger together with its row is for that sweep to name. Not compared is what
-entries do not tell: to which record an answer belongs, how often a rule's
-uses were counted, and rows of mandates.
+entries do not tell: to which record an answer belongs, and how often a
+rule's uses were counted.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,6 +1,7 @@
 """Credentials: one for each purpose, proved by a secret, revoked at once."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -49,9 +50,11 @@ class _Counting(Reader):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self.statements: list[str] = []
+        self.threads: set[int] = set()
 
     def now(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a connection that is watched."""
+        self.threads.add(threading.get_ident())
         return super().now(
             lambda conn: work(_Noting(conn, self.statements))  # type: ignore[arg-type] # as much of one as is used
         )
@@ -160,6 +163,36 @@ def test_on_the_loop_a_credential_is_as_live_as_beside_it(
     assert [refused, other, refused, refused, refused] == [
         named(one) for one in later
     ]
+
+
+def test_a_server_is_waited_for_beside_the_loop(
+    world: World, database: Kind
+) -> None:
+    """Of a server all who ask at once cost one look, on another thread."""
+    platform = world.platform
+    client_id, _ = credential(world)
+    reader = _Counting(platform.data)
+    registry = Registry(
+        tenant=platform.settings.tenant,
+        engine=platform.data,
+        reader=reader,
+        clock=world.clock,
+        random=platform.random,
+    )
+
+    async def ask() -> None:
+        await asyncio.gather(*(registry.live(client_id) for _ in range(5)))
+
+    asyncio.run(ask())
+    reader.close()
+
+    mine = threading.get_ident()
+    if database is Kind.POSTGRESQL:
+        assert 1 == len(reader.statements)
+        assert mine not in reader.threads
+    else:
+        assert 5 == len(reader.statements)
+        assert {mine} == reader.threads
 
 
 def test_a_credential_is_revoked_once(world: World) -> None:
