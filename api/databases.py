@@ -25,8 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, ExceptionContext, event
+from sqlalchemy import URL, Engine, ExceptionContext, event, inspect
 from sqlalchemy.engine import make_url
+from sqlalchemy.engine.characteristics import ConnectionCharacteristic
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlmodel import create_engine
 
 from api.faults import note_database
@@ -44,6 +47,13 @@ _PRAGMAS = (
 # As long as SQLite waits for a lock, and for a server that does not answer.
 _LOCK_MS = 10_000
 _CONNECT_SECONDS = 10
+_LOOK_UPS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
 # A connection is not used longer than this: servers and the networks
 # between forget idle ones, and a role's rights are read when it connects.
 _RECYCLE_SECONDS = 1_800
@@ -79,6 +89,85 @@ class Pool:
 
     size: int = 8
     overflow: int = 8
+
+
+class LookUps(ConnectionCharacteristic):
+    """Execution option ``look_ups``: ids in, their rows out, by indexes.
+
+    What is read or written for an answer names its rows by their keys, so
+    there is nothing to choose: such connections follow indexes, and keep one
+    plan of each statement. Planning a list of ids anew costs several times
+    what the look-up does. What reads much at once has connections without
+    it. The pool takes it back.
+    """
+
+    def set_characteristic(
+        self,
+        dialect: Dialect,
+        dbapi_conn: DBAPIConnection,
+        value: bool,  # noqa: FBT001 - SQLAlchemy's signature
+    ) -> None:
+        """Switch it on, outside any transaction."""
+        del dialect
+        if value:
+            _say(
+                dbapi_conn,
+                [f"SET {name} = {to}" for name, to in _LOOK_UPS.items()],
+            )
+
+    def reset_characteristic(
+        self, dialect: Dialect, dbapi_conn: DBAPIConnection
+    ) -> None:
+        """Switch it off again."""
+        del dialect
+        _say(dbapi_conn, [f"RESET {name}" for name in _LOOK_UPS])
+
+    def get_characteristic(
+        self, dialect: Dialect, dbapi_conn: DBAPIConnection
+    ) -> bool:
+        """Say whether it is on."""
+        del dialect
+        cursor = dbapi_conn.cursor()
+        cursor.execute("SHOW enable_seqscan")
+        [shown] = cursor.fetchone() or ("on",)
+        cursor.close()
+        dbapi_conn.commit()
+        return bool(shown == "off")
+
+
+def count_rows(*engines: Engine) -> None:
+    """Have PostgreSQL count what was just put in, for how it will look it up.
+
+    It does so by itself within minutes. Until then it plans as if the tables
+    were as small as before, which an import or a restore makes very wrong.
+
+    Args:
+        engines: of the databases; of SQLite nothing is asked.
+
+    """
+    for engine in engines:
+        if engine.dialect.name != "postgresql":
+            continue
+        quoted = engine.dialect.identifier_preparer.quote
+        names = ", ".join(map(quoted, inspect(engine).get_table_names()))
+        with engine.begin() as conn:
+            conn.exec_driver_sql(f"ANALYZE {names}")
+
+
+def _offer_look_ups(engine: Engine) -> None:
+    dialect = engine.dialect
+    if isinstance(dialect, DefaultDialect):
+        known = dialect.connection_characteristics
+        dialect.connection_characteristics = known.union(
+            {"look_ups": LookUps()}
+        )
+
+
+def _say(connection: DBAPIConnection, statements: list[str]) -> None:
+    cursor = connection.cursor()
+    cursor.execute("; ".join(statements))
+    cursor.close()
+    connection.commit()
 
 
 def open_database(
@@ -130,6 +219,7 @@ def open_database(
         pool_recycle=_RECYCLE_SECONDS,
         hide_parameters=True,
     )
+    _offer_look_ups(engine)
     _name_errors(engine, name)
     _refuse_unsafe(engine)
     if rows is not None:

@@ -107,6 +107,10 @@ def load(
                 "--set=ON_ERROR_STOP=1",
                 *deletes,
                 f"--file={script}",
+                # As `api.databases.count_rows`; the file ends outside any
+                # schema.
+                "--command=RESET search_path",
+                f"--command=ANALYZE {', '.join(tables)}",
             ],
             _environment(url, settings),
         )

@@ -372,7 +372,9 @@ class GroupCommit:
 
     def _connected(self) -> Connection:
         if self._conn is None:
-            self._conn = self._ledger.engine.connect()
+            self._conn = self._ledger.engine.connect().execution_options(
+                look_ups=True
+            )
         return self._conn
 
     def _steps_of(

@@ -93,7 +93,9 @@ class Reader:
         opened = self._engine.connect().execution_options(read_only=True)
         if self._inline:
             return opened
-        return opened.execution_options(isolation_level="AUTOCOMMIT")
+        return opened.execution_options(
+            look_ups=True, isolation_level="AUTOCOMMIT"
+        )
 
 
 class DriverStatement:

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
 from api.databases import open_database
@@ -138,3 +139,17 @@ def _template(server: str) -> str:
         upgrade(engine, chain)
         engine.dispose()
     return name
+
+
+def counted(engine: Engine) -> set[str]:
+    """The tables whose rows the server has counted."""
+    with engine.connect() as conn:
+        return set(
+            conn.execute(
+                text(
+                    "SELECT relname FROM pg_class WHERE relkind = 'r'"
+                    " AND reltuples >= 0"
+                    " AND relnamespace = current_schema::regnamespace"
+                )
+            ).scalars()
+        )

@@ -22,8 +22,9 @@ import yaml
 from typer.testing import CliRunner
 
 from api.cli.main import build
+from api.databases import open_database
 from consent import issue_receipt
-from tests.databases import Kind, fresh
+from tests.databases import Kind, counted, fresh
 from tests.parts import ROOT
 from tests.worlds import (
     BIRTH,
@@ -385,6 +386,25 @@ def test_people_are_imported_and_bad_rows_set_aside(
     assert person_values(301)[NUMBER] not in text
     assert 4 == len(text.splitlines())
     assert "Canary" not in said.out + said.err
+
+
+@pytest.mark.postgresql
+def test_a_server_has_counted_what_was_imported(
+    tmp_path: Path, people: tuple[Path, Path]
+) -> None:
+    """So it looks people up by their keys from the first question on."""
+    file, mapping = people
+    with fresh(Kind.POSTGRESQL) as addresses:
+        shell = made(tmp_path / "home", **addresses)
+        engines = [open_database(one) for one in addresses.values()]
+        before = [counted(one) for one in engines]
+        shell("vault", "import", file, "--mapping", mapping)
+        after = [counted(one) for one in engines]
+        for one in engines:
+            one.dispose()
+
+    assert {"vault_value", "consent_event", "vault_dek"} <= set().union(*after)
+    assert not {"vault_value", "vault_dek"} & set().union(*before)
 
 
 def test_an_import_that_cannot_begin_is_one_line(

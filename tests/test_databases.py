@@ -3,14 +3,21 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from api.bootstrap import bootstrap
-from api.databases import UnsafeDatabaseError, open_database
+from api.databases import (
+    Pool,
+    UnsafeDatabaseError,
+    count_rows,
+    open_database,
+)
 from api.instances import create_instance
 from api.platform import Platform
 from consent import EventType, load_yaml, render_notice
@@ -23,7 +30,7 @@ from policy import (
     CredentialRefused,
     Disclosure,
 )
-from tests.databases import with_options
+from tests.databases import Kind, counted, with_options
 from tests.worlds import (
     ADDRESS,
     CHEAP,
@@ -32,6 +39,7 @@ from tests.worlds import (
     PURPOSE,
     SERVICE,
     Clock,
+    build_world,
     person_values,
 )
 
@@ -256,3 +264,123 @@ def test_the_gate_on_postgresql(tmp_path: Path, postgresql_url: str) -> None:
     again = bootstrap(settings, clock=clock, costs=CHEAP)
     assert 6 == again.ledger.size()
     again.close()
+
+
+def shown(conn: Connection, *names: str) -> list[object]:
+    """Settings of a connection."""
+    return [conn.exec_driver_sql(f"SHOW {one}").scalar() for one in names]
+
+
+@pytest.mark.postgresql
+def test_look_ups_plan_once_and_the_pool_takes_it_back(
+    postgresql_url: str,
+) -> None:
+    """The option is its connection's, and not that of whoever is next."""
+    engine = open_database(postgresql_url, pool=Pool(size=1, overflow=0))
+    names = ("plan_cache_mode", "enable_seqscan", "enable_hashjoin")
+    with engine.connect() as conn:
+        before = shown(conn, *names)
+    with engine.connect().execution_options(look_ups=True) as conn:
+        during = shown(conn, *names)
+        conn.rollback()
+        again = shown(conn, *names)
+        of_option = conn.get_execution_options()["look_ups"]
+    with engine.connect() as conn:
+        after = shown(conn, *names)
+    engine.dispose()
+
+    assert ["auto", "on", "on"] == before == after
+    assert ["force_generic_plan", "off", "off"] == during == again
+    assert of_option is True
+
+
+@pytest.mark.postgresql
+def test_whoever_answers_reads_and_writes_by_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every connection of a disclosure, that of its entry too, looks up."""
+    seen: dict[int, psycopg.Connection[object]] = {}
+    real = psycopg.Cursor.execute
+
+    def noting(*given: Any, **more: Any) -> object:  # noqa: ANN401 - the driver's own
+        connection = given[0].connection
+        seen[id(connection)] = connection
+        return real(*given, **more)
+
+    with build_world(tmp_path / "home", database=Kind.POSTGRESQL) as world:
+        request = world.request("consenting", *ADDRESS)
+
+        async def asking() -> set[object]:
+            await world.platform.gate.disclose(request)
+            monkeypatch.setattr(psycopg.Cursor, "execute", noting)
+            await world.platform.gate.disclose(request)
+            monkeypatch.undo()
+            return {
+                one.execute("SHOW plan_cache_mode").fetchone()
+                for one in seen.values()
+            }
+
+        modes = world.run(asking())
+
+    # Keys, the vault's rows, facts, and the entry.
+    assert 4 <= len(seen)
+    assert {("force_generic_plan",)} == modes
+
+
+@pytest.mark.postgresql
+def test_a_look_up_of_keys_is_by_the_person_also_where_nothing_is_counted(
+    tmp_path: Path,
+) -> None:
+    """No other index looks as good to a server that knows of no rows."""
+    with build_world(tmp_path / "home", database=Kind.POSTGRESQL) as world:
+        engine = world.platform.keys
+        with engine.connect().execution_options(look_ups=True) as conn:
+            conn.exec_driver_sql(
+                "PREPARE asked (text, uuid) AS SELECT blob FROM vault_dek"
+                " WHERE tenant = $1 AND subject = $2"
+            )
+            plan = "\n".join(
+                conn.exec_driver_sql(
+                    "EXPLAIN EXECUTE asked ('t', gen_random_uuid())"
+                ).scalars()
+            )
+
+    assert "vault_dek_pkey" in plan
+
+
+@pytest.mark.postgresql
+def test_the_server_counts_what_was_put_in(postgresql_url: str) -> None:
+    """All tables of the engine's schema, and no others."""
+    engine = open_database(postgresql_url)
+    with engine.begin() as conn:
+        conn.execute(text('CREATE TABLE "Odd name" (x int)'))
+        conn.execute(text("CREATE TABLE plain (x int)"))
+        conn.execute(text("CREATE SCHEMA beside"))
+        conn.execute(text("CREATE TABLE beside.plain (x int)"))
+    assert set() == counted(engine)
+
+    count_rows(engine)
+
+    assert {"Odd name", "plain"} == counted(engine)
+    with engine.begin() as conn:
+        beside = conn.execute(
+            text(
+                "SELECT reltuples FROM pg_class"
+                " WHERE oid = 'beside.plain'::regclass"
+            )
+        ).scalar_one()
+        conn.execute(text("DROP SCHEMA beside CASCADE"))
+        conn.execute(text('DROP TABLE plain, "Odd name"'))
+    engine.dispose()
+    assert -1 == beside
+
+
+def test_nothing_is_counted_on_sqlite(tmp_path: Path) -> None:
+    """SQLite looks up by the order of the indexes, and is left alone."""
+    engine = open_database(f"sqlite:///{tmp_path / 'a.db'}")
+    count_rows(engine)
+    with engine.connect() as conn:
+        tables = conn.execute(text("SELECT name FROM sqlite_master")).all()
+    engine.dispose()
+
+    assert [] == tables

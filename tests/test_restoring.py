@@ -28,7 +28,7 @@ from consent.tlog_policy import KnownWitness
 from policy import PersonUnknown
 from policy.impact_months import Table
 from policy.store import TAG
-from tests.databases import KINDS, Kind
+from tests.databases import KINDS, Kind, counted
 from tests.serving import free_port
 from tests.test_erasing import copy, erase
 from tests.test_impact import (
@@ -140,6 +140,24 @@ def test_attack_18_both_backups_of_before_bring_nobody_back(
         finally:
             platform.vault.close()
             platform.close()
+
+
+@pytest.mark.postgresql
+def test_a_server_has_counted_what_was_put_back(tmp_path: Path) -> None:
+    """What reads by keys does not go through all rows until it does."""
+    with build_world(tmp_path / "home", database=Kind.POSTGRESQL) as world:
+        files = backed_up(world, tmp_path)
+        close(world)
+        for chain, file in files.items():
+            restored(world, chain, file)
+        platform = again(world)
+        try:
+            found = counted(platform.data) | counted(platform.keys)
+        finally:
+            platform.vault.close()
+            platform.close()
+
+    assert {"vault_value", "consent_event", "vault_dek"} <= found
 
 
 def test_attack_18_with_the_journal_withheld_is_refused(

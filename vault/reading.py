@@ -45,7 +45,8 @@ class _Held:
     __slots__ = ("__weakref__", "_connection", "_driver", "cursor")
 
     def __init__(self, engine: Engine) -> None:
-        connection = engine.raw_connection()
+        opened = engine.connect().execution_options(look_ups=True)
+        connection = opened.connection
         driver: Any = connection.driver_connection
         if not isinstance(engine.pool, (SingletonThreadPool, StaticPool)):
             # Such a pool has the one connection that knows the database.
@@ -53,7 +54,7 @@ class _Held:
         if engine.dialect.name == "postgresql":
             driver.autocommit = True
         self._driver = driver
-        self._connection = connection
+        self._connection = opened
         self.cursor: Any = connection.cursor()
 
     def lost(self) -> bool:

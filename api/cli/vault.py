@@ -11,6 +11,7 @@ from api.cli.context import Actor, Json, instance, officer
 from api.cli.indexes import index_commands
 from api.cli.output import Output, speaks
 from api.cli.records import add_record_commands
+from api.databases import count_rows
 from policy import EpochWitness
 from vault import import_csv, load_mapping, standard_catalogue
 
@@ -82,6 +83,7 @@ def import_file(  # noqa: PLR0917 - typer reads the options from here
                 rejects=target,
                 progress=advance,
             )
+        count_rows(platform.data, platform.keys)
     out.result(
         {
             "imported": report.accepted,

@@ -25,6 +25,7 @@ import httpx2
 from sqlalchemy import insert
 
 from api.bootstrap import bootstrap
+from api.databases import count_rows
 from api.demo.people import synthetic_people
 from api.instances import create_instance
 from api.platform import Platform
@@ -206,6 +207,8 @@ def _fill(
         )
     seconds = time.perf_counter() - start
     _consent(platform, subjects, declared)
+    # As an import ends.
+    count_rows(platform.data, platform.keys)
     return numbers, {
         "people_per_s": round(count / seconds, 1),
         "values_per_s": round(

@@ -29,6 +29,7 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from api.bootstrap import bootstrap
+from api.databases import count_rows
 from api.demo.people import SyntheticPerson, synthetic_people
 from api.instances import create_instance
 from api.platform import Platform
@@ -122,6 +123,8 @@ def _grown(
     for size in sizes:
         filled, more = _fill(platform, islice(people, size - len(subjects)))
         subjects += more
+        # As an import ends, and as the floor does.
+        count_rows(platform.data, platform.keys)
         floor: _Floor | _ServerFloor
         if urls is None:
             (folder / str(size)).mkdir()
