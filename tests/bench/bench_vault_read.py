@@ -4,7 +4,10 @@ In one run, in one process, over people none of whom is read twice: the floor
 (the driver, the cipher and SHA-256 by hand: a wrapped key, eight values, one
 leaf of one hash, a commit for each 64), and the vault and the ledger as the
 gate uses them (SQLite, ``synchronous=FULL``, group commit, 64 callers). The
-ratio of the two is the figure; what each step costs stands beside it.
+ratio of the two is the figure; what each step costs stands beside it. As at
+the gate, records are fetched one by one on SQLite, and on a server those of
+who wait at the same time by one statement a database; one by one is measured
+there as well.
 
 With ``--full`` one instance grows from 10,000 people to 100,000 and on to
 1,000,000, and is measured at each size: what grows but by the logarithm of
@@ -20,7 +23,14 @@ import statistics
 import struct
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -36,10 +46,11 @@ from api.platform import Platform
 from consent import Commit, Draft, EntryKind, GroupCommit
 from consent.compact_range import CompactRange
 from consent.merkle import hash_leaf
+from policy.together import Together
 from tests.bench.room import Needs
 from tests.databases import connect, create_database, create_owner
 from tests.parts import MissingPartError, postgresql
-from vault import ReadGrant
+from vault import Holding, ReadGrant
 
 NEEDS: Mapping[bool, Needs] = {
     False: Needs(bytes=300_000_000, seconds=90),
@@ -147,11 +158,13 @@ def _figures(
 ) -> dict[str, object]:
     step = max(1, len(subjects) // READS)
     chosen = subjects[::step][:READS]
-    ours, floors = [], []
+    ours, floors, alone = [], [], []
     for _ in range(ROUNDS):
         floors.append(floor.run(len(chosen)))
-        ours.append(asyncio.run(_gated(platform, chosen)))
+        ours.append(asyncio.run(_gated(platform, chosen, _fetching(platform))))
+        alone.append(asyncio.run(_gated(platform, chosen, _one(platform))))
     return {
+        "one_by_one_reads_per_s": round(statistics.median(alone)),
         "floor_reads_per_s": round(statistics.median(floors)),
         "gated_reads_per_s": round(statistics.median(ours)),
         "ratio_to_floor": round(
@@ -181,14 +194,55 @@ def _fill(
     return {"values_per_s": round(values / seconds)}, subjects
 
 
-async def _gated(platform: Platform, subjects: list[uuid.UUID]) -> float:
+Fetch = Callable[[uuid.UUID], Awaitable[Holding]]
+
+
+def _one(platform: Platform) -> Callable[[], Fetch]:
+    """Fetch each person's record by itself."""
+
+    async def fetch(subject: uuid.UUID) -> Holding:
+        return platform.vault.holding(subject)
+
+    return lambda: fetch
+
+
+def _fetching(platform: Platform) -> Callable[[], Fetch]:
+    """Fetch as the gate does on this database."""
+    if platform.data.dialect.name == "sqlite":
+        return _one(platform)
+
+    async def look(
+        subjects: Sequence[uuid.UUID],
+    ) -> Mapping[uuid.UUID, Holding]:
+        found = await asyncio.to_thread(platform.vault.holdings, subjects)
+        return {one.subject: one for one in found if isinstance(one, Holding)}
+
+    def begin() -> Fetch:
+        together = Together(look)
+
+        async def fetch(subject: uuid.UUID) -> Holding:
+            found = await together(subject)
+            assert found is not None
+            return found
+
+        return fetch
+
+    return begin
+
+
+async def _gated(
+    platform: Platform,
+    subjects: list[uuid.UUID],
+    begin: Callable[[], Fetch],
+) -> float:
     """Reads a second, by as many callers as a full group has."""
+    fetch = begin()
     vault, now = platform.vault, platform.clock()
     wanted = frozenset(EIGHT)
 
     async def caller(mine: Iterable[uuid.UUID]) -> None:
         for subject in mine:
-            holding = vault.holding(subject)
+            holding = await fetch(subject)
             decision = uuid.UUID(bytes=os.urandom(16), version=4)
             await commits.submit(
                 Commit(
