@@ -146,10 +146,6 @@ class DekRow(KeysTable, table=True):
 
     __tablename__ = "vault_dek"
     __table_args__ = (
-        # The epoch first: where a server has not counted the rows, an index
-        # that begins with the tenant looks as good for a person's row as the
-        # key, and is read from end to end.
-        Index("vault_dek_by_epoch", "kek_epoch", "tenant", "subject"),
         Index(
             "vault_dek_unsettled",
             "tenant",
