@@ -393,6 +393,16 @@ def count_items(
     )
 
 
+def short(numbers: Whole) -> npt.NDArray[np.integer[Any]]:
+    """Store numbers so that they are sorted by counting, where they fit.
+
+    Args:
+        numbers: from 0 on.
+    """
+    fits = numbers.max(initial=0) < 2**16
+    return numbers.astype(np.uint16) if fits else numbers
+
+
 def number_columns(words: npt.NDArray[np.integer[Any]]) -> Whole:
     """Number the distinct columns of a matrix in their order.
 

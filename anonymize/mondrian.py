@@ -13,7 +13,7 @@ neighbours are siblings.
 
 from dataclasses import dataclass
 
-from anonymize.cube import Axis, Cube, Real, Truth, Whole
+from anonymize.cube import Axis, Cube, Real, Truth, Whole, short
 from anonymize.errors import MissingExtra
 from anonymize.rules import Rules
 
@@ -22,7 +22,7 @@ try:
 except ImportError as missing:
     raise MissingExtra(library="numpy") from missing
 
-_SHORT = 2**16 - 1
+_ROOM = 4  # cells of a table, for each tuple
 
 
 def mondrian(cube: Cube, rules: Rules, *, leaf: int = 0) -> Whole:
@@ -36,45 +36,46 @@ def mondrian(cube: Cube, rules: Rules, *, leaf: int = 0) -> Whole:
     Returns:
         The part of each tuple, numbered from 0 without gaps.
     """
-    places = [_places(axis) for axis in cube.axes]
-    values = [own[cube.leaves[:, at]] for at, own in enumerate(places)]
+    values = np.stack(
+        [
+            _places(axis).take(cube.leaves[:, at])
+            for at, axis in enumerate(cube.axes)
+        ]
+    )
     counts = np.ascontiguousarray(cube.counts.T, np.float64)
     weights = cube.weights.astype(np.float64)
     part = np.zeros(len(weights), dtype=np.int64)
     open_ = np.arange(len(weights))
-    lines = [np.argsort(each, kind="stable") for each in values]
     total = 1
     while len(open_):
-        numbers, inside = np.unique(part[open_], return_inverse=True)
-        heavy = np.bincount(inside, weights[open_]) >= leaf
-        of_tuple = np.full(len(part), -1, dtype=np.int64)
-        of_tuple[open_] = inside
-        lines = [_lined_up(each, of_tuple) for each in lines]
+        numbers, inside = _renumbered(part.take(open_), total)
+        own = weights.take(open_)
+        heavy = np.bincount(inside, own) >= leaf
         front = _Front(
-            part=of_tuple,
-            values=values,
-            lines=lines,
-            weights=weights,
-            counts=counts,
+            part=inside,
+            parts=len(numbers),
+            values=values.take(open_, axis=1),
+            weights=own,
+            counts=counts.take(open_, axis=1),
         )
         axis, cut = _cuts(cube.axes, front, rules)
         axis[~heavy] = -1
-        going = axis[inside] >= 0
-        open_, inside = open_[going], inside[going]
-        if not len(open_):
-            break
-        chosen = axis[inside]
-        right = np.zeros(len(open_), dtype=np.bool_)
-        for at in range(len(values)):
-            mine = chosen == at
-            right[mine] = values[at][open_[mine]] > cut[inside[mine]]
+        chosen = axis.take(inside)
+        going = np.flatnonzero(chosen >= 0)
+        open_, inside = open_.take(going), inside.take(going)
+        right = values[chosen.take(going), open_] > cut.take(inside)
         fresh = np.full(len(numbers), -1, dtype=np.int64)
         split = np.flatnonzero(axis >= 0)
         fresh[split] = total + np.arange(len(split))
         total += len(split)
         part[open_[right]] = fresh[inside[right]]
-    result: Whole = np.unique(part, return_inverse=True)[1].astype(np.int64)
-    return result
+    return _renumbered(part, total)[1]
+
+
+def _renumbered(part: Whole, count: int) -> tuple[Whole, Whole]:
+    """Return the parts that occur, and for each number its place in them."""
+    there = np.bincount(part, minlength=count) > 0
+    return np.flatnonzero(there), (np.cumsum(there) - 1).take(part)
 
 
 def _places(axis: Axis) -> Whole:
@@ -84,37 +85,51 @@ def _places(axis: Axis) -> Whole:
     return np.unique(axis.places, return_inverse=True)[1].astype(np.int64)
 
 
-def _lined_up(line: Whole, part: Whole) -> Whole:
-    """Leave out of a line what has no part, and put parts one by one.
-
-    Within a part the order stays.
-    """
-    line = line[part[line] >= 0]
-    parts = part[line]
-    if parts.max(initial=0) <= _SHORT:
-        parts = parts.astype(np.uint16)  # which is sorted by counting
-    result: Whole = line[np.argsort(parts, kind="stable")]
-    return result
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Front:
     """The tuples whose parts may be cut.
 
     Attributes:
-        part: the part of each tuple, numbered from 0 without gaps; -1 where
-            it is done.
-        values: for each axis the place of each tuple's value.
-        lines: for each axis the tuples that have a part, by it and value.
+        part: the part of each tuple, numbered from 0 without gaps.
+        parts: how many there are.
+        values: the place of each tuple's value, axes by tuples.
         weights: rows of each tuple.
         counts: rows of each sensitive value, values by tuples.
     """
 
     part: Whole
-    values: list[Whole]
-    lines: list[Whole]
+    parts: int
+    values: Whole
     weights: Real
     counts: Real
+
+    def sums(self, at: int) -> tuple[Whole, Whole, list[Real]]:
+        """Count the rows of each value in each part.
+
+        Args:
+            at: the axis.
+
+        Returns:
+            Parts and values in the order of both, and of each pair the
+            rows, and those of each sensitive value.
+        """
+        value = self.values[at]
+        width = int(value.max()) + 1
+        cell = self.part * width
+        cell += value
+        rows = [self.weights, *self.counts]
+        summed: list[Real]
+        if self.parts * width <= _ROOM * len(cell):
+            there = np.flatnonzero(np.bincount(cell))
+            found = [np.bincount(cell, row).take(there) for row in rows]
+            summed = [row.astype(np.float64, copy=False) for row in found]
+        else:
+            order = np.lexsort((short(value), short(self.part)))
+            cell = cell.take(order)
+            first = np.flatnonzero(np.diff(cell, prepend=-1))
+            there = cell.take(first)
+            summed = [np.add.reduceat(row.take(order), first) for row in rows]
+        return there // width, there % width, summed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -148,7 +163,7 @@ def _cuts(
     axes: tuple[Axis, ...], front: _Front, rules: Rules
 ) -> tuple[Whole, Whole]:
     """Choose for each part the axis, -1 for none, and where to cut it."""
-    count = int(front.part.max()) + 1
+    count = front.parts
     chosen = np.full(count, -1, dtype=np.int64)
     where = np.zeros(count, dtype=np.int64)
     best = np.zeros(count)
@@ -165,27 +180,19 @@ def _cuts(
 
 def _runs(front: _Front, at: int) -> _Runs:
     """Count along an axis."""
-    line = front.lines[at]
-    part, value = front.part[line], front.values[at][line]
-    ends = np.ones(len(line), dtype=np.bool_)
-    ends[:-1] = (part[1:] != part[:-1]) | (value[1:] != value[:-1])
-    end = np.flatnonzero(ends)
-    part, value = part[end], value[end]
+    part, value, (rows, *counts) = front.sums(at)
     first = np.flatnonzero(np.diff(part, prepend=-1))
     last = np.append(first[1:], len(part)) - 1
 
     def upto(row: Real) -> tuple[Real, Real]:
-        summed = np.cumsum(row[line])[end]
+        summed = np.cumsum(row)
         before = np.append(0.0, summed[last[:-1]])
-        own: Real = summed - before[part]
-        return own, own[last][part]
+        own: Real = summed - before.take(part)
+        return own, own.take(last).take(part)
 
-    left, all_ = upto(front.weights)
-    tallies = [upto(row) for row in front.counts]
-    shape = len(front.counts), len(part)
-    before = np.where(
-        np.isin(np.arange(len(part)), first), 0.0, np.roll(left, 1)
-    )
+    left, all_ = upto(rows)
+    tallies = [upto(row) for row in counts]
+    shape = len(counts), len(part)
     return _Runs(
         part=part,
         value=value,
@@ -195,7 +202,7 @@ def _runs(front: _Front, at: int) -> _Runs:
         whole=np.array([whole for _, whole in tallies]).reshape(shape),
         first=first,
         last=last,
-        seen=left > before,
+        seen=rows > 0,
     )
 
 
