@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from anonymize import Hierarchy, Intervals, flat
 from anonymize.criteria import Criteria
 from anonymize.cube import Cube, make_cube
-from anonymize.members import _neighbours, _open_first, _placed, members
+from anonymize.members import _neighbours, _placed, members
 from anonymize.rules import Rules
 from anonymize.sets import set_costs
 
@@ -114,14 +114,3 @@ def test_neighbours_on_a_scale_are_clusters() -> None:
         found.setdefault(cluster, []).append(numbers[row])
     assert ["20", "32", "", "3", "55", "1", "2"] == found.pop(-1)
     assert [["30", "31"], ["38", "40"]] == sorted(found.values())
-
-
-def test_open_places_come_first() -> None:
-    """In their order; a line with fewer is filled up with a closed one."""
-    closed = np.array([[True, False, True, False], [False, True, True, True]])
-
-    order = _open_first(closed)
-
-    assert [1, 3] == order[0].tolist()
-    assert 0 == order[1, 0]
-    assert closed[1, order[1, 1]]
