@@ -20,9 +20,17 @@ few rows have beside those that have cheaper labels seldom closes.
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
-from anonymize.cube import Axis, Cube, Real, Truth, Whole, number_columns, pack
+from anonymize.cube import (
+    Axis,
+    Cube,
+    Real,
+    Truth,
+    Whole,
+    number_columns,
+    pack,
+    short,
+)
 from anonymize.errors import InvalidSpec, MissingExtra
 from anonymize.lattice import MAX_NODES, OPEN
 from anonymize.rules import Rules
@@ -34,6 +42,7 @@ except ImportError as missing:
     raise MissingExtra(library="numpy") from missing
 
 Words = npt.NDArray[np.uint64]
+_Nodes = tuple[Whole, Real, Words]  # part, cost and words of each
 
 _GRID = 64
 _PAIRS = 200_000
@@ -194,10 +203,10 @@ def _half(
 ) -> _Half:
     """List the nodes of some axes that cost less than a bound.
 
-    A group has no more rows than its labels on these axes have alone. So
-    what fewer than k rows of the open tuples have is left out (Agrawal and
-    Srikant 1994). With a share a node is passed over, too, that has few
-    rows beside a cheaper one of its part.
+    A group has no more rows than its labels on some axes have alone. So,
+    axis after axis, what fewer than k rows of the open tuples have is left
+    out (Agrawal and Srikant 1994). With a share a node is passed over, too,
+    that has few rows beside a cheaper one of its part.
     """
     leaves = cube.leaves[open_.tuples][:, side]
     sizes = [1, *(cube.axes[at].groups.shape[1] for at in side)]
@@ -207,44 +216,74 @@ def _half(
     parts = int(number.max()) + 1
     first = np.zeros(parts, dtype=np.int64)
     first[number[::-1]] = np.arange(len(number) - 1, -1, -1)
-    owner = np.arange(parts)
-    costs = np.zeros(parts)
-    names = np.zeros(parts, dtype=np.uint64)
+    rows: Real = np.bincount(number, open_.weights).astype(np.float64)
+    nodes = (
+        np.arange(parts), np.zeros(parts), np.zeros(parts, dtype=np.uint64)
+    )  # fmt: skip
     for at, of_part in zip(side, leaves[first].T, strict=True):
-        leaf = of_part.take(owner)
-        grown = []
-        for price, name in zip(*labels[at], strict=True):
-            summed = price.take(leaf)
-            summed += costs
-            cheap = np.flatnonzero(summed < below)
-            further = name.take(leaf.take(cheap))
-            further += names.take(cheap)
-            grown.append((owner.take(cheap), summed.take(cheap), further))
-        owner, costs, names = map(np.concatenate, zip(*grown, strict=True))
-    steps = (costs * _GRID).astype(np.int64)
-    order = np.lexsort((_short(steps), _short(owner)))
-    owner, names = owner.take(order), names.take(order)
-    heavy = _slots(names, np.bincount(number, open_.weights).take(owner))
-    own = owner << _ROWS
-    most = np.maximum.accumulate(own + heavy.astype(np.int64)) - own
-    kept = np.flatnonzero(heavy >= np.maximum(most * open_.share, open_.k))
-    order = order.take(kept)
+        nodes = _grown(nodes, labels[at], of_part, below)
+        nodes = _useful(nodes, rows, open_)
+    owner, costs, words = nodes
     part = np.zeros(len(cube.weights), dtype=np.int64)
     part[open_.tuples] = number
     return _Half(
         part=part,
         parts=parts,
-        owner=owner.take(kept),
-        steps=steps.take(order),
-        costs=costs.take(order),
-        words=names.take(kept),
+        owner=owner,
+        steps=(costs * _GRID).astype(np.int64),
+        costs=costs,
+        words=words,
     )
 
 
-def _short(numbers: Whole) -> npt.NDArray[np.integer[Any]]:
-    """Store numbers so that they are sorted by counting, where they fit."""
-    fits = numbers.max(initial=0) < 2**16
-    return numbers.astype(np.uint16) if fits else numbers
+def _grown(
+    nodes: _Nodes, labels: tuple[Real, Words], of_part: Whole, below: float
+) -> _Nodes:
+    """Give nodes the labels of a further axis that cost less than a bound.
+
+    Args:
+        nodes: on the axes before.
+        labels: costs and names of the axis's labels, by level and leaf.
+        of_part: the leaf of each part.
+        below: the cost that a node is to be below.
+    """
+    owner, costs, words = nodes
+    leaf = of_part.take(owner)
+    grown = []
+    for price, name in zip(*labels, strict=True):
+        summed = price.take(leaf)
+        summed += costs
+        cheap = np.flatnonzero(summed < below)
+        further = name.take(leaf.take(cheap))
+        further += words.take(cheap)
+        grown.append((owner.take(cheap), summed.take(cheap), further))
+    owner, costs, words = map(np.concatenate, zip(*grown, strict=True))
+    return owner, costs, words
+
+
+def _useful(nodes: _Nodes, rows: Real, open_: "_Open") -> _Nodes:
+    """Leave nodes out that close no group, or hardly ever one.
+
+    Args:
+        nodes: part, cost and words of each.
+        rows: open rows of each part.
+        open_: the open tuples.
+
+    Returns:
+        The others, part by part, the cheapest first.
+    """
+    owner, costs, words = nodes
+    heavy = _slots(words, rows.take(owner))
+    order = np.flatnonzero(heavy >= open_.k)
+    own = owner.take(order)
+    steps = (costs.take(order) * _GRID).astype(np.int64)
+    order = order.take(np.lexsort((short(steps), short(own))))
+    if open_.share:
+        own = owner.take(order) << _ROWS
+        rows = heavy.take(order)
+        most = np.maximum.accumulate(own + rows.astype(np.int64)) - own
+        order = order.take(np.flatnonzero(rows >= most * open_.share))
+    return owner.take(order), costs.take(order), words.take(order)
 
 
 def _labels(cube: Cube) -> list[tuple[Real, Words]]:
@@ -468,7 +507,7 @@ def _close(
     rank[ranked] = np.arange(len(ranked))
     groups = np.repeat(rank, lengths)
     tuples = tuples[kept]
-    order = np.argsort(_short(groups.max() - groups), kind="stable")
+    order = np.argsort(short(groups.max() - groups), kind="stable")
     groups, tuples = groups[order], tuples[order]
     best = np.zeros(hold.count, dtype=np.int64)
     members, numbers = [], []
