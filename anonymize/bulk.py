@@ -21,8 +21,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from anonymize.checker import ROWS, Checked, check_counted, count_table
+from anonymize.classes import Labels
 from anonymize.cube import (
     Coded,
     Cube,
@@ -54,6 +56,7 @@ from anonymize.trials import (
 
 try:
     import numpy as np
+    import numpy.typing as npt
     import polars as pl
 except ImportError as missing:
     raise MissingExtra(library="polars") from missing
@@ -81,18 +84,33 @@ class Written:
     way: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Numbered:
+    """A column in numbers.
+
+    Attributes:
+        values: its distinct values, in their order.
+        numbers: which of them each row has.
+    """
+
+    values: tuple[str, ...] = field(repr=False)
+    numbers: npt.NDArray[np.unsignedinteger[Any]] = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """The distinct rows of a table, counted.
 
     Attributes:
         frame: quasi-identifiers, sensitive columns and `tablefile.COUNT`.
+        columns: the same columns in numbers, but the counts.
         rows: rows in all.
         place: tells of values of a column how many rows hold them, and the
             number of the first, or 0 where that is not known.
     """
 
     frame: pl.DataFrame = field(repr=False)
+    columns: Mapping[str, Numbered] = field(repr=False)
     rows: int
     place: Callable[[str, set[str]], tuple[int, int]] = field(repr=False)
 
@@ -169,8 +187,33 @@ def counts_of(
     Raises:
         InvalidRows: the rows do not fit the terms.
     """
-    _check_text(frame.select(counted_columns(spec)))
-    return Counts(frame=frame, rows=int(frame[COUNT].sum()), place=place)
+    columns = {}
+    for name in counted_columns(spec):
+        columns[name] = _numbered(frame[name])
+        if any("\0" in value for value in columns[name].values):
+            msg = f"column {name}: a NUL character; remove it"
+            raise InvalidRows(msg)
+    rows = int(frame[COUNT].sum())
+    return Counts(frame=frame, columns=columns, rows=rows, place=place)
+
+
+def _numbered(column: pl.Series) -> Numbered:
+    """Number the values of a column in their order."""
+    own = pl.Categorical(pl.Categories.random())
+    codes = column.cast(own).to_physical().to_numpy()
+    # Each code's last row, and so its value.
+    row = np.full(int(codes.max(initial=0)) + 1, -1, dtype=np.int64)
+    row[codes] = np.arange(len(codes))
+    used = np.flatnonzero(row >= 0)
+    found = column.gather(row[used]).to_list()
+    order = sorted(range(len(found)), key=found.__getitem__)
+    into = np.zeros(len(row), dtype=np.int64)
+    into[used[order]] = np.arange(len(order))
+    kind = np.min_scalar_type(max(len(order) - 1, 0))
+    return Numbered(
+        values=tuple(map(found.__getitem__, order)),
+        numbers=into.astype(kind).take(codes),
+    )
 
 
 def counted_columns(spec: ExtractSpec) -> list[str]:
@@ -249,7 +292,7 @@ def write_labelled(
     order += [name for name in names if name not in order]
     written = list(map(pl.col, names))
     if suffix != PARQUET:
-        written = list(map(_guarded, names))
+        written = [_guarded(name, labelled.frame) for name in names]
     if others:
         looked_up = _looked_up(spec, labelled, source).select(names)
         lazy = looked_up.sort(order).select(written)
@@ -452,22 +495,26 @@ def _cube(spec: ExtractSpec, counted: Counts) -> Cube:
     codes = []
     leaves = []
     for name in spec.of_role(Role.QUASI):
-        values, numbers = _numbered(counted.frame[name])
+        column = counted.columns[name]
         axis, leaf_of = make_axis(
             name,
             with_people(
-                {*values}, name, spec.hierarchies[name], spec.population
+                {*column.values},
+                name,
+                spec.hierarchies[name],
+                spec.population,
             ),
             spec.hierarchies[name],
             partial(counted.place, name),
         )
         axes.append(axis)
         leaves.append(leaf_of)
-        codes.append(np.array([*map(leaf_of.get, values)])[numbers])
+        found = np.array([leaf_of[value] for value in column.values])
+        codes.append(found.take(column.numbers))
     coded = {}
     for name in spec.of_role(Role.SENSITIVE):
         if counts(name, spec.criteria, plan_of(spec)):
-            coded[name] = _coded(*_numbered(counted.frame[name]))
+            coded[name] = _coded(counted.columns[name])
     weights = counted.frame[COUNT].to_numpy()
     if spec.population is not None:
         return count_among(
@@ -476,19 +523,12 @@ def _cube(spec: ExtractSpec, counted: Counts) -> Cube:
     return count_items(axes, codes, weights, coded)
 
 
-def _numbered(column: pl.Series) -> tuple[list[str], Whole]:
-    """Return the values of a column in their order, and numbers of them."""
-    kinds = column.unique().sort()
-    numbers = column.cast(pl.Enum(kinds)).to_physical()
-    return kinds.to_list(), numbers.to_numpy().astype(np.int64)
-
-
-def _coded(values: Sequence[str], numbers: Whole) -> Coded:
+def _coded(column: Numbered) -> Coded:
     """Number sensitive values; the missing one comes last."""
-    known = [value for value in values if value]
+    known = [value for value in column.values if value]
     places = {value: at for at, value in enumerate((*known, ""))}
-    codes = np.array([places[value] for value in values])
-    return Coded(values=tuple(known), codes=codes[numbers])
+    codes = np.array([places[value] for value in column.values])
+    return Coded(values=tuple(known), codes=codes.take(column.numbers))
 
 
 def _labelled(
@@ -497,19 +537,19 @@ def _labelled(
     """Put the labels of their classes beside the rows that are kept."""
     member = best.classes.member[cube.tuples]
     kept = best.kept[member]
-    texts = class_labels(cube, best.classes, plan_of(spec))
-    numbers = pl.Series(member[kept])
+    labels = class_labels(cube, best.classes, plan_of(spec))
+    numbers = member[kept]
     rows = frame.filter(pl.Series(kept))
-    renamed = rows.rename({name: f"\0{name}" for name in texts})
+    renamed = rows.rename({name: f"\0{name}" for name in labels})
     return renamed.with_columns(
-        _categories(name, labels).gather(numbers)
-        for name, labels in texts.items()
+        _categories(name, each, numbers) for name, each in labels.items()
     )
 
 
-def _categories(name: str, labels: Sequence[str]) -> pl.Series:
-    kinds = pl.Enum(sorted({*labels}))
-    return pl.Series(name, labels, dtype=kinds)
+def _categories(name: str, labels: Labels, numbers: Whole) -> pl.Series:
+    """Return the labels of the classes with some numbers."""
+    codes = labels.codes.astype(np.uint32).take(numbers)
+    return pl.Series(name, codes).cat.to(pl.Enum(labels.texts))
 
 
 def _looked_up(
@@ -531,6 +571,8 @@ def _repeated(frame: pl.DataFrame, names: Sequence[str]) -> pl.LazyFrame:
     ends = frame[COUNT].cum_sum().to_numpy()
     total = int(ends[-1]) if len(ends) else 0
     plain = frame.select(names)
+    if total <= _BATCH:
+        return plain[np.repeat(np.arange(len(plain)), frame[COUNT])].lazy()
 
     def batches(
         columns: list[str] | None,
@@ -552,11 +594,25 @@ def _repeated(frame: pl.DataFrame, names: Sequence[str]) -> pl.LazyFrame:
     return pl.io.plugins.register_io_source(batches, schema=plain.schema)
 
 
-def _guarded(name: str) -> pl.Expr:
-    """Defuse formulas, as `csvfile.guarded` does."""
+def _guarded(name: str, labelled: pl.DataFrame) -> pl.Expr:
+    """Defuse formulas, as `csvfile.guarded` does.
+
+    Args:
+        name: the column to be written.
+        labelled: the distinct rows, which tell of labels that none is one.
+    """
+    if name in labelled.columns:
+        kind = labelled.schema[name]
+        if isinstance(kind, pl.Enum):
+            texts = kind.categories
+        else:
+            texts = labelled[name].unique()
+        runs = texts.str.contains(_TRIGGER) & ~texts.str.contains(_NUMBER)
+        if not runs.any():
+            return pl.col(name)
     cell = pl.col(name).cast(pl.String)
-    runs = cell.str.contains(_TRIGGER) & ~cell.str.contains(_NUMBER)
-    return pl.when(runs).then("'" + cell).otherwise(cell).alias(name)
+    runs_here = cell.str.contains(_TRIGGER) & ~cell.str.contains(_NUMBER)
+    return pl.when(runs_here).then("'" + cell).otherwise(cell).alias(name)
 
 
 def check_columns(spec: ExtractSpec, given: Sequence[str]) -> None:
@@ -586,14 +642,6 @@ def _refuse_nul(name: str, source: TableFile) -> None:
     if source.ask(source.rows.select(there)).item():
         msg = f"column {name}: a NUL character; remove it"
         raise InvalidRows(msg)
-
-
-def _check_text(frame: pl.DataFrame) -> None:
-    there = frame.select(pl.all().str.contains("\0", literal=True).any())
-    for name in there.columns:
-        if there[name].item():
-            msg = f"column {name}: a NUL character; remove it"
-            raise InvalidRows(msg)
 
 
 def _check_people(person: str, source: TableFile) -> None:

@@ -427,9 +427,12 @@ def _penalty(
         return 0.0
     rows = int(classes[ROWS].sum())
     total = float(terms.rows_in - rows) * len(terms.quasi)
-    for name in terms.quasi:
+    lazy = classes.lazy()
+    rows_of = pl.collect_all(
+        lazy.group_by(name).agg(pl.col(ROWS).sum()) for name in terms.quasi
+    )
+    for name, summed in zip(terms.quasi, rows_of, strict=True):
         penalty = PublishedLabels(name, hierarchies[name], sets=terms.sets)
-        summed = classes.group_by(name).agg(pl.col(ROWS).sum())
         for label, many in summed.iter_rows():
             # An apostrophe may stand there against formulas.
             plain = label.removeprefix("'") if guarded else label

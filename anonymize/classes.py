@@ -5,7 +5,9 @@ the first level at which all of them have the same group. Classes with equal
 labels are one class, because that is what a reader of the table sees.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from anonymize.cube import Axis, Cube, Real, Truth, Whole, number_columns, pack
 from anonymize.errors import MissingExtra
@@ -45,6 +47,39 @@ class Classes:
         tops = np.array([axis.levels - 1 for axis in axes])
         blank: Truth = np.all(self.levels == tops, axis=1)
         return blank
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Labels:
+    """What is published of the classes on one axis.
+
+    Attributes:
+        texts: the distinct labels, in their order.
+        codes: the label of each class.
+    """
+
+    texts: tuple[str, ...]
+    codes: Whole
+
+    @classmethod
+    def of(cls, texts: Sequence[str], numbers: Whole) -> Self:
+        """Put labels in their order.
+
+        Args:
+            texts: labels; those that no class has, and those that are there
+                twice, are left out.
+            numbers: the label of each class among them.
+        """
+        used = np.flatnonzero(np.bincount(numbers)).tolist()
+        ordered = sorted({texts[number] for number in used})
+        rank = {text: at for at, text in enumerate(ordered)}
+        into = np.zeros(len(texts), dtype=np.int64)
+        into[used] = [rank[texts[number]] for number in used]
+        return cls(texts=tuple(ordered), codes=into.take(numbers))
+
+    def cells(self) -> list[str]:
+        """Return the label of each class."""
+        return [*map(self.texts.__getitem__, self.codes.tolist())]
 
 
 def make_classes(cube: Cube, member: Whole, *, join: bool = True) -> Classes:

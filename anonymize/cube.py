@@ -34,6 +34,7 @@ Real = npt.NDArray[np.float64]
 Truth = npt.NDArray[np.bool_]
 
 _WORD = 2**62
+_TABLE = 2**16
 MAX_CELLS = 64_000_000
 """Largest count of sensitive values by tuples."""
 
@@ -413,7 +414,14 @@ def number_columns(words: npt.NDArray[np.integer[Any]]) -> Whole:
         For each column its number from 0; equal columns share one.
     """
     if len(words) == 1:
-        numbers: Whole = np.unique(words[0], return_inverse=True)[1]
+        word = words[0]
+        most = int(word.max(initial=0))
+        if most < max(_TABLE, 4 * len(word)):
+            there = np.zeros(most + 1, dtype=np.bool_)
+            there[word] = True
+            dense: Whole = (np.cumsum(there) - 1).take(word.astype(np.int64))
+            return dense
+        numbers: Whole = np.unique(word, return_inverse=True)[1]
         return numbers
     order = np.lexsort(words[::-1])
     ordered = words[:, order]

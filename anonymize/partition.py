@@ -9,7 +9,7 @@ published; of equal ones the one that was tried first.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from anonymize.classes import Classes, make_classes
+from anonymize.classes import Classes, Labels, make_classes
 from anonymize.criteria import Criteria
 from anonymize.cube import Cube, Truth, Whole, make_cube
 from anonymize.errors import CriteriaNotMet, MissingExtra
@@ -126,8 +126,8 @@ def published_labels(
     rows = np.flatnonzero(best.kept[member])
     numbers = member[rows].tolist()
     labels = {
-        name: tuple(map(texts.__getitem__, numbers))
-        for name, texts in class_labels(cube, best.classes, plan).items()
+        name: tuple(map(of_class.cells().__getitem__, numbers))
+        for name, of_class in class_labels(cube, best.classes, plan).items()
     }
     return Published(rows=tuple(rows.tolist()), labels=labels, way=best.way)
 
@@ -167,8 +167,8 @@ def choose(cube: Cube, criteria: Criteria, plan: Plan) -> Found:
 
 def class_labels(
     cube: Cube, classes: Classes, plan: Plan
-) -> dict[str, list[str]]:
-    """Return the label of each class on each axis.
+) -> dict[str, Labels]:
+    """Return the labels of the classes on each axis.
 
     Args:
         cube: the counted tuples.
@@ -187,7 +187,7 @@ def class_labels(
             for each in (*level, *[""] * (width - len(level)))
         ]
         numbers = levels * width + axis.groups[levels, leaves]
-        labels[axis.name] = np.array(texts, object)[numbers].tolist()
+        labels[axis.name] = Labels.of(texts, numbers)
     return labels
 
 

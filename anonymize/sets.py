@@ -14,6 +14,7 @@ An interval costs its width within the scale, a set its values but one over
 all values of the hierarchy but one.
 """
 
+from anonymize.classes import Labels
 from anonymize.cube import Axis, Cube, Real, Truth, Whole, number_columns
 from anonymize.errors import InvalidSpec, MissingExtra
 
@@ -51,7 +52,7 @@ def set_costs(cube: Cube, member: Whole) -> Real:
     return total
 
 
-def set_labels(cube: Cube, member: Whole) -> dict[str, list[str]]:
+def set_labels(cube: Cube, member: Whole) -> dict[str, Labels]:
     """Return the set label of each class on each axis.
 
     Args:
@@ -99,7 +100,7 @@ def _ends(present: Truth, places: Whole) -> tuple[Whole, Whole]:
     return places[order][first], places[order][last]
 
 
-def _labels(axis: Axis, member: Whole, leaves: Whole, count: int) -> list[str]:
+def _labels(axis: Axis, member: Whole, leaves: Whole, count: int) -> Labels:
     texts = axis.labels[0]
     if axis.places is None and any({*text} & {*RESERVED} for text in texts):
         msg = (
@@ -122,7 +123,7 @@ def _labels(axis: Axis, member: Whole, leaves: Whole, count: int) -> list[str]:
         values[number].append(listed[place])
     scaled = axis.places is not None
     texts_of = [_written(each, scaled=scaled) for each in values]
-    return [texts_of[number] for number in kinds.tolist()]
+    return Labels.of(texts_of, kinds)
 
 
 def _bounds(present: Truth) -> Truth:

@@ -257,8 +257,8 @@ def _published(
         published = rows.tolist()
         of_class = class_labels(part, classes, plan)
         labels = {
-            name: tuple(map(texts.__getitem__, of_row[rows].tolist()))
-            for name, texts in of_class.items()
+            name: tuple(map(each.cells().__getitem__, of_row[rows].tolist()))
+            for name, each in of_class.items()
         }
     withheld = cube.rows - len(published)
     allowed = criteria.allowed(cube.rows)

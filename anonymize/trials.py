@@ -548,8 +548,8 @@ def _without(
     return count_published(
         known,
         {
-            name: tuple(texts)
-            for name, texts in class_labels(cube, best.classes, plan).items()
+            name: tuple(each.cells())
+            for name, each in class_labels(cube, best.classes, plan).items()
         },
         np.where(best.kept[member], member, LEFT_OUT),
         left[some],
