@@ -33,7 +33,7 @@ _SMALL = 2_000
 _CUT = 60_000
 _ROUNDING = 1e-9
 _CHEAP = 0.11
-_SHARE = 0.6
+_SHARE = 0.65
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
