@@ -9,7 +9,7 @@ that want the same partner the first has it; the others look again.
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Self
 
@@ -28,6 +28,7 @@ _BLOCK = 64
 _GROUPS = 4
 _ROUNDING = 1e-9
 _SEED = 0x6D6572676572
+_LISTED = 1_000
 
 Prices = npt.NDArray[np.float32]
 
@@ -35,34 +36,50 @@ Prices = npt.NDArray[np.float32]
 class _Ladder:
     """What joint labels on one axis cost.
 
-    A label is named by a place: its level and a leaf under it.
+    A label is named by a place: its level and a leaf under it. Labels are
+    also numbered, level by level.
     """
 
     def __init__(self, axis: Axis) -> None:
         self._axis = axis
         self.width = axis.groups.shape[1]
-        self._costs: dict[int, Prices] = {}
+        sizes = axis.groups.max(axis=1) + 1
+        self.labels = int(sizes.sum())
+        starts = np.cumsum(sizes) - sizes
+        self.numbers: Whole = (axis.groups + starts[:, None]).ravel()
+        place = np.zeros(self.labels, dtype=np.int64)
+        place[self.numbers[::-1]] = np.arange(len(self.numbers))[::-1]
+        self._level, self._leaf = np.divmod(place, self.width)
+        self._rows: dict[int, Prices] = {}
+        self._table: Prices | None = None
+        if self.labels <= _LISTED:
+            self._table = self._joint(np.arange(self.labels))
 
-    def costs(self, places: Whole) -> Prices:
-        """Return the cost of joint labels, every place by those given."""
-        rows = np.array([self._one(place) for place in places.tolist()])
+    def costs(self, labels: Whole) -> Prices:
+        """Return the cost of joint labels, every label by those given."""
+        if self._table is not None:
+            return self._table.take(labels, axis=1)
+        rows = np.array([self._one(label) for label in labels.tolist()])
         result: Prices = np.ascontiguousarray(rows.T)
         return result
 
-    def _one(self, place: int) -> Prices:
-        found = self._costs.get(place)
+    def _one(self, label: int) -> Prices:
+        found = self._rows.get(label)
         if found is None:
-            found = self._costs[place] = self._joint(place)
+            found = self._rows[label] = self._joint(np.array([label]))[:, 0]
         return found
 
-    def _joint(self, place: int) -> Prices:
+    def _joint(self, labels: Whole) -> Prices:
         axis = self._axis
-        level, leaf = divmod(place, self.width)
-        costs = np.ones((axis.levels, self.width), dtype=np.float64)
-        for at in range(axis.levels - 1, level - 1, -1):
-            same = axis.groups[at] == axis.groups[at, leaf]
-            costs[: at + 1, same] = axis.costs[at, leaf]
-        return costs.ravel().astype(np.float32)
+        level, leaf = self._level[labels], self._leaf[labels]
+        costs = np.ones((self.labels, len(labels)))
+        for at in range(axis.levels - 1, -1, -1):
+            groups = axis.groups[at]
+            same = groups.take(self._leaf)[:, None] == groups.take(leaf)
+            same &= (self._level <= at)[:, None]
+            same &= level <= at
+            costs = np.where(same, axis.costs[at].take(leaf), costs)
+        return costs.astype(np.float32)
 
     def joint(self, places: Whole, others: Whole) -> tuple[Whole, Real]:
         """Return the places of joint labels, and what these cost."""
@@ -96,16 +113,60 @@ class _Kinds:
         Two whose hashes were equal by chance would only be joined where
         another choice had been better.
         """
-        odd = _odd_words(len(counts) + 1)
-        words = weights.astype(np.uint64) * odd[-1]
-        for row, word in zip(counts, odd, strict=False):
-            words += row.astype(np.uint64) * word
         _, first, number = np.unique(
-            words, return_index=True, return_inverse=True
+            _words(weights, counts), return_index=True, return_inverse=True
         )
         return cls(
             number=number, weights=weights[first], counts=counts[:, first]
         )
+
+
+def _words(weights: Real, counts: Real) -> npt.NDArray[np.uint64]:
+    """Return a hash of rows and value counts."""
+    odd = _odd_words(len(counts) + 1)
+    words: npt.NDArray[np.uint64] = weights.astype(np.uint64) * odd[-1]
+    for row, word in zip(counts, odd, strict=False):
+        words += row.astype(np.uint64) * word
+    return words
+
+
+class _Register:
+    """The kinds of classes that change; kinds that no class has any more stay.
+
+    To find out about a few classes is quicker than to sort all anew.
+    """
+
+    def __init__(self, weights: Real, counts: Real) -> None:
+        self._kinds = _Kinds.of(weights, counts)
+        words = _words(self._kinds.weights, self._kinds.counts)
+        self._known = {word: at for at, word in enumerate(words.tolist())}
+
+    def of(self, classes: Whole) -> _Kinds:
+        """Return the kinds, and that of each of some classes."""
+        return replace(self._kinds, number=self._kinds.number.take(classes))
+
+    def recount(self, classes: Whole, weights: Real, counts: Real) -> None:
+        """Take note of what classes hold now.
+
+        Args:
+            classes: which.
+            weights: rows of each.
+            counts: rows of each sensitive value, values by classes.
+        """
+        fresh = []
+        words = _words(weights, counts).tolist()
+        for at, word in enumerate(words):
+            if word not in self._known:
+                self._known[word] = len(self._known)
+                fresh.append(at)
+        self._kinds.number[classes] = [self._known[word] for word in words]
+        if fresh:
+            kinds = self._kinds
+            self._kinds = _Kinds(
+                number=kinds.number,
+                weights=np.append(kinds.weights, weights[fresh]),
+                counts=np.append(kinds.counts, counts[:, fresh], axis=1),
+            )
 
 
 @lru_cache
@@ -188,14 +249,17 @@ class Merger:
         self._places = np.ascontiguousarray(
             (classes.levels * widths + classes.leaves).T
         )
+        self._numbers = self._numbered(self._places)
         self._weights = classes.weights.astype(np.float64)
         self._counts = np.ascontiguousarray(classes.counts.T, np.float64)
+        self._register = _Register(self._weights, self._counts)
         self._costs = classes.costs.astype(np.float64)
         self._alive = np.ones(count, dtype=np.bool_)
         self._into = np.arange(count)
         # tuples
         self._member = classes.member.copy()
         self._leaves = np.ascontiguousarray(cube.leaves.T)
+        self._own = self._numbered(self._leaves)
         self._tuple_weights = cube.weights.astype(np.float64)
         self._tuple_counts = np.ascontiguousarray(cube.counts.T, np.float64)
         self._give = give
@@ -208,6 +272,15 @@ class Merger:
             )
             self._loose = np.zeros(len(cube.weights), dtype=np.bool_)
             self._loosen(np.arange(len(cube.weights)))
+
+    def _numbered(self, places: Whole) -> Whole:
+        """Return the numbers of labels, as places axis by axis."""
+        return np.stack(
+            [
+                ladder.numbers.take(own)
+                for ladder, own in zip(self._ladders, places, strict=True)
+            ]
+        )
 
     def member(self) -> Whole:
         """Return the class of each tuple."""
@@ -281,21 +354,21 @@ class Merger:
     def _partners(self, block: Whole) -> _Choice:
         """Choose whom each of a block is merged with."""
         live = np.flatnonzero(self._alive)
-        kinds = _Kinds.of(self._weights[live], self._counts[:, live])
+        kinds = self._register.of(live)
         choice = _Choice.nothing(len(block))
         for mine, good in self._alike(block, kinds):
             there = np.flatnonzero(good.any(axis=1).take(kinds.number))
             if not len(there):
                 continue
             others = live[there]
-            costs = self._joint_costs(block[mine], self._places[:, others])
+            costs = self._joint_costs(block[mine], self._numbers[:, others])
             rise = self._rises(block[mine], others, costs)
             if good.shape[1] > 1:
                 rise[~good.take(kinds.number[there], axis=0)] = np.inf
             choice.take(mine, others, rise, costs)
         lost = np.flatnonzero(choice.other < 0)
         if len(lost) and len(live) > 1:
-            costs = self._joint_costs(block[lost], self._places[:, live])
+            costs = self._joint_costs(block[lost], self._numbers[:, live])
             rise = self._rises(block[lost], live, costs)
             self._weigh(block[lost], kinds, rise)
             choice.take(lost, live, rise, costs)
@@ -334,12 +407,17 @@ class Merger:
             mine = np.flatnonzero(inside[own.number])
             yield mine, good[:, some[:1]]
 
-    def _joint_costs(self, numbers: Whole, places: Whole) -> Prices:
-        """Return what joint labels cost, places by classes."""
-        total = np.zeros((places.shape[1], len(numbers)), dtype=np.float32)
+    def _joint_costs(self, classes: Whole, others: Whole) -> Prices:
+        """Return what joint labels cost, others by classes.
+
+        Args:
+            classes: the classes.
+            others: the numbers of the others' labels, axes by others.
+        """
+        total = np.zeros((others.shape[1], len(classes)), dtype=np.float32)
         for at, ladder in enumerate(self._ladders):
-            costs = ladder.costs(self._places[at, numbers])
-            total += costs.take(places[at], axis=0)
+            costs = ladder.costs(self._numbers[at, classes])
+            total += costs.take(others[at], axis=0)
         return total
 
     def _rises(self, numbers: Whole, others: Whole, costs: Prices) -> Prices:
@@ -383,7 +461,7 @@ class Merger:
             if not len(loose):
                 continue
             numbers = block[mine]
-            costs = self._joint_costs(numbers, self._leaves[:, loose])
+            costs = self._joint_costs(numbers, self._own[:, loose])
             giver = self._member[loose]
             own = self._tuple_weights[loose].astype(np.float32)
             heavy = self._weights[numbers].astype(np.float32)
@@ -403,6 +481,7 @@ class Merger:
         self._counts[:, giver] -= self._tuple_counts[:, donor]
         self._weights[number] += self._tuple_weights[donor]
         self._counts[:, number] += self._tuple_counts[:, donor]
+        self._recount(np.array([giver, number]))
         self._member[donor] = number
         self._members[giver].remove(donor)
         self._members[number].append(donor)
@@ -410,6 +489,7 @@ class Merger:
             self._places[at, number] = ladder.joint(
                 self._places[at, [number]], self._leaves[at, [donor]]
             )[0][0]
+        self._numbers[:, [number]] = self._numbered(self._places[:, [number]])
         self._costs[number] = cost
         self._loosen(np.array(self._members[giver] + self._members[number]))
 
@@ -422,8 +502,10 @@ class Merger:
             )
             self._places[at, mine] = places
             cost += costs
+        self._numbers[:, mine] = self._numbered(self._places[:, mine])
         self._weights[mine] += self._weights[others]
         self._counts[:, mine] += self._counts[:, others]
+        self._recount(mine)
         self._costs[mine] = cost
         self._alive[others] = False
         if not self._give:
@@ -434,6 +516,12 @@ class Merger:
             self._member[moved] = number
             self._members[number] += moved
             self._loosen(np.array(self._members[number]))
+
+    def _recount(self, classes: Whole) -> None:
+        """Take note of classes whose rows are others now."""
+        self._register.recount(
+            classes, self._weights[classes], self._counts[:, classes]
+        )
 
     def _loosen(self, tuples: Whole) -> None:
         """Find out which tuples their classes can do without."""
