@@ -14,6 +14,7 @@ Penalties are recomputed from the hierarchies as data, the form that
 import hashlib
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -426,7 +427,7 @@ def _penalty(
     if not terms.quasi:
         return 0.0
     rows = int(classes[ROWS].sum())
-    total = float(terms.rows_in - rows) * len(terms.quasi)
+    lost = [float(terms.rows_in - rows) * len(terms.quasi)]
     lazy = classes.lazy()
     rows_of = pl.collect_all(
         lazy.group_by(name).agg(pl.col(ROWS).sum()) for name in terms.quasi
@@ -436,8 +437,9 @@ def _penalty(
         for label, many in summed.iter_rows():
             # An apostrophe may stand there against formulas.
             plain = label.removeprefix("'") if guarded else label
-            total += many * penalty.penalty(plain)
-    return total / (terms.rows_in * len(terms.quasi))
+            lost.append(many * penalty.penalty(plain))
+    # Groups come in any order; an exact sum does not depend on it.
+    return math.fsum(lost) / (terms.rows_in * len(terms.quasi))
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

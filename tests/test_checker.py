@@ -4,6 +4,7 @@ import ast
 import datetime as dt
 import importlib.util
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -108,6 +109,25 @@ def test_suppressed_rows_are_not_a_class() -> None:
     data = GOOD + b"*,flu\n"
     found = check_bytes(data, replace(TERMS, rows_in=5, allowed=1))
     assert (2, 4, 1) == (found.k, found.rows, found.suppressed)
+
+
+def test_the_penalty_does_not_depend_on_the_order_of_rows() -> None:
+    """Not in its last digit, though floats are summed."""
+    labels = [f"{age}-{age + 4}" for age in range(0, 50, 5)]
+    labels += [f"{age}-{age + 9}" for age in range(50, 99, 10)]
+    rows = [
+        f"{label},{illness}\n"
+        for place, label in enumerate(labels)
+        for illness in ["flu", "cold"] * (1 + place * place % 7)
+    ]
+    terms = replace(TERMS, rows_in=len(rows))
+    found = set()
+    for seed in range(30):
+        random.Random(seed).shuffle(rows)  # noqa: S311 - any order will do
+        data = ("age,illness\n" + "".join(rows)).encode()
+        found.add(check_bytes(data, terms, {"age": AGE.describe()}).ncp)
+
+    assert 1 == len(found)
 
 
 def test_a_label_outside_the_hierarchy_is_refused() -> None:
