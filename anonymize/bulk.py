@@ -84,33 +84,18 @@ class Written:
     way: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Numbered:
-    """A column in numbers.
-
-    Attributes:
-        values: its distinct values, in their order.
-        numbers: which of them each row has.
-    """
-
-    values: tuple[str, ...] = field(repr=False)
-    numbers: npt.NDArray[np.unsignedinteger[Any]] = field(repr=False)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """The distinct rows of a table, counted.
 
     Attributes:
         frame: quasi-identifiers, sensitive columns and `tablefile.COUNT`.
-        columns: the same columns in numbers, but the counts.
         rows: rows in all.
         place: tells of values of a column how many rows hold them, and the
             number of the first, or 0 where that is not known.
     """
 
     frame: pl.DataFrame = field(repr=False)
-    columns: Mapping[str, Numbered] = field(repr=False)
     rows: int
     place: Callable[[str, set[str]], tuple[int, int]] = field(repr=False)
 
@@ -169,51 +154,7 @@ def count_file(spec: ExtractSpec, source: TableFile) -> Counts:
         many, first = found.row(0)
         return int(many), int(first)
 
-    return counts_of(spec, frame, place)
-
-
-def counts_of(
-    spec: ExtractSpec,
-    frame: pl.DataFrame,
-    place: Callable[[str, set[str]], tuple[int, int]],
-) -> Counts:
-    """Take over counts that were made elsewhere.
-
-    Args:
-        spec: the terms, which name every column.
-        frame: as in `Counts`.
-        place: as in `Counts`.
-
-    Raises:
-        InvalidRows: the rows do not fit the terms.
-    """
-    columns = {}
-    for name in counted_columns(spec):
-        columns[name] = _numbered(frame[name])
-        if any("\0" in value for value in columns[name].values):
-            msg = f"column {name}: a NUL character; remove it"
-            raise InvalidRows(msg)
-    rows = int(frame[COUNT].sum())
-    return Counts(frame=frame, columns=columns, rows=rows, place=place)
-
-
-def _numbered(column: pl.Series) -> Numbered:
-    """Number the values of a column in their order."""
-    own = pl.Categorical(pl.Categories.random())
-    codes = column.cast(own).to_physical().to_numpy()
-    # Each code's last row, and so its value.
-    row = np.full(int(codes.max(initial=0)) + 1, -1, dtype=np.int64)
-    row[codes] = np.arange(len(codes))
-    used = np.flatnonzero(row >= 0)
-    found = column.gather(row[used]).to_list()
-    order = sorted(range(len(found)), key=found.__getitem__)
-    into = np.zeros(len(row), dtype=np.int64)
-    into[used[order]] = np.arange(len(order))
-    kind = np.min_scalar_type(max(len(order) - 1, 0))
-    return Numbered(
-        values=tuple(map(found.__getitem__, order)),
-        numbers=into.astype(kind).take(codes),
-    )
+    return Counts(frame=frame, rows=int(frame[COUNT].sum()), place=place)
 
 
 def counted_columns(spec: ExtractSpec) -> list[str]:
@@ -233,10 +174,12 @@ def label_counts(spec: ExtractSpec, counted: Counts) -> Labelled:
         counted: the rows.
 
     Raises:
+        InvalidRows: a value holds a NUL character.
         ValueNotCovered: a value has no place in its hierarchy.
         CriteriaNotMet: the criteria cannot be met.
         InvalidSpec: there are too many levels or sensitive values.
     """
+    columns = _in_numbers(spec, counted.frame)
     if counted.rows < spec.k:
         raise CriteriaNotMet(
             k_asked=spec.k,
@@ -248,7 +191,7 @@ def label_counts(spec: ExtractSpec, counted: Counts) -> Labelled:
     left_out = frame.clear()
     quasi = spec.of_role(Role.QUASI)
     if quasi:
-        cube = _cube(spec, counted)
+        cube = _cube(spec, counted, columns)
         best = choose(cube, spec.criteria, plan_of(spec))
         kept = pl.Series(best.kept[best.classes.member[cube.tuples]])
         left_out = frame.filter(~kept)
@@ -490,12 +433,63 @@ def extract_file_in_bulk(
     return written
 
 
-def _cube(spec: ExtractSpec, counted: Counts) -> Cube:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Numbered:
+    """A column in numbers.
+
+    Attributes:
+        values: its distinct values, in their order.
+        numbers: which of them each row has.
+    """
+
+    values: tuple[str, ...] = field(repr=False)
+    numbers: npt.NDArray[np.unsignedinteger[Any]] = field(repr=False)
+
+
+def _in_numbers(
+    spec: ExtractSpec, frame: pl.DataFrame
+) -> dict[str, _Numbered]:
+    """Number the values of the columns that are counted.
+
+    Raises:
+        InvalidRows: a value holds a NUL character.
+    """
+    columns = {}
+    for name in counted_columns(spec):
+        columns[name] = _numbered(frame[name])
+        if any("\0" in value for value in columns[name].values):
+            msg = f"column {name}: a NUL character; remove it"
+            raise InvalidRows(msg)
+    return columns
+
+
+def _numbered(column: pl.Series) -> _Numbered:
+    """Number the values of a column in their order."""
+    own = pl.Categorical(pl.Categories.random())
+    codes = column.cast(own).to_physical().to_numpy()
+    # Each code's last row, and so its value.
+    row = np.full(int(codes.max(initial=0)) + 1, -1, dtype=np.int64)
+    row[codes] = np.arange(len(codes))
+    used = np.flatnonzero(row >= 0)
+    found = column.gather(row[used]).to_list()
+    order = sorted(range(len(found)), key=found.__getitem__)
+    into = np.zeros(len(row), dtype=np.int64)
+    into[used[order]] = np.arange(len(order))
+    kind = np.min_scalar_type(max(len(order) - 1, 0))
+    return _Numbered(
+        values=tuple(map(found.__getitem__, order)),
+        numbers=into.astype(kind).take(codes),
+    )
+
+
+def _cube(
+    spec: ExtractSpec, counted: Counts, columns: Mapping[str, _Numbered]
+) -> Cube:
     axes = []
     codes = []
     leaves = []
     for name in spec.of_role(Role.QUASI):
-        column = counted.columns[name]
+        column = columns[name]
         axis, leaf_of = make_axis(
             name,
             with_people(
@@ -514,7 +508,7 @@ def _cube(spec: ExtractSpec, counted: Counts) -> Cube:
     coded = {}
     for name in spec.of_role(Role.SENSITIVE):
         if counts(name, spec.criteria, plan_of(spec)):
-            coded[name] = _coded(counted.columns[name])
+            coded[name] = _coded(columns[name])
     weights = counted.frame[COUNT].to_numpy()
     if spec.population is not None:
         return count_among(
@@ -523,7 +517,7 @@ def _cube(spec: ExtractSpec, counted: Counts) -> Cube:
     return count_items(axes, codes, weights, coded)
 
 
-def _coded(column: Numbered) -> Coded:
+def _coded(column: _Numbered) -> Coded:
     """Number sensitive values; the missing one comes last."""
     known = [value for value in column.values if value]
     places = {value: at for at, value in enumerate((*known, ""))}

@@ -27,7 +27,6 @@ from anonymize.bulk import (
     check_columns,
     check_table_of,
     counted_columns,
-    counts_of,
     label_counts,
 )
 from anonymize.errors import InvalidRows, MissingExtra, OutputExists
@@ -183,7 +182,7 @@ def _count(spec: ExtractSpec, rows: DataFrame, folder: Path) -> Counts:
         rows = frame.filter(pl.col(name).is_in([*lost]))[COUNT].sum()
         return int(rows), 0
 
-    return counts_of(spec, frame, place)
+    return Counts(frame=frame, rows=int(frame[COUNT].sum()), place=place)
 
 
 def _write(
