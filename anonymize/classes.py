@@ -9,7 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from anonymize.cube import Axis, Cube, Real, Truth, Whole, number_columns, pack
+from anonymize.cube import (
+    Axis,
+    Cube,
+    Real,
+    Truth,
+    Whole,
+    number_columns,
+    pack,
+    short,
+)
 from anonymize.errors import MissingExtra
 
 try:
@@ -94,7 +103,7 @@ def make_classes(cube: Cube, member: Whole, *, join: bool = True) -> Classes:
     Returns:
         The classes in the order of their labels.
     """
-    order = np.argsort(member, kind="stable")
+    order = np.argsort(short(member), kind="stable")
     ordered = member[order]
     same = ordered[1:] == ordered[:-1]
     starts = np.flatnonzero(np.concatenate(([True], ~same)))

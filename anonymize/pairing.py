@@ -11,7 +11,7 @@ Merging breaks no rule that held; see `repair`.
 """
 
 from anonymize.classes import Classes, make_classes
-from anonymize.cube import Axis, Cube, Real, Truth, Whole
+from anonymize.cube import Axis, Cube, Real, Truth, Whole, number_columns
 from anonymize.errors import MissingExtra
 from anonymize.rules import Rules
 
@@ -51,8 +51,8 @@ def pair_classes(
             break
     if not pairs.merged:
         return classes
-    member = np.unique(pairs.member(), return_inverse=True)[1]
-    return make_classes(cube, member.astype(np.int64), join=join)
+    member = number_columns(pairs.member()[None])
+    return make_classes(cube, member, join=join)
 
 
 class _Pairs:

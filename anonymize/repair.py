@@ -20,7 +20,7 @@ failing classes first look for partners nearby, all together (`pairing`).
 """
 
 from anonymize.classes import Classes, make_classes
-from anonymize.cube import Cube
+from anonymize.cube import Cube, number_columns
 from anonymize.errors import MissingExtra
 from anonymize.merger import Merger
 from anonymize.pairing import pair_classes
@@ -70,5 +70,5 @@ def repair(
     give = give and len(classes.weights) <= GIVING
     merger = Merger(cube, classes, rules, allowed, give=give)
     merger.cure(failing[order].tolist())
-    member = np.unique(merger.member(), return_inverse=True)[1]
-    return make_classes(cube, member.astype(np.int64), join=join)
+    member = number_columns(merger.member()[None])
+    return make_classes(cube, member, join=join)

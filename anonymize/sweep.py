@@ -524,5 +524,5 @@ def _close(
         groups, tuples = groups[left], tuples[left]
         enough = hold.groups(tuples, groups, size)[groups]
         groups, tuples = groups[enough], tuples[enough]
-    number = np.unique(np.concatenate(numbers), return_inverse=True)[1]
-    return np.concatenate(members), number.astype(np.int64)
+    number = number_columns(np.concatenate(numbers)[None])
+    return np.concatenate(members), number
