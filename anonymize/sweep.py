@@ -203,10 +203,11 @@ def _half(
 ) -> _Half:
     """List the nodes of some axes that cost less than a bound.
 
-    A group has no more rows than its labels on some axes have alone. So,
-    axis after axis, what fewer than k rows of the open tuples have is left
-    out (Agrawal and Srikant 1994). With a share a node is passed over, too,
-    that has few rows beside a cheaper one of its part.
+    A group has no more rows than its labels on these axes have alone. So
+    what fewer than k rows of the open tuples have is left out (Agrawal and
+    Srikant 1994). With a share a node is passed over, too, that has few
+    rows beside a cheaper one of its part; and both is done after each axis,
+    as there is little left then.
     """
     leaves = cube.leaves[open_.tuples][:, side]
     sizes = [1, *(cube.axes[at].groups.shape[1] for at in side)]
@@ -222,7 +223,8 @@ def _half(
     )  # fmt: skip
     for at, of_part in zip(side, leaves[first].T, strict=True):
         nodes = _grown(nodes, labels[at], of_part, below)
-        nodes = _useful(nodes, rows, open_)
+        if open_.share or at == side[-1]:
+            nodes = _useful(nodes, rows, open_)
     owner, costs, words = nodes
     part = np.zeros(len(cube.weights), dtype=np.int64)
     part[open_.tuples] = number
