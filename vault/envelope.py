@@ -10,23 +10,27 @@ OpenSSL's cipher contexts hold until they are freed, and the ``str`` of an
 opened value.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, NoReturn, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, hmac
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESGCMSIV
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from vault import format as fmt
-from vault.errors import CryptoFailure
+from vault.errors import STRANGE, CryptoFailure
 
 _SHA256 = hashes.SHA256()
 _SUB_KEYS = 128
 _NO_KEYS = bytes(_SUB_KEYS)
 _NO_KEY = bytes(fmt.KEY)
+
+
+Row: TypeAlias = tuple[Any, ...]
+"""A row of either database, as the driver gives it."""
 
 
 class DekOpener(Protocol):
@@ -245,6 +249,154 @@ class SubjectKeys:
         if self._aead is None:
             self._aead = AESGCM(memoryview(self._derived)[:32])
         return self._aead
+
+
+class RecordOpener:
+    """Opens records of many people of one tenant, one after the other.
+
+    It does for each of them what `OpenSubject` and `SubjectKeys` do for one,
+    check for check, and makes once what is the same for all. DEK and
+    sub-keys have one buffer each, zeroed after every record. Not for use by
+    several threads at once.
+    """
+
+    __slots__ = (
+        "_aad",
+        "_committed",
+        "_context",
+        "_decrypt_into",
+        "_dek",
+        "_derived",
+        "_label",
+        "_state_key",
+        "_suite",
+        "_suite_field",
+        "_value_key",
+    )
+
+    def __init__(
+        self, tenant: str, suite: bytes, kek: AESGCM | AESGCMSIV
+    ) -> None:
+        """Take the cipher of the KEK that wraps the people's DEKs.
+
+        Args:
+            tenant: whose people.
+            suite: the KEK's, one byte.
+            kek: its cipher.
+
+        """
+        self._suite = suite
+        self._suite_field = fmt.lp(suite)
+        self._decrypt_into = kek.decrypt_into
+        self._context = fmt.dek_head(tenant)
+        self._label = fmt.subject_head(tenant)
+        self._aad = fmt.value_head(tenant)
+        self._dek, self._derived = bytearray(_NO_KEY), bytearray(_NO_KEYS)
+        whole = memoryview(self._derived)
+        self._value_key, self._committed = whole[:32], whole[32:64]
+        self._state_key = whole[64:96]
+
+    def __reduce__(self) -> NoReturn:
+        msg = "keys are not serialised"
+        raise TypeError(msg)
+
+    def open_texts(
+        self,
+        subject: UUID,
+        dek: Row,
+        rows: Sequence[Row],
+        state: Row | None,
+        wanted: Mapping[int, str],
+    ) -> dict[str, str]:
+        """Open the wanted ones among a person's rows.
+
+        Args:
+            subject: the person.
+            dek: the row of their key, as `deks.joined` selects it; the
+                caller has seen to it that key and KEK may open.
+            rows: theirs, sorted, as `DataRows.each` gives them.
+            state: epoch and state, likewise, if there are any.
+            wanted: names by attribute number.
+
+        Returns:
+            Values by name.
+
+        Raises:
+            CryptoFailure: key, state or a value does not open, or they do
+                not belong together.
+
+        """
+        try:
+            self._derive(subject.bytes, dek)
+            epoch, code, _ = state or (0, b"", None)
+            if epoch or rows:
+                self._verify(rows, epoch, code)
+            return self._texts(subject.bytes, dek[1], rows, wanted)
+        except (InvalidTag, CryptoFailure, *STRANGE):
+            raise CryptoFailure(subject) from None
+        finally:
+            self._dek[:] = _NO_KEY
+            self._derived[:] = _NO_KEYS
+
+    def _derive(self, who: bytes, row: Row) -> None:
+        """Unwrap, derive, check the commitment; zero the DEK at once."""
+        gen, epoch, created_at, committed, blob = row[1:6]
+        if len(blob) != fmt.WRAPPED or blob[:1] != self._suite:
+            raise CryptoFailure
+        tail = fmt.DEK_TAIL.pack(16, who, 4, gen, 4, epoch, 8, created_at)
+        dek = self._dek
+        self._decrypt_into(
+            blob[1:13],
+            blob[13:],
+            self._context + tail + self._suite_field,
+            dek,
+        )
+        label = self._label + fmt.SUBJECT_TAIL.pack(16, who, 4, gen)
+        HKDFExpand(_SHA256, _SUB_KEYS, label).derive_into(dek, self._derived)
+        dek[:] = _NO_KEY
+        if not bytes_eq(bytes(self._committed), committed):
+            raise CryptoFailure
+
+    def _verify(self, rows: Sequence[Row], epoch: int, state: bytes) -> None:
+        """Compare the rows with the person's authenticated state."""
+        code, manifest = state[:32], state[32:]
+        made = mac(self._state_key, fmt.state_message(epoch, manifest))
+        if not bytes_eq(made, code):
+            raise CryptoFailure
+        entry = fmt.ENTRY.pack
+        listed = [
+            entry(attribute, version, sealed[-16:])
+            for attribute, version, sealed, _ in rows
+        ]
+        if manifest != b"".join(listed):
+            raise CryptoFailure
+
+    def _texts(
+        self,
+        who: bytes,
+        gen: int,
+        rows: Sequence[Row],
+        wanted: Mapping[int, str],
+    ) -> dict[str, str]:
+        """Open the wanted values, whose state was verified."""
+        decrypt = AESGCM(self._value_key).decrypt
+        prefix, tail, text = self._aad + who, fmt.VALUE_TAIL, fmt.record_text
+        header = fmt.value_header(gen, fmt.SCHEMA)
+        older = fmt.value_header(gen, fmt.SCHEMA_1)
+        texts = {}
+        for number, version, sealed, _ in rows:
+            name = wanted.get(number)
+            if name is None:
+                continue
+            head = sealed[:6]
+            if head not in (header, older):
+                raise CryptoFailure
+            schema = head[0]
+            aad = prefix + tail.pack(
+                4, schema, 4, number, 8, version, 4, gen, 1, fmt.AES_256_GCM
+            )
+            texts[name] = text(decrypt(sealed[6:18], sealed[18:], aad), schema)
+        return texts
 
 
 class OpenSubject:

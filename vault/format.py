@@ -48,10 +48,10 @@ _U32 = Struct(">I")
 _U64 = Struct(">Q")
 _VALUE_HEADER = Struct(">BBI")
 # The constant ends of some LP texts, lengths written in.
-_SUBJECT_TAIL = Struct(">I16sII")
-_DEK_TAIL = Struct(">I16sIIIIIQ")
-_VALUE_TAIL = Struct(">IIIIIQIIIB")
-_ENTRY = Struct(">IQ16s")
+SUBJECT_TAIL = Struct(">I16sII")
+DEK_TAIL = Struct(">I16sIIIIIQ")
+VALUE_TAIL = Struct(">IIIIIQIIIB")
+ENTRY = Struct(">IQ16s")
 _STATE_TAIL = Struct(">IQI")
 _SIXTEEN = _U32.pack(16)
 _OPEN = 2**47 - 1
@@ -85,10 +85,28 @@ def u64(number: int) -> bytes:
     return _U64.pack(number)
 
 
+def subject_head(tenant: str) -> bytes:
+    """Give what the labels of a tenant's sub-keys begin with."""
+    return _SUBJECT_HEAD + lp(tenant.encode())
+
+
+def dek_head(tenant: str) -> bytes:
+    """Give what the associated data of a tenant's wrapped DEKs begins with."""
+    return _DEK_HEAD + lp(tenant.encode())
+
+
+def value_head(tenant: str) -> bytes:
+    """Give what the associated data of a tenant's values begins with.
+
+    The 16 bytes of the person's id follow.
+    """
+    return _VALUE_HEAD + lp(tenant.encode()) + _SIXTEEN
+
+
 def subject_context(tenant: str, subject: UUID, gen: int) -> bytes:
     """Give the label under which a DEK's sub-keys are expanded."""
     name = tenant.encode()
-    tail = _SUBJECT_TAIL.pack(16, subject.bytes, 4, gen)
+    tail = SUBJECT_TAIL.pack(16, subject.bytes, 4, gen)
     return _SUBJECT_HEAD + _U32.pack(len(name)) + name + tail
 
 
@@ -97,7 +115,7 @@ def dek_context(
 ) -> bytes:
     """Give the associated data of a wrapped DEK."""
     name = tenant.encode()
-    tail = _DEK_TAIL.pack(
+    tail = DEK_TAIL.pack(
         16, subject.bytes, 4, gen, 4, kek_epoch, 8, created_at
     )
     return _DEK_HEAD + _U32.pack(len(name)) + name + tail
@@ -200,7 +218,7 @@ def value_aad(
         schema: how the record is laid out, 1 or 2.
 
     """
-    return prefix + _VALUE_TAIL.pack(
+    return prefix + VALUE_TAIL.pack(
         4, schema, 4, place, 8, version, 4, gen, 1, AES_256_GCM
     )
 
@@ -333,7 +351,7 @@ def _times(head: bytes) -> tuple[int, int, int]:
 
 def write_manifest(entries: Iterable[Entry]) -> bytes:
     """List a person's current values, sorted by attribute number."""
-    return b"".join(_ENTRY.pack(*entry) for entry in sorted(entries))
+    return b"".join(ENTRY.pack(*entry) for entry in sorted(entries))
 
 
 def parse_manifest(manifest: bytes) -> dict[int, Entry]:
@@ -344,7 +362,7 @@ def parse_manifest(manifest: bytes) -> dict[int, Entry]:
 
     """
     try:
-        entries = list(_ENTRY.iter_unpack(manifest))
+        entries = list(ENTRY.iter_unpack(manifest))
     except struct_error:
         raise CryptoFailure from None
     numbers = [entry[0] for entry in entries]
@@ -365,7 +383,7 @@ def split_state(state: bytes) -> tuple[bytes, bytes]:
 
 def manifest_of(values: Iterable[tuple[int, int, bytes]]) -> bytes:
     """Give the manifest that stored rows, sorted by attribute, amount to."""
-    pack = _ENTRY.pack
+    pack = ENTRY.pack
     return b"".join(
         [
             pack(attribute, version, sealed[-TAG:])

@@ -32,7 +32,7 @@ from vault.deks import (
     merged,
     stored_dek,
 )
-from vault.envelope import OpenSubject, commitment, zero
+from vault.envelope import OpenSubject, RecordOpener, commitment, zero
 from vault.epochs import KekEpochs
 from vault.errors import (
     CryptoFailure,
@@ -295,6 +295,31 @@ class KeyStore:
         dek = self._merged(subject, rows)
         return dek if dek is not None and dek.state in OPENS else None
 
+    def each(self, subjects: Sequence[UUID]) -> list[Row | StoredDek | None]:
+        """Look many people up, one statement.
+
+        Returns:
+            In the order of `subjects`, for each of them the one row that
+            there is, as `deks.joined` selects it, or what is made of
+            several, or nothing.
+
+        """
+        own = list(map(self._reader.subject, subjects))
+        with self._engine.connect().execution_options(read_only=True) as conn:
+            rows = self._many.rows(conn, own, tenant=self.tenant)
+        found: dict[Any, Row] = {row[0]: row for row in rows}
+        if len(found) == len(rows):
+            return list(map(found.get, own))
+        listed: dict[Any, list[Row]] = {}
+        for row in rows:
+            listed.setdefault(row[0], []).append(row)
+        return [
+            self._merged(subject, listed[one])
+            if len(listed.get(one, ())) > 1
+            else found.get(one)
+            for subject, one in zip(subjects, own, strict=True)
+        ]
+
     def many(self, subjects: Sequence[UUID]) -> dict[UUID, StoredDek]:
         """Look many people up; those never enrolled are left out."""
         own = {self._reader.subject(one): one for one in subjects}
@@ -380,6 +405,27 @@ class KeyStore:
             raise CryptoFailure(stored.wrapped.subject)
         self.epochs.require_opening(stored.wrapped.kek_epoch, stored.kek_state)
         return OpenSubject(self._provider, stored.wrapped)
+
+    def opener(
+        self, subject: UUID, epoch: int, shown: str | None
+    ) -> RecordOpener:
+        """Give what opens records whose DEKs are wrapped under an epoch.
+
+        Args:
+            subject: whose record is to be opened first.
+            epoch: which.
+            shown: the state of its KEK that a row just read shows.
+
+        Raises:
+            CryptoFailure: there is no such KEK.
+            KeyUnavailable: its KEK may not be used any more.
+
+        """
+        if shown is None:
+            raise CryptoFailure(subject)
+        self.epochs.require_opening(epoch, shown)
+        kek = self._provider.kek(epoch)
+        return RecordOpener(self.tenant, kek.suite, kek.aead)
 
     def page(self, after: UUID | None, *, limit: int = _PAGE) -> list[UUID]:
         """List people with a live DEK, in order of their ids."""

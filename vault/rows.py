@@ -6,6 +6,8 @@ values come from one snapshot.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -156,7 +158,7 @@ class DataRows:
         )
         self._states = ManyQuery(
             engine,
-            select(SUBJECT.c.subject, SUBJECT.c.epoch, SUBJECT.c.state).where(
+            select(SUBJECT.c.epoch, SUBJECT.c.state, SUBJECT.c.subject).where(
                 SUBJECT.c.tenant == bindparam("tenant"),
                 among(engine, SUBJECT.c.subject),
             ),
@@ -306,24 +308,44 @@ class DataRows:
         )
         return found if rows else None
 
+    def each(
+        self, conn: Connection, subjects: Sequence[UUID]
+    ) -> list[tuple[list[Row], Row | None]]:
+        """Read what many people have, two statements.
+
+        Returns:
+            In the order of `subjects`: rows of current values, in no order,
+            and of the state, if there is one. In each the id of the person,
+            as the driver gives it, comes last.
+
+        """
+        own = list(map(self.reader.subject, subjects))
+        found: dict[Any, list[Row]] = {}
+        # They mostly come a person at a time.
+        for who, rows in groupby(
+            self._values.rows(conn, own, tenant=self.tenant), itemgetter(3)
+        ):
+            if who in found:
+                found[who] += rows
+            else:
+                found[who] = list(rows)
+        states = {
+            row[2]: row
+            for row in self._states.rows(conn, own, tenant=self.tenant)
+        }
+        return [(found.get(one, []), states.get(one)) for one in own]
+
     def many(
         self, conn: Connection, subjects: Sequence[UUID]
     ) -> dict[UUID, Stored]:
         """Read many people's states and current values, two statements."""
-        found: dict[Any, list[tuple[int, int, bytes]]] = {
-            self.reader.subject(subject): [] for subject in subjects
-        }
-        for row in self._values.rows(conn, found, tenant=self.tenant):
-            found[row[3]].append(row[:3])
-        states = {
-            row[0]: (row[1], row[2])
-            for row in self._states.rows(conn, found, tenant=self.tenant)
-        }
         stored = {}
-        for subject, (own, rows) in zip(subjects, found.items(), strict=True):
-            epoch, state = states.get(own, (0, b""))
-            rows.sort()
-            stored[subject] = Stored(epoch, state, rows)
+        for subject, (rows, state) in zip(
+            subjects, self.each(conn, subjects), strict=True
+        ):
+            epoch, code, _ = state or (0, b"", None)
+            values = sorted(row[:3] for row in rows)
+            stored[subject] = Stored(epoch, code, values)
         return stored
 
     def states(

@@ -26,10 +26,10 @@ from vault import format as fmt
 from vault.catalogue import Catalogue
 from vault.custody import Custody
 from vault.decoy import TYPICAL
-from vault.deks import StoredDek
+from vault.deks import StoredDek, stored_dek
 from vault.disputing import Disputing
 from vault.dropping import Dropper
-from vault.envelope import OpenSubject, SubjectKeys
+from vault.envelope import OpenSubject, RecordOpener, SubjectKeys
 from vault.errors import (
     STRANGE,
     CryptoFailure,
@@ -63,6 +63,7 @@ from vault.lookup import LookUp
 from vault.merging import Following, Merging, is_merged
 from vault.opening import verified
 from vault.places import ABSORBED, ALIAS, attribute_of, holds_value, slots
+from vault.reading import Row
 from vault.rekeying import Moved, Rekeyed, Rekeying
 from vault.rows import DataRows, Stored
 from vault.specs import Specs
@@ -1061,12 +1062,6 @@ class Vault:
             msg = f"the grant for {grant.subject} has expired"
             raise GrantRefused(msg)
 
-    def _opened(
-        self, wanted: Mapping[int, str], dek: StoredDek, stored: Stored
-    ) -> dict[str, str]:
-        with self._open(dek) as keys:
-            return self._texts(wanted, keys, stored, verified=False)
-
     def _open(self, dek: StoredDek) -> OpenSubject:
         try:
             return self._keys.open(dek)
@@ -1094,31 +1089,68 @@ class Vault:
 
     def _read_batch(
         self, grants: Sequence[ReadGrant]
-    ) -> Iterator[tuple[UUID, dict[str, str]]]:
+    ) -> list[tuple[UUID, dict[str, str]]]:
         now = self._clock()
         for grant in grants:
             self._check_at(grant, now)
-        subjects = list({grant.subject for grant in grants})
-        deks = self._keys.many(subjects)
-        decoy = self.decoy()
+        subjects = [grant.subject for grant in grants]
+        deks = self._keys.each(subjects)
         with self._data.connect().execution_options(read_only=True) as conn:
-            stored = self._rows.many(conn, subjects)
-        # Of a batch most grants name the same, often the one same set.
+            stored = self._rows.each(conn, subjects)
+        decoy = self.decoy()
+        # Of a batch most grants name the same, often the one same set, and
+        # most keys are of one epoch. All is opened before any of it is handed
+        # out, so what was seen of the epoch is as new as what is read.
         wanted: dict[frozenset[str], dict[int, str]] = {}
-        for grant in grants:
-            names = grant.attributes
+        openers: dict[tuple[int, str | None], RecordOpener] = {}
+        found = []
+        for grant, dek, (rows, state) in zip(
+            grants, deks, stored, strict=True
+        ):
+            subject, names = grant.subject, grant.attributes
             if names not in wanted:
                 wanted[names] = self._numbered(names)
-            dek = deks.get(grant.subject)
-            if dek is None or dek.state not in OPENS or grant.subject == decoy:
-                yield grant.subject, {}
-            elif is_merged(stored[grant.subject]):
-                yield grant.subject, self.read(grant)
-            else:
-                rows = stored[grant.subject]
-                if dek.rival or _generation(rows, dek) != dek.wrapped.gen:
-                    dek, rows = self._settled(dek, rows)
-                yield grant.subject, self._opened(wanted[names], dek, rows)
+            values: dict[str, str] = {}
+            try:
+                rows.sort()
+                if dek is None or subject == decoy:
+                    pass
+                elif isinstance(dek, StoredDek) or _needs_care(dek, rows):
+                    values = self._read_with_care(
+                        grant, dek, (rows, state), wanted[names]
+                    )
+                elif dek[6] in OPENS:
+                    under = dek[2], dek[7]
+                    if under not in openers:
+                        openers[under] = self._keys.opener(subject, *under)
+                    values = openers[under].open_texts(
+                        subject, dek, rows, state, wanted[names]
+                    )
+            except STRANGE:
+                raise CryptoFailure(subject) from None
+            found.append((subject, values))
+        return found
+
+    def _read_with_care(
+        self,
+        grant: ReadGrant,
+        dek: Row | StoredDek,
+        stored: tuple[Sequence[Row], Row | None],
+        wanted: Mapping[int, str],
+    ) -> dict[str, str]:
+        """Read somebody who is merged, or may be under another key by now."""
+        if not isinstance(dek, StoredDek):
+            dek = stored_dek(self.tenant, grant.subject, dek)
+        if dek.state not in OPENS:
+            return {}
+        epoch, state, _ = stored[1] or (0, b"", None)
+        rows = Stored(epoch, state, [row[:3] for row in stored[0]])
+        if is_merged(rows):
+            return self.read(grant)
+        if dek.rival or _generation(rows, dek) != dek.wrapped.gen:
+            dek, rows = self._settled(dek, rows)
+        with self._open(dek) as keys:
+            return self._texts(wanted, keys, rows, verified=False)
 
 
 def _pages(subjects: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
@@ -1131,6 +1163,13 @@ def _generation(stored: Stored, dek: StoredDek) -> int:
     if not stored.values:
         return dek.wrapped.gen
     return int.from_bytes(stored.values[0][2][2:6])
+
+
+def _needs_care(dek: Row, rows: Sequence[Row]) -> bool:
+    """Say whether rows may be of a merged record, or of another key."""
+    return bool(rows) and (
+        rows[-1][0] >= ALIAS or int.from_bytes(rows[0][2][2:6]) != dek[1]
+    )
 
 
 def _verify(keys: SubjectKeys, stored: Stored) -> None:
