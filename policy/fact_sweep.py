@@ -216,9 +216,9 @@ class FactSweep:
             except _STRANGE:
                 yield FactFinding(fault=FactFault.ADDED, subject=None)
         known = {one.subject for one in self._extra}
-        opening = self._vault.keys.opening(people)
+        closed = self._vault.keys.closed(people)
         for subject in people:
-            if subject in opening or subject in known:
+            if subject not in closed or subject in known:
                 continue
             # Read after the key: an erasure under way took both by now.
             with self._engine.connect().execution_options(

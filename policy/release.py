@@ -50,7 +50,7 @@ from policy.pdp import Cause, NoDecision, PolicyDecisionPoint
 from policy.release_basis import release_basis
 from policy.released import OwnRelease, ReleasedStore
 from policy.tables import ReleaseRow
-from vault import ReadGrant, Transactions, Vault
+from vault import ReadGrant, Roll, Transactions, Vault
 
 if TYPE_CHECKING:
     from anonymize import KnownValue, ValueIndex
@@ -346,6 +346,9 @@ class ReleaseDesk:
         rows, known, everybody = self._rows(
             release, wanted, terms, cohort, progress
         )
+        roll = self._vault.roll(
+            list(dict.fromkeys((*cohort.subjects, *cohort.merged)))
+        )
         spec = self._spec(release, wanted, terms, rows, hierarchies or {})
         sensitive = _sensitive(terms)
         had = self._released.past(
@@ -356,7 +359,7 @@ class ReleaseDesk:
         )
         try:
             # Of whoever was erased before the rows, there is an empty one.
-            self._unerased(release, cohort)
+            self._unerased(release, roll)
             extract = anonymize.build_extract(
                 spec,
                 rows,
@@ -381,7 +384,7 @@ class ReleaseDesk:
                 guarded,
                 extract.classes,
                 had.releases,
-                cohort,
+                roll,
             )
             shown = anonymize.for_recipient(spec, extract)
             anonymize.write_extract(
@@ -418,7 +421,7 @@ class ReleaseDesk:
                 },
                 rows=report.rows_out,
                 manifest=shown.manifest_digest,
-                check=self._unerased(release, cohort),
+                check=self._unerased(release, roll),
                 approver=row.approver or officer.id,
                 expires_at=expires_at,
             )
@@ -561,7 +564,8 @@ class ReleaseDesk:
                     for name in sorted(helpers & values.keys())
                 ]
                 names += _full_name(values)
-            progress("rows", done, total)
+            if done % _PAGE == 0 or done == total:
+                progress("rows", done, total)
         everybody = None
         if texts:
             everybody = anonymize.ValueIndex(
@@ -656,7 +660,7 @@ class ReleaseDesk:
         rows: Mapping[str, Sequence[str]],
         classes: Mapping[int, int],
         had: frozenset[UUID],
-        cohort: Cohort,
+        roll: Roll,
     ) -> None:
         """Keep who is in which class, durably, before a file is written.
 
@@ -673,7 +677,7 @@ class ReleaseDesk:
             if name != PERSON
         }
         dataset = _dataset(wanted)
-        unerased = self._unerased(row.id, cohort)
+        unerased = self._unerased(row.id, roll)
 
         def write(conn: Connection) -> None:
             # Most of the work comes before the lock that all wait for. The
@@ -701,7 +705,7 @@ class ReleaseDesk:
             raise RequestInvalid(msg) from None
 
     def _unerased(
-        self, release: UUID, cohort: Cohort
+        self, release: UUID, roll: Roll
     ) -> Callable[[Connection], None]:
         """Refuse to go on about anybody who was erased since they were read.
 
@@ -717,16 +721,15 @@ class ReleaseDesk:
             FactsChanged: somebody was erased; so does what is returned.
 
         """
-        people = list({*cohort.subjects, *cohort.merged})
         erased = FactsChanged(
             f"while release {release} was made somebody was erased who "
             "would be in it: take it again"
         )
-        if not self._vault.all_open(people):
+        if not roll.all_open():
             raise erased
 
         def check(conn: Connection) -> None:
-            if not self._vault.all_held(conn, people):
+            if not roll.all_held(conn):
                 raise erased
 
         return check

@@ -101,6 +101,7 @@ from vault.providers_pkcs11 import Pkcs11Custodian
 from vault.providers_transit import TransitCustodian
 from vault.rekeying import Rekeyed
 from vault.retention import RetentionDays
+from vault.roll import Roll
 from vault.sealed_keks import KekRows
 from vault.tables import DATA_METADATA, KEYS_METADATA, DekState, KekState
 from vault.transactions import Transactions
@@ -164,6 +165,7 @@ __all__ = [
     "ReadGrant",
     "Rekeyed",
     "RetentionDays",
+    "Roll",
     "StatesAltered",
     "StatesUnsealed",
     "SubjectHeld",

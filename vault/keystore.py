@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     Uuid,
     bindparam,
+    exists,
     func,
     insert,
     select,
@@ -43,7 +44,14 @@ from vault.errors import (
 from vault.journal import Position
 from vault.marks import move_mark
 from vault.providers import KeyProvider
-from vault.reading import ManyQuery, Reader, Row, among
+from vault.reading import (
+    Listed,
+    ManyQuery,
+    Reader,
+    Row,
+    among,
+    each_of,
+)
 from vault.rewrapping import Rewrapping
 from vault.states import open_secrets
 from vault.tables import (
@@ -59,6 +67,7 @@ from vault.tables import (
 _PAGE = 1000
 _GEN = 1
 _GONE = frozenset({DekState.ERASING, DekState.DESTROYED})
+_SHOWN = {one.value: one.value for one in (*OPENS, DekState.NEXT)}
 
 
 class Chosen(NamedTuple):
@@ -84,10 +93,28 @@ def _one_of(end: str) -> Select[Any]:
     )
 
 
-def _without_next(states: list[str]) -> list[str]:
-    """Leave a next key out, the last by generation, where one is before."""
-    replaced = len(states) > 1 and states[-1] == DekState.NEXT
-    return states[:-1] if replaced else states
+def _closed(engine: Engine) -> Select[Any]:
+    """Select who of many people has no key that may open.
+
+    The newest decides; a next key counts for nothing beside the one before.
+    """
+    who, newer = each_of(engine), DEK.alias()
+    opening = (
+        select(DEK.c.gen)
+        .where(
+            DEK.c.tenant == bindparam("tenant"),
+            DEK.c.subject == who.c.value,
+            DEK.c.state.in_([bindparam(one) for one in sorted(OPENS)]),
+            ~exists().where(
+                newer.c.tenant == DEK.c.tenant,
+                newer.c.subject == DEK.c.subject,
+                newer.c.gen > DEK.c.gen,
+                newer.c.state != bindparam(DekState.NEXT),
+            ),
+        )
+        .correlate(who)
+    )
+    return select(who.c.value).where(~exists(opening))
 
 
 class KeyStore:
@@ -134,12 +161,7 @@ class KeyStore:
             among(engine, DEK.c.subject),
         )
         self._many = ManyQuery(engine, joined().where(*mine))
-        self._in_state = ManyQuery(
-            engine,
-            select(DEK.c.subject, DEK.c.state)
-            .where(*mine)
-            .order_by(DEK.c.gen),
-        )
+        self._closed = ManyQuery(engine, _closed(engine))
         # Not one SELECT with IN: SQLite would build a table for the list,
         # which costs as much as all the rest of the query.
         self._pair = self._reader.prepare(
@@ -338,22 +360,18 @@ class KeyStore:
             subject: dek for subject, dek in found.items() if dek is not None
         }
 
-    def opening(self, subjects: Sequence[UUID]) -> set[UUID]:
-        """Say who of many people has a key that may open, and fetch none."""
-        own = {self._reader.subject(one): one for one in subjects}
+    def listed(self, subjects: Sequence[UUID]) -> Listed:
+        """List people for `closed`, to be asked about more than once."""
+        return Listed(self._reader, subjects)
+
+    def closed(self, subjects: Sequence[UUID] | Listed) -> set[UUID]:
+        """Say who of many people has no key that may open, and fetch none."""
+        own = (
+            subjects if isinstance(subjects, Listed) else self.listed(subjects)
+        )
         with self._engine.connect().execution_options(read_only=True) as conn:
-            rows = self._in_state.rows(conn, own, tenant=self.tenant)
-        newest: dict[Any, str] = dict(rows)
-        if len(newest) < len(rows):
-            states: dict[Any, list[str]] = {}
-            for who, state in rows:
-                states.setdefault(who, []).append(state)
-            # A next key counts for nothing beside the one before it.
-            newest = {
-                who: _without_next(listed)[-1]
-                for who, listed in states.items()
-            }
-        return {own[who] for who, state in newest.items() if state in OPENS}
+            rows = self._closed.rows(conn, own, tenant=self.tenant, **_SHOWN)
+        return {self._reader.uuid(row[0]) for row in rows}
 
     def generation(self, subject: UUID, gen: int) -> StoredDek | None:
         """Give the key of one generation, if what it sealed may open."""

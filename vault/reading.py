@@ -71,6 +71,17 @@ class _Held:
         self.close()
 
 
+class Listed:
+    """Ids as the one parameter of a `ManyQuery`, for several of them."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, reader: "Reader", subjects: Iterable[UUID]) -> None:
+        """Take ids of a database."""
+        own = [*map(reader.subject, subjects)]
+        self.value: object = own if reader.native_uuid else json.dumps(own)
+
+
 class ManyQuery:
     """A query about many people, compiled once, on the caller's connection.
 
@@ -97,20 +108,23 @@ class ManyQuery:
     def rows(
         self,
         conn: Connection,
-        subjects: Iterable[Any],
+        subjects: Iterable[Any] | Listed,
         **more: Any,  # noqa: ANN401 - whatever the statement takes
     ) -> Sequence[Row]:
         """Run for some people; values come as the driver gives them.
 
         Args:
             conn: the transaction to read in.
-            subjects: ids as `Reader.subject` gives them.
+            subjects: ids as `Reader.subject` gives them, or listed.
             more: the other parameters.
 
         """
-        listed: Any = [*subjects]
-        if not self._native:
-            listed = json.dumps(listed)
+        if isinstance(subjects, Listed):
+            listed: Any = subjects.value
+        else:
+            listed = [*subjects]
+            if not self._native:
+                listed = json.dumps(listed)
         values = {"subjects": listed, **more}
         bound: Any = values
         if self._names:
@@ -127,8 +141,16 @@ def among(engine: Engine, column: Any) -> Any:  # noqa: ANN401 - clauses of some
     """Say that a column of ids is among the ``subjects`` of a `ManyQuery`."""
     if engine.dialect.name == "postgresql":
         return column == any_(bindparam("subjects", type_=ARRAY(Uuid)))
+    return column.in_(select(each_of(engine).c.value))
+
+
+def each_of(engine: Engine) -> Any:  # noqa: ANN401 - a table of some dialect
+    """Give the ``subjects`` of a `ManyQuery` as a table, column `value`."""
+    if engine.dialect.name == "postgresql":
+        subjects = bindparam("subjects", type_=ARRAY(Uuid))
+        return func.unnest(subjects).table_valued("value").render_derived()
     listed = func.json_each(bindparam("subjects", type_=String))
-    return column.in_(select(listed.table_valued("value").c.value))
+    return listed.table_valued("value")
 
 
 class Reader:

@@ -36,7 +36,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from vault.bulk import Bulk, Rows
 from vault.places import ALIAS
-from vault.reading import ManyQuery, Reader, Row, among
+from vault.reading import Listed, ManyQuery, Reader, Row, among
 from vault.tables import (
     CANDIDATE,
     HISTORY,
@@ -493,10 +493,9 @@ class DataRows:
         rows = conn.execute(asked.order_by(who).limit(limit)).scalars()
         return list(map(self.reader.uuid, rows.all()))
 
-    def count(self, conn: Connection, subjects: Sequence[UUID]) -> int:
+    def count(self, conn: Connection, subjects: Listed) -> int:
         """Count who of some different people has a state."""
-        listed = map(self.reader.subject, subjects)
-        rows = self._counted.rows(conn, listed, tenant=self.tenant)
+        rows = self._counted.rows(conn, subjects, tenant=self.tenant)
         return int(rows[0][0])
 
     def holding_at(

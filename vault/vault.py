@@ -65,6 +65,7 @@ from vault.opening import verified
 from vault.places import ABSORBED, ALIAS, attribute_of, holds_value, slots
 from vault.reading import Row
 from vault.rekeying import Moved, Rekeyed, Rekeying
+from vault.roll import Roll
 from vault.rows import DataRows, Stored
 from vault.specs import Specs
 from vault.sweep import Sweep
@@ -72,8 +73,6 @@ from vault.tables import OPENS, DekState
 from vault.writing import CHUNK, Writer
 
 _GENERATIONS = 3
-# People that a statement counts.
-_COUNTED = 5_000
 
 
 class Vault:
@@ -920,36 +919,16 @@ class Vault:
                 read_only=True
             ) as conn:
                 page = self._rows.written(conn, after, CHUNK)
-                merged = self._rows.holding_at(conn, page, ALIAS)
+                out = self._rows.holding_at(conn, page, ALIAS)
             if not page:
                 return
-            opening = self._keys.opening(page) - merged - {decoy}
-            yield from (one for one in page if one in opening)
+            out |= self._keys.closed(page) | {decoy}
+            yield from (one for one in page if one not in out)
             after = page[-1]
 
-    def all_open(self, subjects: Sequence[UUID]) -> bool:
-        """Say whether everybody of some different people has a live key.
-
-        Whoever is being erased has none, whether or not their rows are gone.
-        """
-        return all(
-            len(page) == len(self._keys.opening(page))
-            for page in _pages(subjects, CHUNK)
-        )
-
-    def all_held(self, conn: Connection, subjects: Sequence[UUID]) -> bool:
-        """Say whether everybody of some different people has a record.
-
-        Args:
-            conn: the transaction to look in, on the data database.
-            subjects: the people, however many: for a hundred thousand it
-                takes a fraction of a second.
-
-        """
-        return all(
-            len(page) == self._rows.count(conn, page)
-            for page in _pages(subjects, _COUNTED)
-        )
+    def roll(self, people: Sequence[UUID]) -> Roll:
+        """Give what says whether some different people are still there."""
+        return Roll(rows=self._rows, keys=self._keys, people=people)
 
     def absorbed(
         self, subjects: Sequence[UUID]
@@ -1151,11 +1130,6 @@ class Vault:
             dek, rows = self._settled(dek, rows)
         with self._open(dek) as keys:
             return self._texts(wanted, keys, rows, verified=False)
-
-
-def _pages(subjects: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
-    for start in range(0, len(subjects), size):
-        yield subjects[start : start + size]
 
 
 def _generation(stored: Stored, dek: StoredDek) -> int:
