@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import gc
 import shutil
 import signal
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from starlette.types import ASGIApp
 from api.app import create_app
 from api.cli.context import Json, instance
 from api.cli.output import Output, speaks
+from api.collecting import few_collections
 from api.instances import create_instance
 from api.logs import configure_logs
 from api.opa_sidecar import sidecar
@@ -26,9 +26,6 @@ from api.workers import listen, supervise
 from policy import policies_folder
 
 GRACE_SECONDS = 20
-# Objects that come before a look for cycles among the young; such looks
-# before one among the older; and so on.
-_COLLECT = (20_000, 20, 20)
 
 
 @speaks
@@ -217,26 +214,8 @@ def run_server(
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    with _few_collections():
+    with few_collections():
         DrainingServer(config).run(None if sock is None else [sock])
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Look for cycles rarely, and not among what is loaded for good.
-
-    The thousands of small objects of a batch of answers set off one
-    collection after another, each through all that the process holds.
-    """
-    thresholds = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECT)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
 
 
 @contextmanager

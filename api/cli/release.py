@@ -1,6 +1,7 @@
 """`curtilage release`: the desk where extracts are asked for and taken."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -17,6 +18,7 @@ from anonymize import (
 )
 from api.cli.context import Actor, Json, instance, officer
 from api.cli.output import Output, speaks
+from api.collecting import few_collections
 from api.routes.extracts import extract_folder
 from consent import run_verifier
 from policy import ReleaseRequest
@@ -172,6 +174,7 @@ def take(
     with (
         instance(context).platform() as platform,
         voice.progress("Taking the extract", None) as advance,
+        few_collections(),
     ):
         folder = out or extract_folder(platform.settings.home, release)
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -181,7 +184,7 @@ def take(
                 release,
                 folder,
                 hierarchies=given,
-                progress=lambda _stage, _done, _total: advance(1),
+                progress=_stages(advance),
             )
         )
     voice.result(
@@ -199,6 +202,19 @@ def take(
             "ledger_index": taken.ledger_index,
         }
     )
+
+
+def _stages(advance: Callable[[int], None]) -> Callable[..., None]:
+    """Advance by how much further the stage is, whichever it is."""
+    before = "", 0
+
+    def tell(stage: str, done: int, _total: int) -> None:
+        nonlocal before
+        since = before[1] if before[0] == stage else 0
+        advance(max(0, done - since))
+        before = stage, done
+
+    return tell
 
 
 @speaks

@@ -17,6 +17,7 @@ from typing import Any
 
 from anonymize import check_folder
 from api.bootstrap import bootstrap
+from api.collecting import few_collections
 from api.demo.people import synthetic_people
 from api.instances import create_instance
 from api.platform import Platform
@@ -258,7 +259,8 @@ def _take(platform: Platform, out: Path) -> dict[str, Any]:
     release = asyncio.run(desk.request(_ASKS, wanted))
     layers = _Layers()
     start, used = time.perf_counter(), time.process_time()
-    taken = asyncio.run(desk.take(_TAKES, release, out, progress=layers))
+    with few_collections():  # as the command has it
+        taken = asyncio.run(desk.take(_TAKES, release, out, progress=layers))
     seconds = time.perf_counter() - start
     cpu = time.process_time() - used
     layers.turn("")
