@@ -15,6 +15,7 @@ import asyncio
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -130,10 +131,34 @@ class DriverStatement:
         self, conn: Connection, rows: Sequence[Mapping[str, object]]
     ) -> None:
         """Run an insert for each of some rows in the caller's transaction."""
+        self._write_bound(conn, [self._bound(row) for row in rows])
+
+    def write_tuples(
+        self,
+        conn: Connection,
+        names: Sequence[str],
+        rows: Sequence[tuple[object, ...]],
+    ) -> None:
+        """Run an insert as `write_many`, for rows by the thousand.
+
+        Args:
+            conn: the transaction.
+            names: of the parameters, in the order in which each row has them.
+            rows: of what the driver takes as it is; of an id, what `bind`
+                gives.
+        """
+        bound: Any = rows
+        if self._names is None:
+            bound = [dict(zip(names, row, strict=True)) for row in rows]
+        elif self._names != [*names]:
+            bound = map(itemgetter(*map(names.index, self._names)), rows)
+        self._write_bound(conn, bound)
+
+    def _write_bound(self, conn: Connection, bound: Any) -> None:  # noqa: ANN401 - tuples or mappings
         driver: Any = conn.connection
         cursor = driver.cursor()
         try:
-            cursor.executemany(self._sql, [self._bound(row) for row in rows])
+            cursor.executemany(self._sql, bound)
         finally:
             cursor.close()
 
@@ -144,10 +169,11 @@ class DriverStatement:
         return cursor
 
     def _bound(self, values: Mapping[str, object]) -> Any:  # noqa: ANN401 - tuple or mapping
-        bound = {name: self._bind(value) for name, value in values.items()}
+        bound = {name: self.bind(value) for name, value in values.items()}
         if self._names is None:
             return bound
         return tuple([bound[name] for name in self._names])
 
-    def _bind(self, value: object) -> object:
+    def bind(self, value: object) -> object:
+        """Give a value as the driver takes it."""
         return value.hex if self._hex_ids and type(value) is UUID else value

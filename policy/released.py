@@ -189,9 +189,8 @@ class ReleasedStore:
             IntegrityError: it was kept before; nothing is written.
 
         """
-        sizes = [0] * (max(members.values(), default=-1) + 1)
-        for number in members.values():
-            sizes[number] += 1
+        found = Counter(members.values())
+        sizes = [found[number] for number in range(max(found, default=-1) + 1)]
         counted = self._counted(members, values or {}, len(sizes))
         conn.execute(
             _RELEASED.insert(),
@@ -207,17 +206,17 @@ class ReleasedStore:
         )
         tags = self._tags(release, [*members])
         # By tag: in the order of the extract the rows would tell who is who.
-        rows = [
-            {
-                "release": release,
-                "tag": tag,
-                "tenant": self._tenant,
-                "number": number,
-            }
-            for tag, number in sorted(zip(tags, members.values(), strict=True))
-        ]
-        for at_row in range(0, len(rows), _CHUNK):
-            self._add.write_many(conn, rows[at_row : at_row + _CHUNK])
+        listed = sorted(zip(tags, members.values(), strict=True))
+        own = self._add.bind(release)
+        for at_row in range(0, len(listed), _CHUNK):
+            self._add.write_tuples(
+                conn,
+                ("release", "tag", "tenant", "number"),
+                [
+                    (own, tag, self._tenant, number)
+                    for tag, number in listed[at_row : at_row + _CHUNK]
+                ],
+            )
 
     def drop(self, conn: Connection, release: UUID) -> None:
         """Forget an extract of which nobody got anything."""
@@ -301,20 +300,24 @@ class ReleasedStore:
         classes: int,
     ) -> list[dict[str, dict[str, int]]]:
         """Count the values of each class by column, under tags."""
-        counted: list[dict[str, Counter[str]]] = [
-            {column: Counter() for column in values} for _ in range(classes)
+        counted: list[dict[str, dict[str, int]]] = [
+            {column: {} for column in values} for _ in range(classes)
         ]
         for column, of_person in values.items():
             tags = {
                 value: self._value_tag(column, value)
                 for value in {*of_person.values()}
             }
-            for person, number in members.items():
-                counted[number][column][tags[of_person[person]]] += 1
-        return [
-            {column: dict(each) for column, each in one.items()}
-            for one in counted
-        ]
+            found = Counter(
+                zip(
+                    members.values(),
+                    map(of_person.__getitem__, members),
+                    strict=True,
+                )
+            )
+            for (number, value), many in found.items():
+                counted[number][column][tags[value]] = many
+        return counted
 
     def _value_tag(self, column: str, value: str) -> str:
         """Name a value for whoever has the key; a missing one is empty."""
