@@ -232,9 +232,13 @@ class EventLog:
         )
         found: dict[Any, list[tuple[Any, ...]]] = {}
         for row in rows:
+            who = row[-1]
             if type(row[4]) is not int:
-                raise ConsentDamaged(as_uuid(row[-1]))
-            found.setdefault(row[-1], []).append(row)
+                raise ConsentDamaged(as_uuid(who))
+            if who in found:
+                found[who].append(row)
+            else:
+                found[who] = [row]
         return found
 
     def of_each(

@@ -111,16 +111,14 @@ def among(engine: Engine, column: Any, name: str) -> Any:  # noqa: ANN401 - clau
     return column.in_(select(listed.c.value))
 
 
-def listed(subjects: Sequence[UUID], *, native: bool) -> object:
+def listed(own: Sequence[object], *, native: bool) -> object:
     """Give people as the one parameter of `among`, for several statements.
 
     Args:
-        subjects: the people.
-        native: whether the driver takes ids as they are, or else hex.
+        own: their ids as the driver takes them.
+        native: whether that is as they are, or else hex.
     """
-    if native:
-        return [*subjects]
-    return json.dumps([one.hex for one in subjects])
+    return [*own] if native else json.dumps(own)
 
 
 def id_text(value: object) -> str:

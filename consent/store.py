@@ -7,7 +7,8 @@ decided under an older revision must decide again.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
@@ -699,18 +700,20 @@ class ConsentStore:
         Raises:
             PreferencesInvalid: the stored rules of somebody were changed.
         """
-        people = listed(subjects, native=self._native_ids)
+        own: Sequence[Any] = subjects
+        if not self._native_ids:
+            own = [one.hex for one in subjects]
+        people = listed(own, native=self._native_ids)
         rows = self._log.of_many(conn, people, service, purpose)
         rules = self._rules.of_many(conn, people)
         uses = self._uses.of_many(conn, people, service, purpose)
         unchosen = self._rules.unchosen()
-        for subject in subjects:
-            key = subject if self._native_ids else subject.hex
+        for subject, key in zip(subjects, own, strict=True):
             yield Answered(
                 subject,
                 rows.get(key, ()),
-                rules.get(key, unchosen),
-                uses.get(key, {}),
+                rules.get(key, unchosen) if rules else unchosen,
+                uses.get(key, _NONE_USED) if uses else _NONE_USED,
             )
 
     # --- as it is stored --------------------------------------------------
@@ -823,6 +826,7 @@ class ConsentStore:
 
 
 _ALLOWING = frozenset({EventType.GIVEN, EventType.RENEWED})
+_NONE_USED: Mapping[str, Uses] = MappingProxyType({})
 
 
 def _apart(declaration: Declaration, statement: str) -> bool:

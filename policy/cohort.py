@@ -19,7 +19,6 @@ are read as one, what was said about any of them counts.
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from operator import itemgetter
 from typing import TypeAlias
 from uuid import UUID
@@ -48,7 +47,6 @@ from vault import Vault
 
 # The desk's own assurance: an officer asked, and another approved.
 ASSURANCE = 3
-_PAGE = 500
 
 _Page: TypeAlias = list[tuple[UUID, "Gathered | Facts", tuple[UUID, ...]]]
 """Ids, what was read, and the other records that are read with it."""
@@ -186,10 +184,10 @@ class CohortSource:
     ) -> Iterator[tuple[AccessRequest, _Page]]:
         """Read of everybody what may decide, some hundreds at a time."""
         present = frozenset(columns)
-        people = self._vault.subjects()
-        while page := list(islice(people, _PAGE)):
+        for page, others in self._vault.people():
+            if not page:
+                continue
             request = self._request(service, purpose, columns, page[0])
-            others = self._vault.absorbed(page)
             alone = (
                 [one for one in page if one not in others] if others else page
             )
@@ -198,7 +196,7 @@ class CohortSource:
             ) as conn:
                 # An extract takes no use, so it needs none to be free.
                 read: _Page = [
-                    (one.subject, one, ())
+                    (one.answered.subject, one, ())
                     for one in self._facts.about_many(
                         conn,
                         alone,

@@ -142,13 +142,14 @@ class Gathered(NamedTuple):
         Args:
             now: POSIX seconds of the decision.
         """
-        answered = self.answered
+        answered, restraints, verdicts, shared = self
         return (
             max(now, answered.since()),
             answered.likeness(),
-            id(self.verdicts),
-            id(self.shared.declaration),
-            self.restraints,
+            id(verdicts),
+            id(shared.declaration),
+            # Of most people nothing holds, and no hash is made of it.
+            None if restraints is NO_RESTRAINTS else restraints,
             tuple(sorted(answered.uses.items())) if answered.uses else (),
         )
 
@@ -490,9 +491,18 @@ class FactSource:
             conn, subjects, request.service, request.purpose
         )
         restraints = self._restraints.of_many(conn, subjects, now)
+        preferences = None
+        verdicts: tuple[Verdict, ...] = ()
         for one in answered:
-            verdicts = self.verdicts(one.preferences, declaration)
-            held = restraints.get(one.subject, NO_RESTRAINTS)
+            # Most people never chose, and have the same one.
+            if one.preferences is not preferences:
+                preferences = one.preferences
+                verdicts = self.verdicts(preferences, declaration)
+            held = (
+                restraints.get(one.subject, NO_RESTRAINTS)
+                if restraints
+                else NO_RESTRAINTS
+            )
             yield Gathered(one, held, verdicts, shared)
 
     def verdicts(

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -103,6 +104,7 @@ def union(listed: Sequence[Restraints]) -> Restraints:
 
 
 _KINDS = frozenset(one.value for one in RestraintKind)
+_BY_ID = attrgetter("int")
 NO_RESTRAINTS = Restraints(restricted=False, objected=())
 """What holds of somebody of whom nothing does."""
 _AS_OF = select(_TABLE.c.kind, _TABLE.c.purpose).where(
@@ -239,21 +241,20 @@ class RestraintStore:
             return {}
         values = {
             "tenant": self._tenant,
-            "first": min(subjects),
-            "last": max(subjects),
+            "first": min(subjects, key=_BY_ID),
+            "last": max(subjects, key=_BY_ID),
             "now": now,
         }
         rows = self._of_many.rows(conn, values)
         if not rows:  # as of most
             return {}
         # By the driver's own form: a damaged id is nobody's who is asked of.
-        asked: dict[object, UUID] = {}
-        for one in subjects:
-            asked[one] = asked[one.hex] = one
+        asked = {one.hex: one for one in subjects}
         found: dict[UUID, list[tuple[str, str]]] = {}
         for who, kind, purpose in rows:
-            if who in asked:
-                found.setdefault(asked[who], []).append((kind, purpose))
+            person = asked.get(who.hex if isinstance(who, UUID) else who)
+            if person is not None:
+                found.setdefault(person, []).append((kind, purpose))
         return {one: _restraints(one, held) for one, held in found.items()}
 
     def of_each(

@@ -82,6 +82,52 @@ class Listed:
         self.value: object = own if reader.native_uuid else json.dumps(own)
 
 
+class PreparedQuery:
+    """A query compiled once, and run on the caller's connection."""
+
+    __slots__ = ("_names", "_own", "_sql")
+
+    def __init__(self, engine: Engine, statement: Select[Any]) -> None:
+        """Compile for the engine's database.
+
+        Args:
+            engine: the database.
+            statement: its own parameters have names.
+
+        """
+        compiled = statement.compile(dialect=engine.dialect)
+        self._sql = str(compiled)
+        self._names = tuple(compiled.positiontup or ())
+        # What SQLAlchemy adds, as the offset beside a limit on SQLite.
+        self._own = {
+            name: value
+            for name, value in compiled.params.items()
+            if value is not None
+        }
+
+    def rows(
+        self,
+        conn: Connection,
+        **values: Any,  # noqa: ANN401 - whatever the statement takes
+    ) -> Sequence[Row]:
+        """Run; values come as the driver gives them.
+
+        Args:
+            conn: the transaction to read in.
+            values: the parameters, as the driver takes them.
+
+        """
+        bound: Any = {**self._own, **values}
+        if self._names:
+            bound = tuple([bound[name] for name in self._names])
+        found = conn.exec_driver_sql(self._sql, bound)
+        cursor: Any = found.cursor
+        # From the driver itself: wrapping each row costs as much as it.
+        rows: Sequence[Row] = cursor.fetchall()
+        found.close()
+        return rows
+
+
 class ManyQuery:
     """A query about many people, compiled once, on the caller's connection.
 
@@ -89,7 +135,7 @@ class ManyQuery:
     than to answer, so the ids are one parameter: ``subjects``.
     """
 
-    __slots__ = ("_names", "_native", "_sql")
+    __slots__ = ("_native", "_query")
 
     def __init__(self, engine: Engine, statement: Select[Any]) -> None:
         """Compile for the engine's database.
@@ -97,12 +143,10 @@ class ManyQuery:
         Args:
             engine: the database.
             statement: with named bind parameters only, one of them that of
-                `among`.
+                `among` or `each_of`.
 
         """
-        compiled = statement.compile(dialect=engine.dialect)
-        self._sql = str(compiled)
-        self._names = tuple(compiled.positiontup or ())
+        self._query = PreparedQuery(engine, statement)
         self._native = engine.dialect.supports_native_uuid
 
     def rows(
@@ -125,16 +169,7 @@ class ManyQuery:
             listed = [*subjects]
             if not self._native:
                 listed = json.dumps(listed)
-        values = {"subjects": listed, **more}
-        bound: Any = values
-        if self._names:
-            bound = tuple(values[name] for name in self._names)
-        found = conn.exec_driver_sql(self._sql, bound)
-        cursor: Any = found.cursor
-        # From the driver itself: wrapping each row costs as much as it.
-        rows: Sequence[Row] = cursor.fetchall()
-        found.close()
-        return rows
+        return self._query.rows(conn, subjects=listed, **more)
 
 
 def among(engine: Engine, column: Any) -> Any:  # noqa: ANN401 - clauses of some dialect

@@ -35,8 +35,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from vault.bulk import Bulk, Rows
-from vault.places import ALIAS
-from vault.reading import Listed, ManyQuery, Reader, Row, among
+from vault.places import ABSORBED, ALIAS
+from vault.reading import (
+    Listed,
+    ManyQuery,
+    PreparedQuery,
+    Reader,
+    Row,
+    among,
+)
 from vault.tables import (
     CANDIDATE,
     HISTORY,
@@ -163,6 +170,16 @@ class DataRows:
                 among(engine, SUBJECT.c.subject),
             ),
         )
+        self._written = PreparedQuery(
+            engine,
+            select(SUBJECT.c.subject)
+            .where(
+                SUBJECT.c.tenant == bindparam("tenant"),
+                SUBJECT.c.subject > bindparam("after"),
+            )
+            .order_by(SUBJECT.c.subject)
+            .limit(bindparam("limit")),
+        )
         self._counted = ManyQuery(
             engine,
             select(func.count())
@@ -172,12 +189,14 @@ class DataRows:
                 among(engine, SUBJECT.c.subject),
             ),
         )
-        self._holding_at = ManyQuery(
+        self._merged = ManyQuery(
             engine,
-            select(VALUE.c.subject).where(
+            select(VALUE.c.subject, VALUE.c.attribute).where(
                 VALUE.c.tenant == bindparam("tenant"),
                 among(engine, VALUE.c.subject),
-                VALUE.c.attribute == bindparam("place"),
+                VALUE.c.attribute.between(
+                    bindparam("first"), bindparam("last")
+                ),
             ),
         )
         if self.reader.native_uuid:
@@ -482,31 +501,34 @@ class DataRows:
         self, conn: Connection, after: UUID | None, limit: int
     ) -> list[UUID]:
         """List people who have a state, in order of their ids."""
-        who: Any = SUBJECT.c.subject
-        asked = select(
-            # Ids are made of what the driver gives, which costs half.
-            who if self.reader.native_uuid else type_coerce(who, String)
+        rows = self._written.rows(
+            conn,
+            tenant=self.tenant,
+            # No id is lower, and nobody has it.
+            after=self.reader.subject(after or UUID(int=0)),
+            limit=limit,
         )
-        asked = asked.where(SUBJECT.c.tenant == self.tenant)
-        if after is not None:
-            asked = asked.where(who > after)
-        rows = conn.execute(asked.order_by(who).limit(limit)).scalars()
-        return list(map(self.reader.uuid, rows.all()))
+        return [self.reader.uuid(row[0]) for row in rows]
 
     def count(self, conn: Connection, subjects: Listed) -> int:
         """Count who of some different people has a state."""
         rows = self._counted.rows(conn, subjects, tenant=self.tenant)
         return int(rows[0][0])
 
-    def holding_at(
-        self, conn: Connection, subjects: Sequence[UUID], place: int
-    ) -> set[UUID]:
-        """Say which of some people have something at a place."""
+    def merged(
+        self, conn: Connection, subjects: Sequence[UUID]
+    ) -> list[tuple[UUID, int]]:
+        """Say which of some people are part of a whole, and by which place.
+
+        Returns:
+            People, each with `ALIAS` or `ABSORBED`.
+
+        """
         listed = map(self.reader.subject, subjects)
-        rows = self._holding_at.rows(
-            conn, listed, tenant=self.tenant, place=place
+        rows = self._merged.rows(
+            conn, listed, tenant=self.tenant, first=ALIAS, last=ABSORBED
         )
-        return {self.reader.uuid(row[0]) for row in rows}
+        return [(self.reader.uuid(who), place) for who, place in rows]
 
     def subjects(
         self,

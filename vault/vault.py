@@ -912,6 +912,38 @@ class Vault:
 
     def subjects(self) -> Iterator[UUID]:
         """List everybody with a record and a live key, by id, once each."""
+        for people, _ in self._everybody():
+            yield from people
+
+    def people(
+        self,
+    ) -> Iterator[tuple[list[UUID], dict[UUID, tuple[UUID, ...]]]]:
+        """List everybody, as `subjects` does, some hundreds at a time.
+
+        Yields:
+            The people, and of who among them is read with other records,
+            which these are.
+
+        Raises:
+            CryptoFailure: as `holding`, of somebody who has others.
+
+        """
+        for people, survivors in self._everybody():
+            yield (
+                people,
+                {
+                    one: tuple(
+                        other.subject for other in self.holding(one).others
+                    )
+                    for one in people
+                    if one in survivors
+                }
+                if survivors
+                else {},
+            )
+
+    def _everybody(self) -> Iterator[tuple[list[UUID], set[UUID]]]:
+        """List everybody by pages, and who of them has other records."""
         decoy = self.decoy()
         after: UUID | None = None
         while True:
@@ -919,39 +951,18 @@ class Vault:
                 read_only=True
             ) as conn:
                 page = self._rows.written(conn, after, CHUNK)
-                out = self._rows.holding_at(conn, page, ALIAS)
+                merged = self._rows.merged(conn, page)
             if not page:
                 return
-            out |= self._keys.closed(page) | {decoy}
-            yield from (one for one in page if one not in out)
             after = page[-1]
+            out = {one for one, place in merged if place == ALIAS}
+            out |= self._keys.closed(page) | {decoy}
+            survivors = {one for one, place in merged if place == ABSORBED}
+            yield [one for one in page if one not in out], survivors
 
     def roll(self, people: Sequence[UUID]) -> Roll:
         """Give what says whether some different people are still there."""
         return Roll(rows=self._rows, keys=self._keys, people=people)
-
-    def absorbed(
-        self, subjects: Sequence[UUID]
-    ) -> dict[UUID, tuple[UUID, ...]]:
-        """Say which of some people are read with other records, and which.
-
-        Args:
-            subjects: what `subjects` gave; some hundreds at a time.
-
-        Returns:
-            The other records by person; nobody who stands alone is in it.
-
-        Raises:
-            CryptoFailure: as `holding`, of somebody who has others.
-
-        """
-        with self._data.connect().execution_options(read_only=True) as conn:
-            found = self._rows.holding_at(conn, subjects, ABSORBED)
-        return {
-            subject: tuple(one.subject for one in self.holding(subject).others)
-            for subject in subjects
-            if subject in found
-        }
 
     def verify(
         self,
