@@ -6,11 +6,14 @@ import pickle
 import uuid
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vault import CryptoFailure
 from vault import format as fmt
 from vault.envelope import (
     OpenSubject,
+    RecordOpener,
+    Row,
     SubjectKeys,
     WrappedDek,
     commitment,
@@ -87,6 +90,97 @@ def test_an_error_inside_the_block_zeroes_as_well() -> None:
         raise ZeroDivisionError
 
     assert bytes(128) == derived
+
+
+def sealed_record(kek: AESGCM, dek: bytes) -> tuple[uuid.UUID, Row]:
+    """Wrap a DEK for a new person, as a row of the keys database has it."""
+    subject, nonce = uuid.uuid4(), os.urandom(12)
+    aad = fmt.dek_context("town", subject, 1, 1, 0) + fmt.lp(b"\x01")
+    blob = b"\x01" + nonce + kek.encrypt(nonce, dek, aad)
+    code = commitment("town", subject, 1, bytearray(dek))
+    return subject, (subject.hex, 1, 1, 0, code, blob, "live", "active")
+
+
+def value_of(subject: uuid.UUID, dek: bytes, text: str) -> tuple[Row, Row]:
+    """Seal one value, and make the state that names it."""
+    label = fmt.subject_context("town", subject, 1)
+    keys = SubjectKeys("town", subject, 1, expand(bytearray(dek), label, 128))
+    record = fmt.record_head(0, "x") + text.encode()
+    sealed = keys.seal(7, 1, record, os.urandom(12))
+    manifest = fmt.manifest_of([(7, 1, sealed)])
+    state = keys.state_mac(3, manifest) + manifest
+    return (7, 1, sealed, subject.hex), (3, state, subject.hex)
+
+
+def test_opening_many_leaves_no_key_behind() -> None:
+    """DEK and sub-keys are zeroed after each record, opened or refused."""
+    kek = AESGCM(os.urandom(32))
+    opener = RecordOpener("town", b"\x01", kek)
+    for text in ("one", "another"):
+        dek = os.urandom(32)
+        subject, row = sealed_record(kek, dek)
+        value, state = value_of(subject, dek, text)
+
+        found = opener.open_texts(subject, row, [value], state, {7: "a"})
+        assert {"a": text} == found
+        assert not any(opener._dek)
+        assert not any(opener._derived)
+
+        forged = (state[0] + 1, *state[1:])
+        with pytest.raises(CryptoFailure) as caught:
+            opener.open_texts(subject, row, [value], forged, {7: "a"})
+        assert str(subject) in str(caught.value)
+        assert not any(opener._dek)
+        assert not any(opener._derived)
+
+
+@pytest.mark.parametrize("at", range(6))
+def test_opening_many_refuses_another_header(at: int) -> None:
+    """Layout, suite and generation are those that are sealed in."""
+    kek, dek = AESGCM(os.urandom(32)), os.urandom(32)
+    opener = RecordOpener("town", b"\x01", kek)
+    subject, row = sealed_record(kek, dek)
+    (place, version, sealed, who), state = value_of(subject, dek, "text")
+    changed = bytearray(sealed)
+    changed[at] ^= 1
+
+    with pytest.raises(CryptoFailure):
+        opener.open_texts(
+            subject,
+            row,
+            [(place, version, bytes(changed), who)],
+            state,
+            {place: "a"},
+        )
+
+
+def test_opening_many_refuses_another_suite_of_the_kek() -> None:
+    """A DEK says by what it is wrapped, and must say so truly."""
+    kek, dek = AESGCM(os.urandom(32)), os.urandom(32)
+    opener = RecordOpener("town", b"\x01", kek)
+    subject, row = sealed_record(kek, dek)
+    changed = (*row[:5], b"\x02" + row[5][1:], *row[6:])
+
+    assert {} == opener.open_texts(subject, row, [], None, {})
+    with pytest.raises(CryptoFailure):
+        opener.open_texts(subject, changed, [], None, {})
+
+
+def test_one_record_does_not_open_another() -> None:
+    """What was derived for the person before is of no use for the next."""
+    kek = AESGCM(os.urandom(32))
+    opener = RecordOpener("town", b"\x01", kek)
+    ada, bob = os.urandom(32), os.urandom(32)
+    subject, row = sealed_record(kek, ada)
+    other, others_row = sealed_record(kek, bob)
+    value, state = value_of(subject, ada, "text")
+    opener.open_texts(subject, row, [value], state, {7: "a"})
+
+    for who, under in ((other, others_row), (other, row), (subject, row[:1])):
+        with pytest.raises(CryptoFailure):
+            opener.open_texts(who, under, [value], state, {7: "a"})
+    with pytest.raises(TypeError):
+        pickle.dumps(opener)
 
 
 def test_keys_do_not_print_or_pickle() -> None:

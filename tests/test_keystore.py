@@ -95,6 +95,65 @@ def test_a_look_up_of_a_gone_key_takes_the_decoy(
     assert {} == world.read(subject)
 
 
+@pytest.mark.parametrize(
+    ("states", "closed"),
+    [
+        ([], True),
+        (["live"], False),
+        (["held"], False),
+        (["erasing"], True),
+        (["destroyed"], True),
+        (["next"], True),
+        (["live", "next"], False),
+        (["held", "next"], False),
+        (["erasing", "next"], True),
+        (["destroyed", "live"], False),
+        (["destroyed", "live", "next"], False),
+        (["live", "destroyed"], True),
+        (["live", "erasing", "next"], True),
+    ],
+)
+def test_the_newest_key_says_whether_somebody_is_closed(
+    world: World, *, states: list[str], closed: bool
+) -> None:
+    """Of several generations the last counts, but for one still to come."""
+    subject, other = world.person(), world.person({"user.gender": "male"})
+    with world.engine.begin() as conn:
+        (row,) = conn.execute(select(DEK).where(DEK.c.subject == subject))
+        conn.execute(DEK.delete().where(DEK.c.subject == subject))
+        for gen, state in enumerate(states, 1):
+            changed = {**row._mapping, "gen": gen, "state": state}
+            conn.execute(DEK.insert().values(changed))
+    gone = {subject} if closed else set()
+
+    assert gone == world.keys.closed([other, subject])
+    assert gone == world.keys.closed(world.keys.listed([subject, other]))
+    assert (not closed) == world.vault.roll([subject, other]).all_open()
+    assert (subject in world.vault.subjects()) != closed
+
+
+def test_a_roll_notices_each_way_to_be_gone(world: World) -> None:
+    """By the key from the intent on, and by the record once it is over."""
+    people = sorted(world.vault.enrol_many(30))
+    with world.data.begin() as conn:
+        world.vault.put_many(
+            conn, [(one, {"user.age": "4"}) for one in people], source="x"
+        )
+    roll = world.vault.roll(people)
+    with world.data.connect() as conn:
+        assert roll.all_open()
+        assert roll.all_held(conn)
+
+    world.keys.begin_erasure(people[7])
+    with world.data.connect() as conn:
+        assert not roll.all_open()
+        assert roll.all_held(conn)
+
+    with world.data.begin() as conn:
+        world.vault.erase(conn, people[7])
+        assert not roll.all_held(conn)
+
+
 def test_a_page_shrinks_while_the_lock_is_held_long() -> None:
     """Down to the least, and up again once a page is quick."""
     pace, sizes = Pace(500), []
