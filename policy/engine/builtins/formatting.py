@@ -21,8 +21,16 @@ from policy.engine.values import Value
 _WIDEST = 1_000_000
 
 
-class _Walk:
-    """One walk over a format, as `fmt.Sprintf` goes."""
+class Walk:
+    """One walk over a format, as `fmt.Sprintf` goes.
+
+    Args:
+        layout: the format.
+        args: the operands, of types that `shown` knows.
+    """
+
+    integers: frozenset[type] = frozenset({int})
+    """The types of which a width or precision may be."""
 
     def __init__(self, layout: str, args: list[Any]) -> None:
         self.layout = layout
@@ -35,7 +43,20 @@ class _Walk:
         self.size = 0
         self.pieces: list[str] = []
 
+    def shown(self, flags: Flags, verb: str, arg: Any) -> str:  # noqa: ANN401 - as Go would have it
+        """One operand under one verb."""
+        return shown(flags, verb, arg)
+
+    def typed(self, arg: Any) -> str:  # noqa: ANN401 - as above
+        """An operand that no verb takes, with its type."""
+        return f"{TYPES[type(arg)]}={self.shown(Flags(), 'v', arg)}"
+
     def put(self, made: str) -> None:
+        """Add to the result.
+
+        Raises:
+            BudgetExceeded: it is longer than the limit.
+        """
         self.size += len(made)
         if self.size > MAX_TEXT:
             msg = "sprintf: result beyond the limit"
@@ -43,6 +64,11 @@ class _Walk:
         self.pieces.append(made)
 
     def run(self) -> str:
+        """What the format makes of the operands.
+
+        Raises:
+            BudgetExceeded: it is longer than the limit.
+        """
         end = len(self.layout)
         while self.at < end:
             found = self.layout.find("%", self.at)
@@ -52,11 +78,10 @@ class _Walk:
             if found < end and not self.directive():
                 break
         if not self.reordered and self.arg < len(self.args):
-            extra = ", ".join(
-                f"{TYPES[type(arg)]}={shown(Flags(), 'v', arg)}"
-                for arg in self.args[self.arg :]
-            )
-            self.put(f"%!(EXTRA {extra})")
+            self.put("%!(EXTRA ")
+            for at, arg in enumerate(self.args[self.arg :]):
+                self.put((", " if at else "") + self.typed(arg))
+            self.put(")")
         return "".join(self.pieces)
 
     def directive(self) -> bool:
@@ -86,11 +111,12 @@ class _Walk:
         elif self.arg >= len(self.args):
             self.put(f"%!{verb}(MISSING)")
         else:
-            self.put(shown(flags, verb, self.args[self.arg]))
+            self.put(self.shown(flags, verb, self.args[self.arg]))
             self.arg += 1
         return True
 
     def char(self) -> str:
+        """The character that is next, or none."""
         return self.layout[self.at : self.at + 1]
 
     def index(self) -> None:
@@ -117,6 +143,7 @@ class _Walk:
             self.good = False
 
     def number(self) -> int | None:
+        """A number that is next; None where there is none, or too large."""
         found = _DECIMAL.match(self.layout, self.at)
         assert found is not None  # noqa: S101 - it matches the empty text
         if not found[0]:
@@ -132,10 +159,11 @@ class _Walk:
             return None
         given = self.args[self.arg]
         self.arg += 1
-        fits = type(given) is int and -_WIDEST <= given <= _WIDEST
+        fits = type(given) in self.integers and -_WIDEST <= given <= _WIDEST
         return given if fits else None
 
     def width(self, flags: Flags) -> None:
+        """A width, if one is next."""
         if self.char() != "*":
             flags.width = self.number()
             if self.after_index and flags.width is not None:
@@ -150,6 +178,7 @@ class _Walk:
         self.after_index = False
 
     def precision(self, flags: Flags) -> None:
+        """A precision, if one is next."""
         if self.char() != "." or self.at + 1 >= len(self.layout):
             return
         self.at += 1
@@ -179,7 +208,7 @@ def _parsed(digits: str) -> int | None:
 
 def _sprintf(a: Value, b: Value) -> Value:
     layout, args = text(a, 1), array(b, 2)
-    return sized_text(_Walk(layout, [argument(arg) for arg in args]).run())
+    return sized_text(Walk(layout, [argument(arg) for arg in args]).run())
 
 
 FORMATTING: Mapping[str, Callable[..., Value]] = {"sprintf": _sprintf}

@@ -21,10 +21,11 @@ from policy.engine.errors import BudgetExceeded, BuiltinFailed, OutsideProfile
 from policy.engine.spelling import display
 from policy.engine.values import Set, Value, is_number, ordered
 
-_WHITE = (
+WHITE = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
     "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
+"""What Go takes for white space."""
 
 
 def _concat(a: Value, b: Value) -> Value:
@@ -139,7 +140,7 @@ def _trim_suffix(a: Value, b: Value) -> Value:
 
 
 def _trim_space(a: Value) -> Value:
-    return text(a, 1).strip(_WHITE)
+    return text(a, 1).strip(WHITE)
 
 
 def _searched(a: Value, b: Value) -> tuple[str, str]:

@@ -41,12 +41,13 @@ def _query_unescaped(source: str) -> str:
     return _unescaped(source.replace("+", " "))
 
 
-def _query_escaped(source: str) -> str:
+def query_escaped(source: str) -> str:
+    """A text as it stands in a query."""
     return quote(source, safe=_UNRESERVED).replace("%20", "+")
 
 
 def _encode(a: Value) -> Value:
-    return sized_text(_query_escaped(text(a, 1)))
+    return sized_text(query_escaped(text(a, 1)))
 
 
 def _decode(a: Value) -> Value:
@@ -67,7 +68,7 @@ def _encode_object(a: Value) -> Value:
     fields = {json_key(k): _values(v) for k, v in mapping(a, 1).items()}
     return sized_text(
         "&".join(
-            f"{_query_escaped(name)}={_query_escaped(value)}"
+            f"{query_escaped(name)}={query_escaped(value)}"
             for name in sorted(fields)
             for value in fields[name]
         )

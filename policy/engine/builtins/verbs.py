@@ -75,7 +75,7 @@ TYPES = {int: "int64", _Big: "*big.Int", float: "float64", str: "string"}
 def shown(flags: Flags, verb: str, arg: Any) -> str:  # noqa: ANN401 - as above
     """One operand under one verb."""
     if verb == "T":
-        return flags.pad(_cut(flags, TYPES[type(arg)]))
+        return flags.pad(cut(flags, TYPES[type(arg)]))
     if verb == "p" and type(arg) is _Big:
         msg = "sprintf: an address"
         raise OutsideProfile(msg)
@@ -85,13 +85,34 @@ def shown(flags: Flags, verb: str, arg: Any) -> str:  # noqa: ANN401 - as above
         given = replace(flags, sharp=False, plus=False)
         if type(arg) is _Big:  # it asks for the flags and finds them
             given = flags
-    made = _FORMS[type(arg)](given, verb, arg, sharp_v)
+    made = formed(given, verb, arg, sharp_v=sharp_v)
     if made is not None:
         return made
     if type(arg) is _Big:
         return f"%!{verb}(big.Int={int(arg)})"
-    plain = _FORMS[type(arg)](flags, "v", arg, False)  # noqa: FBT003 - as above
+    plain = formed(flags, "v", arg)
     return f"%!{verb}({TYPES[type(arg)]}={plain})"
+
+
+def formed(
+    flags: Flags,
+    verb: str,
+    arg: Any,  # noqa: ANN401 - as above
+    *,
+    sharp_v: bool = False,
+) -> str | None:
+    """A string, integer or float under one verb.
+
+    Args:
+        flags: what stands before the verb; of `%#v` and `%+v`, without that.
+        verb: the verb.
+        arg: an operand of exactly such a type.
+        sharp_v: whether it is `%#v`.
+
+    Returns:
+        What is shown; None where the verb is none of the type's.
+    """
+    return _FORMS[type(arg)](flags, verb, arg, sharp_v)
 
 
 _BASES = {"v": 10, "d": 10, "b": 2, "o": 8, "O": 8, "x": 16, "X": 16}
@@ -196,7 +217,8 @@ def _big(
     return f"{' ' * left}{sign}{prefix}{'0' * zeros}{digits}{' ' * right}"
 
 
-def _cut(flags: Flags, value: str) -> str:
+def cut(flags: Flags, value: str) -> str:
+    """A text, no longer than the precision."""
     return value if flags.precision is None else value[: flags.precision]
 
 
@@ -207,12 +229,12 @@ def _string(
     sharp_v: bool,  # noqa: FBT001 - as above
 ) -> str | None:
     if verb == "q" or sharp_v:
-        cut = _cut(flags, value)
-        if flags.sharp and _backquotable(cut):
-            return flags.pad(f"`{cut}`")
-        return flags.pad(quoted(cut, mark='"', ascii_only=flags.plus))
+        short = cut(flags, value)
+        if flags.sharp and _backquotable(short):
+            return flags.pad(f"`{short}`")
+        return flags.pad(quoted(short, mark='"', ascii_only=flags.plus))
     if verb in "vs":
-        return flags.pad(_cut(flags, value))
+        return flags.pad(cut(flags, value))
     if verb in "xX":
         return _hexadecimal(flags, verb, value.encode())
     return None
