@@ -103,6 +103,60 @@ BLOWN: Mapping[str, tuple[str, Cause]] = {
         ),
         Cause.BUDGET,
     ),
+    "a template's loops in loops": (
+        (
+            "x := strings.render_template(`{{range 1000000}}"
+            "{{range 1000000}}{{end}}{{end}}`, {})"
+        ),
+        Cause.BUDGET,
+    ),
+    "a template's loop around what it throws away": (
+        (
+            "x := strings.render_template(`{{range 1000000}}{{$s := printf "
+            '"%999999d" 1}}{{end}}`, {})'
+        ),
+        Cause.BUDGET,
+    ),
+    "a template's width for each element": (
+        (
+            'x := strings.render_template(`{{printf "%999999v" .x}}`, '
+            '{"x": numbers.range(1, 10000)})'
+        ),
+        Cause.BUDGET,
+    ),
+    "a template that includes itself": (
+        'x := strings.render_template(`{{template "template"}}`, {})',
+        Cause.BUDGET,
+    ),
+    "a template that includes itself twice": (
+        (
+            'x := strings.render_template(`{{block "t" .x}}{{if .}}{{template '
+            '"t" slice . 1}}{{template "t" slice . 1}}{{end}}{{end}}`, '
+            '{"x": numbers.range(1, 1000)})'
+        ),
+        Cause.BUDGET,
+    ),
+    "a template's text that doubles": (
+        (
+            'x := strings.render_template(`{{$s := "ab"}}{{range 60}}{{$s = '
+            "print $s $s}}{{end}}{{len $s}}`, {})"
+        ),
+        Cause.BUDGET,
+    ),
+    "a template of too large a value": (
+        (
+            f'{LARGE}\n\nx := strings.render_template("{{{{len .x}}}}", '
+            '{"x": r40})'
+        ),
+        Cause.BUDGET,
+    ),
+    "many templates, each within its budget": (
+        (
+            "x := count([1 |\n\tsome i in numbers.range(1, 4000)\n"
+            "\tstrings.render_template(`{{range 1000}}{{end}}`, {}) != `i`\n])"
+        ),
+        Cause.BUDGET,
+    ),
     "three loops of a thousand": (
         (
             "x := count([1 |\n\tsome a in numbers.range(1, 1000)\n"

@@ -18,6 +18,7 @@ from policy.engine import PROFILE
 from policy.pdp import Cause, NoDecision
 from tests.engines import Engines, both, exactly, write_policy
 from tests.parts import ROOT
+from tests.templates import SHOWN, SPELLED, TEMPLATES, VARIABLES
 
 pytestmark = pytest.mark.opa
 
@@ -622,6 +623,12 @@ SAMPLES: dict[str, Samples] = {
     "hex.decode": Samples(
         "hex.decode(i[0])",
         (["6162", "C3a9", "ff", "6", "zz", "", "61 62", 1],),
+    ),
+    "strings.render_template": Samples(
+        "strings.render_template(i[0], i[1])", (TEMPLATES, [VARIABLES]), 6
+    ),
+    "strings.render_template of what is spelled oddly": Samples(
+        "strings.render_template(i[0], i[1])", ([SHOWN, "{{", 5], SPELLED)
     ),
     "strings.split_n": Samples(
         "strings.split_n(i[0], i[1], i[2])",

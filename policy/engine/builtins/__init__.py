@@ -5,7 +5,8 @@ environment or randomness. What is not here is refused by name when a plan is
 loaded; nothing is implemented approximately.
 
 Every function takes plain Rego values (`policy.engine.values`), returns one
-or undefined, and raises `BuiltinFailed` for operands that it refuses.
+or undefined, and raises `BuiltinFailed` for operands that it refuses. What
+runs a program of its own takes the evaluation's budget behind them.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from policy.engine.builtins.patches import PATCHES
 from policy.engine.builtins.regex import REGEX
 from policy.engine.builtins.schemas import SCHEMAS
 from policy.engine.builtins.strings import STRINGS
+from policy.engine.builtins.templates import TEMPLATES
 from policy.engine.builtins.times import TIME
 from policy.engine.builtins.urls import URLS
 from policy.engine.builtins.versions import VERSIONS
@@ -50,6 +52,7 @@ PROFILE: Mapping[str, Callable[..., Value]] = {
     **REGEX,
     **SCHEMAS,
     **STRINGS,
+    **TEMPLATES,
     **TIME,
     **TYPES,
     **URLS,

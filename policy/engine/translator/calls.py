@@ -6,7 +6,12 @@ function of strings that is worth it.
 
 from policy.engine.plan import Stmt
 from policy.engine.translator.composites import Composites
-from policy.engine.translator.knowledge import KINDS, TOTAL, Known
+from policy.engine.translator.knowledge import (
+    KINDS,
+    METERED,
+    TOTAL,
+    Known,
+)
 
 
 class Calls(Composites):
@@ -81,6 +86,8 @@ class Calls(Composites):
             self.set(stmt["result"], Known(defined=True, kind=kind))
             return
         texts = ", ".join(self.read(arg) for arg in args)
+        if name in METERED:
+            texts = f"{texts}, {self.frame}.budget"
         call = f"{result} = {self.module.builtin(name)}({texts})"
         if name == "count":
             sized = f"len({texts}) if type({texts}) in SIZED"

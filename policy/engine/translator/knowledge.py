@@ -74,6 +74,9 @@ TOTAL = frozenset(
     }
 )
 
+# Built-ins that run a program of their own, and are told the budget.
+METERED = frozenset({"strings.render_template"})
+
 State = dict[int, Known]
 
 
