@@ -22,6 +22,7 @@ import yaml
 from typer.testing import CliRunner
 
 from api.cli.main import build
+from api.cli.output import Output
 from api.databases import open_database
 from consent import issue_receipt
 from tests.databases import Kind, counted, fresh
@@ -856,3 +857,29 @@ def test_the_settings_file_of_init_is_yaml(shell: Shell) -> None:
     found = yaml.safe_load(text)
 
     assert "test" == found["tenant"]
+
+
+def test_wrong_use_is_told_as_such(tmp_path: Path) -> None:
+    """What a command finds wrong in its options is said, and exits with 2."""
+    rows = tmp_path / "rows.csv"
+    rows.write_text("a\n1\n", "utf-8")
+    said = CliRunner().invoke(build(), ["extract", "--input", str(rows)])
+    assert 2 == said.exit_code
+    assert "give --input, --spec and --out" in said.stderr
+    assert "unexpected" not in said.stderr
+
+
+def test_port_is_one_of_a_machine() -> None:
+    """A port that no machine has is refused before anything is bound."""
+    for command in ("serve", "demo"):
+        said = CliRunner().invoke(build(), [command, "--port", "22222222"])
+        assert 2 == said.exit_code
+        assert "22222222" in said.stderr
+
+
+def test_table_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """A cell that is wider than the terminal is folded, not cut short."""
+    Output(as_json=False).table("rows", ("a", "b"), [("x" * 99, "y" * 99)])
+    printed = capsys.readouterr().out
+    assert 99 == printed.count("x")
+    assert 99 == printed.count("y")

@@ -45,7 +45,9 @@ def demo(
     home: Annotated[
         Path, typer.Option(help="Folder of the demo; made anew each time.")
     ] = HOME,
-    port: Annotated[int, typer.Option(help="Port of the server.")] = 8420,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the server.")
+    ] = 8420,
     *,
     serve: Annotated[
         bool, typer.Option(help="Serve HTTP and the pages at the end.")

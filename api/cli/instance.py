@@ -82,7 +82,15 @@ def init(
 def serve(
     context: typer.Context,
     host: Annotated[str, typer.Option(help="Address to bind.")] = "",
-    port: Annotated[int, typer.Option(help="Port to bind.")] = 0,
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port to bind; of the settings, if left out.",
+            show_default=False,
+        ),
+    ] = 0,
     workers: Annotated[
         int,
         typer.Option(

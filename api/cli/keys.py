@@ -278,4 +278,4 @@ def _shown(at: int | None, as_json: bool) -> int | str | None:  # noqa: FBT001 -
         return at
     if at is None:
         return ""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -57,8 +57,8 @@ def build() -> typer.Typer:
         home: Annotated[
             Path | None,
             typer.Option(
-                help="Folder of the instance [env: CURTILAGE_HOME; "
-                "default: var/instance].",
+                help="Folder of the instance; if left out, CURTILAGE_HOME "
+                "or var/instance.",
             ),
         ] = None,
     ) -> None:

@@ -24,7 +24,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 from api.cli.context import instance
 from api.faults import fault_of, sentence
@@ -65,7 +65,8 @@ class Output:
                 json.dumps({name: found}, ensure_ascii=False, default=str)
             )
             return
-        table = Table(*columns)
+        # What is cut cannot be given to the next command, so cells fold.
+        table = Table(*(Column(one, overflow="fold") for one in columns))
         for row in rows:
             table.add_row(*(str(cell) for cell in row))
         self._console.print(table)
@@ -100,7 +101,12 @@ def speaks(function: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
-        except (typer.Exit, typer.Abort, KeyboardInterrupt):
+        except (
+            typer.BadParameter,
+            typer.Exit,
+            typer.Abort,
+            KeyboardInterrupt,
+        ):
             raise
         except Exception as error:
             if os.environ.get("CURTILAGE_TRACEBACK"):
