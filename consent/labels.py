@@ -34,6 +34,7 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     "user.home-info.postal.country": ("country", "国家"),
     "user.home-info.postal.organization": ("organization", "单位名称"),
     "user.home-info.online.uri": ("web address", "个人网址"),
+    "user.home-info.telecom": ("telephone and fax", "电话及传真"),
     "user.home-info.telecom.fax": ("fax number", "传真号码"),
     "user.business-info.postal.street": (
         "street and number at work",

@@ -113,7 +113,7 @@ def test_no_string_is_left_in_the_other_language() -> None:
         if not any("\u4e00" <= letter <= "\u9fff" for letter in text)
     }
 
-    assert {"site.name", "site.comma", "site.colon"} == same
+    assert {"site.name", "site.comma", "site.colon", "site.stop"} == same
 
 
 @pytest.mark.parametrize(

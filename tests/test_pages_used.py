@@ -116,6 +116,14 @@ def test_what_is_not_shown_yet_is_counted(
     ]
 
 
+def test_sentences_end_as_their_language_ends_them() -> None:
+    """No Chinese sentence ends in a Latin full stop."""
+    visitor = Visitor(make_fake_app(fake_desk()), language="zh-Hans")
+    page = visitor.sign_in().get("/me/uses").text
+
+    assert "记录总数</a>。凭此" in page
+
+
 def test_nothing_is_counted_where_nothing_is_withheld() -> None:
     """The section is left out."""
     page = Visitor(make_fake_app(fake_desk())).sign_in().get("/me/uses").text

@@ -109,6 +109,13 @@ def test_rules_are_told_in_words() -> None:
         "至2030-01-01止；每项服务在30天内最多1次"
     )
     assert rule_text(rest, "en") == "Allow: everything else"
+    telecom = Rule(
+        id="no",
+        behavior=Behavior.REFUSE,
+        attributes=frozenset({"user.home-info.telecom"}),
+    )
+    assert rule_text(telecom, "en") == "Refuse: this data: telephone and fax"
+    assert rule_text(telecom, "zh-Hans") == "拒绝：以下信息：电话及传真"
 
 
 @given(preferences=preference_sets())
