@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import textwrap
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -883,3 +884,56 @@ def test_table_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert 99 == printed.count("x")
     assert 99 == printed.count("y")
+
+
+def test_readme_s_specification_makes_an_extract(tmp_path: Path) -> None:
+    """As it stands there, on a file of its columns; help teaches as much."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    shown = readme.split("```yaml\n", 1)[1].split("```", 1)[0]
+    spec, file = tmp_path / "people.yaml", tmp_path / "people.csv"
+    spec.write_text(textwrap.dedent(shown), "utf-8")
+    rows = (
+        f"Person {n},{20 + n % 7},{510000 + n % 3},"
+        f"{('female', 'male')[n % 2]},{('low', 'high')[n % 5 // 3]}\n"
+        for n in range(300)
+    )
+    file.write_text("name,age,postcode,sex,income\n" + "".join(rows), "utf-8")
+    out, report = tmp_path / "out.csv", tmp_path / "report.md"
+    command = ["extract", "--input", file, "--spec", spec, "--out", out]
+
+    said = CliRunner().invoke(
+        build(), [*map(str, command), "--report", str(report), "--json"]
+    )
+    taught = CliRunner().invoke(build(), ["extract", "--help"]).output
+
+    found = json.loads(said.stdout)
+    assert (0, 300) == (said.exit_code, found["rows_out"])
+    assert found["k"] >= 5
+    assert found["l"] >= 2
+    assert "Person" not in out.read_text("utf-8")
+    assert report.is_file()
+    for word in ("Example:", "recipient", "suppression_limit", "sensitive"):
+        assert word in taught
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.pdf", "report"])
+def test_a_report_of_another_kind_is_refused_before_anything_is_made(
+    tmp_path: Path, name: str
+) -> None:
+    """JSON under the name of a page would be no page."""
+    file, spec = tmp_path / "people.csv", tmp_path / "people.yaml"
+    file.write_text("age\n1\n", "utf-8")
+    spec.write_text("recipient: r\n", "utf-8")
+    out, report = tmp_path / "out.csv", tmp_path / name
+    said = CliRunner().invoke(
+        build(),
+        [
+            *("extract", "--input", str(file), "--spec", str(spec)),
+            *("--out", str(out), "--report", str(report)),
+        ],
+    )
+
+    assert 2 == said.exit_code
+    assert "curtilage release report" in " ".join(said.output.split())
+    assert not out.exists()
+    assert not report.exists()

@@ -12,10 +12,7 @@ from api.cli.output import Output, speaks
 
 def extract_commands() -> typer.Typer:
     """The group."""
-    group = typer.Typer(
-        help="De-identify a CSV or Parquet file by a specification.",
-        invoke_without_command=True,
-    )
+    group = typer.Typer(invoke_without_command=True)
     group.callback()(plain)
     group.command("run")(run)
     group.command("check")(check)
@@ -60,11 +57,16 @@ def plain(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """De-identify one file into another; nothing if the criteria fail.
+    """De-identify a CSV or Parquet file; nothing if the criteria fail.
 
     Files without free text are streamed, so that they may be larger than
     the memory. What is written is read back and checked by code that did
     not make it before it gets its name.
+
+    The specification is YAML: `recipient`, `k`, `l`, `suppression_limit`,
+    and under `columns` the role of each (direct, quasi, sensitive, text or
+    other; quasi with a hierarchy). One stands in README under Operations,
+    and `curtilage hierarchy preview` shows what hierarchies make of a file.
 
     Example: curtilage extract --input people.csv --spec people.yaml
     --out extract.csv --report extract.json
@@ -79,6 +81,12 @@ def plain(
         raise typer.Exit(2)
     if source is None or spec is None or out is None:
         msg = "give --input, --spec and --out; see curtilage extract --help"
+        raise typer.BadParameter(msg)
+    if report is not None and report.suffix not in {".json", ".md"}:
+        msg = (
+            f"{report.name}: a report here is .json or .md; pages and PDF are"
+            " made of a release, by curtilage release report"
+        )
         raise typer.BadParameter(msg)
     voice = Output(as_json=as_json)
     with voice.progress("De-identifying", None) as advance:
