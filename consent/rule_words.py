@@ -36,15 +36,15 @@ _PAUSED = ("paused until you resume it", "已暂停，直至您恢复")
 _SINCE = ("from {day} on", "自{day}起")
 _UNTIL = ("until {day}", "至{day}止")
 _TIMES = (
-    "each service at most {times} times in {days} days",
+    "each service at most {often} in {within}",
     "每项服务在{days}天内最多{times}次",
 )
 _USES = (
-    "each service at most {uses} times in all",
+    "each service at most {often} in all",
     "每项服务总共最多{uses}次",
 )
 _DELETE = (
-    "if they promise to delete it within {days} days",
+    "if they promise to delete it within {within}",
     "须承诺在{days}天内删除",
 )
 _NO_ONWARD = (
@@ -105,11 +105,24 @@ def terms_text(terms: Terms, language: str) -> str:
     if terms.until is not None:
         parts.append(_UNTIL[which].format(day=_day(terms.until)))
     if terms.times is not None:
-        parts.append(_TIMES[which].format(times=terms.times, days=terms.days))
+        parts.append(
+            _TIMES[which].format(
+                times=terms.times,
+                days=terms.days,
+                often=_often(terms.times),
+                within=_within(terms.days),
+            )
+        )
     if terms.uses is not None:
-        parts.append(_USES[which].format(uses=terms.uses))
+        parts.append(
+            _USES[which].format(uses=terms.uses, often=_often(terms.uses))
+        )
     if terms.delete_days is not None:
-        parts.append(_DELETE[which].format(days=terms.delete_days))
+        parts.append(
+            _DELETE[which].format(
+                days=terms.delete_days, within=_within(terms.delete_days)
+            )
+        )
     if terms.no_onward_transfer:
         parts.append(_NO_ONWARD[which])
     if terms.notify:
@@ -126,6 +139,14 @@ def _words(name: str, found: Iterable[str], language: str) -> list[str]:
         else one
         for one in sorted(found)
     ]
+
+
+def _often(times: int) -> str:
+    return "once" if times == 1 else f"{times} times"
+
+
+def _within(days: int | None) -> str:
+    return "1 day" if days == 1 else f"{days} days"
 
 
 def _day(instant: int) -> str:

@@ -1,6 +1,7 @@
 """Preferences in files, their words, and `curtilage preferences explain`."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,13 +103,18 @@ def test_rules_are_told_in_words() -> None:
     [_, month, rest] = load_preferences(MINE.encode(), where="m").rules
     assert rule_text(month, "en") == (
         "Allow in a less precise form (level 2): this data: street and"
-        " number; until 2030-01-01; each service at most 1 times in 30 days"
+        " number; until 2030-01-01; each service at most once in 30 days"
     )
     assert rule_text(month, "zh-Hans") == (
         "仅允许以较不精确的形式（第2级）：以下信息：街道门牌；"
         "至2030-01-01止；每项服务在30天内最多1次"
     )
     assert rule_text(rest, "en") == "Allow: everything else"
+    more = replace(month.terms, times=3, days=1, uses=2, delete_days=1)
+    assert rule_text(replace(month, terms=more), "en").endswith(
+        "; each service at most 3 times in 1 day; each service at most 2"
+        " times in all; if they promise to delete it within 1 day"
+    )
     telecom = Rule(
         id="no",
         behavior=Behavior.REFUSE,

@@ -68,7 +68,8 @@ def status(context: typer.Context, *, as_json: Json = False) -> None:
         ],
     )
     if stale:
-        out.say(f"{stale} keys are under past epochs: curtilage keys rewrap")
+        keys = "1 key is" if stale == 1 else f"{stale} keys are"
+        out.say(f"{keys} under past epochs: curtilage keys rewrap")
 
 
 @speaks
