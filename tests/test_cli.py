@@ -399,14 +399,14 @@ def test_a_server_has_counted_what_was_imported(
     with fresh(Kind.POSTGRESQL) as addresses:
         shell = made(tmp_path / "home", **addresses)
         engines = [open_database(one) for one in addresses.values()]
-        before = [counted(one) for one in engines]
         shell("vault", "import", file, "--mapping", mapping)
         after = [counted(one) for one in engines]
         for one in engines:
             one.dispose()
 
-    assert {"vault_value", "consent_event", "vault_dek"} <= set().union(*after)
-    assert not {"vault_value", "vault_dek"} & set().union(*before)
+    # Without rows a table is never counted by the server itself.
+    empty = {"policy_webhook_delivery", "vault_hold"}
+    assert {"vault_value", "vault_dek"} | empty <= set().union(*after)
 
 
 def test_an_import_that_cannot_begin_is_one_line(

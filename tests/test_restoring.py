@@ -157,7 +157,9 @@ def test_a_server_has_counted_what_was_put_back(tmp_path: Path) -> None:
             platform.vault.close()
             platform.close()
 
-    assert {"vault_value", "consent_event", "vault_dek"} <= found
+    # Without rows a table is never counted by the server itself.
+    empty = {"policy_webhook_delivery", "vault_hold"}
+    assert {"vault_value", "vault_dek"} | empty <= found
 
 
 def test_attack_18_with_the_journal_withheld_is_refused(
