@@ -914,6 +914,10 @@ def test_readme_s_specification_makes_an_extract(tmp_path: Path) -> None:
     assert report.is_file()
     for word in ("Example:", "recipient", "suppression_limit", "sensitive"):
         assert word in taught
+    # Where help sends its reader, the specification stands.
+    section = readme.split("\n## Running it\n")[1].split("\n## ")[0]
+    assert "Running it" in taught
+    assert shown in section
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.pdf", "report"])

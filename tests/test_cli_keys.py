@@ -1,5 +1,6 @@
 """`curtilage keys`: what it prints, and what it refuses."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,16 @@ def test_a_rotation_from_beginning_to_end(own: Shell) -> None:
     assert {1: "destroyed", 2: "active"} == states(own)
     assert "Nothing is wrong." in own("vault", "verify").out
     assert 0 == own("ledger", "verify").code
+
+
+def test_states_are_shown_with_dates_in_a_zone(
+    own: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to guess which midnight a key was made before."""
+    monkeypatch.setenv("COLUMNS", "250")
+    shown = own("keys", "status").out
+
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", shown)
 
 
 def test_a_compromise_of_the_active_epoch(own: Shell) -> None:

@@ -65,7 +65,7 @@ def plain(
 
     The specification is YAML: `recipient`, `k`, `l`, `suppression_limit`,
     and under `columns` the role of each (direct, quasi, sensitive, text or
-    other; quasi with a hierarchy). One stands in README under Operations,
+    other; quasi with a hierarchy). README has one under "Running it",
     and `curtilage hierarchy preview` shows what hierarchies make of a file.
 
     Example: curtilage extract --input people.csv --spec people.yaml

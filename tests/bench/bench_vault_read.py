@@ -162,9 +162,11 @@ def _figures(
     for _ in range(ROUNDS):
         floors.append(floor.run(len(chosen)))
         ours.append(asyncio.run(_gated(platform, chosen, _fetching(platform))))
-        alone.append(asyncio.run(_gated(platform, chosen, _one(platform))))
+        if platform.data.dialect.name != "sqlite":
+            alone.append(asyncio.run(_gated(platform, chosen, _one(platform))))
     return {
-        "one_by_one_reads_per_s": round(statistics.median(alone)),
+        # On SQLite the gate itself fetches so.
+        "one_by_one_reads_per_s": round(statistics.median(alone or ours)),
         "floor_reads_per_s": round(statistics.median(floors)),
         "gated_reads_per_s": round(statistics.median(ours)),
         "ratio_to_floor": round(
