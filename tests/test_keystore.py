@@ -1,15 +1,17 @@
 """The keys database: enrolment, erasure's two steps, re-wrapping."""
 
 import os
+import threading
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, event, select, update
 
 from tests.test_vault import World, sqlite_world, world
 from vault import CryptoFailure, KeyUnavailable, UnknownSubject
-from vault.rewrapping import Pace, Rewrapping
+from vault.rewrapping import PAGE, Pace, Rewrapping
 from vault.tables import DEK, TENANT, DekState
 
 __all__ = ["sqlite_world", "world"]
@@ -170,21 +172,31 @@ def test_a_page_shrinks_while_the_lock_is_held_long() -> None:
     assert 3 == small.size
 
 
+def _rewrapping(
+    world: World,
+    *,
+    random: Callable[[int], bytes] = os.urandom,
+    progress: Callable[[int], None] = lambda _: None,
+    timer: Callable[[], float] = lambda: 0.0,
+) -> Rewrapping:
+    return Rewrapping(
+        engine=world.engine,
+        provider=world.keys._provider,
+        tenant=world.keys.tenant,
+        epochs=world.keys.epochs,
+        random=random,
+        progress=progress,
+        timer=timer,
+    )
+
+
 def test_a_slow_rewrap_takes_smaller_pages(world: World) -> None:
     """The job itself goes by how long its pages hold the lock."""
     world.vault.enrol_many(900)
     world.keys.epochs.rotate()
     clock = iter(range(10**6))
     pages: list[int] = []
-    job = Rewrapping(
-        engine=world.engine,
-        provider=world.keys._provider,
-        tenant=world.keys.tenant,
-        epochs=world.keys.epochs,
-        random=os.urandom,
-        progress=pages.append,
-        timer=lambda: next(clock),
-    )
+    job = _rewrapping(world, progress=pages.append, timer=lambda: next(clock))
 
     assert 902 == job.run(world.keys.secrets())
     assert [500, 250, 125] == pages[:3]
@@ -194,6 +206,63 @@ def test_a_slow_rewrap_takes_smaller_pages(world: World) -> None:
             assert driver is not None
             kept = driver.execute("PRAGMA wal_autocheckpoint").fetchone()
             assert (1000,) == kept
+
+
+def test_a_rewrap_prepares_a_page_while_the_last_is_committed(
+    world: World,
+) -> None:
+    """A commit that waits for the next page's nonces is not waited for."""
+    world.vault.enrol_many(PAGE + 1)
+    world.keys.epochs.rotate()
+    drawn: list[int] = []
+    second = threading.Event()
+
+    def random(count: int) -> bytes:
+        drawn.append(count)
+        if len(drawn) == 2:
+            second.set()
+        return os.urandom(count)
+
+    waited: list[bool] = []
+
+    @event.listens_for(world.engine, "commit")
+    def _commit(_conn: object) -> None:
+        if drawn and not second.is_set():
+            waited.append(second.wait(30))
+
+    try:
+        done = _rewrapping(world, random=random).run(world.keys.secrets())
+    finally:
+        event.remove(world.engine, "commit", _commit)
+
+    assert PAGE + 3 == done
+    assert [True] == waited
+
+
+def test_a_commit_that_fails_ends_a_rewrap(world: World) -> None:
+    """Also that of the last page; what was committed before stays."""
+    world.vault.enrol_many(PAGE + 1)
+    world.keys.epochs.rotate()
+    pages: list[int] = []
+    # Of the tenant's row, of a page, and of what is left.
+    commits = iter((False, False, True))
+
+    @event.listens_for(world.engine, "commit")
+    def _commit(conn: Connection) -> None:
+        if next(commits):
+            # As the database does before it says so.
+            conn.connection.rollback()
+            msg = "the disk is full"
+            raise OSError(msg)
+
+    try:
+        with pytest.raises(OSError, match="the disk is full"):
+            _rewrapping(world, progress=pages.append).run(world.keys.secrets())
+    finally:
+        event.remove(world.engine, "commit", _commit)
+
+    assert [PAGE] == pages
+    assert 2 == world.keys.rewrap()
 
 
 def test_a_rewrap_moves_live_keys_alone(world: World) -> None:
