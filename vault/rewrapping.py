@@ -176,7 +176,7 @@ class Rewrapping:
         with (
             self._engine.connect() as conn,
             _log_kept_short(conn),
-            _Commits(self._progress) as commits,
+            _Commits(conn, self._progress) as commits,
         ):
             for page in self._pages(old):
                 rows = move.rewrapped(page, self._random)
@@ -240,11 +240,15 @@ class _Commits:
     connection was given back.
 
     Args:
+        conn: what the transactions run on; lost where a commit fails.
         progress: told how many keys a transaction had, once it is over.
 
     """
 
-    def __init__(self, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self, conn: Connection, progress: Callable[[int], None]
+    ) -> None:
+        self._conn = conn
         self._progress = progress
         self._beside = ThreadPoolExecutor(1, "rewrap-commit")
         self._running: tuple[Future[None], int] | None = None
@@ -264,7 +268,13 @@ class _Commits:
         if self._running is not None:
             committed, keys = self._running
             self._running = None
-            committed.result()
+            try:
+                committed.result()
+            except BaseException:
+                # SQLAlchemy sends no ROLLBACK after a failed COMMIT, and
+                # the pool would keep a connection that locks the database.
+                self._conn.invalidate()
+                raise
             self._progress(keys)
 
 
@@ -279,7 +289,10 @@ def _log_kept_short(conn: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        driver.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_ELSEWHERE}")
+        if not conn.invalidated:
+            driver.execute(
+                f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_ELSEWHERE}"
+            )
 
 
 class _Move:
