@@ -1,7 +1,8 @@
 """One contract for every key provider, each with its real client.
 
 PKCS#11 runs on SoftHSM2, AWS KMS on moto behind boto3, transit on a server
-that speaks the documented wire format behind hvac.
+that speaks the documented wire format behind hvac, and on Vault or OpenBao
+itself where one is installed.
 """
 
 import builtins
@@ -19,7 +20,7 @@ import pytest
 from sqlalchemy import Engine, select, update
 
 from api.databases import open_database
-from tests.parts import MissingPartError, softhsm
+from tests.parts import MissingPartError, softhsm, transit
 from tests.transit_server import TOKEN, transit_server
 from vault import (
     KEYS_METADATA,
@@ -39,7 +40,18 @@ from vault import format as fmt
 from vault.tables import KEK, KekState
 
 CHEAP = Argon2Cost(memory_kib=32, iterations=1, lanes=1)
-CUSTODIANS = ("pkcs11", "transit", "aws-kms")
+
+
+def _installed() -> tuple[str, ...]:
+    """Name the real server where there is one; it is never required."""
+    try:
+        transit.find()
+    except MissingPartError:
+        return ()
+    return ("transit-server",)
+
+
+CUSTODIANS = ("pkcs11", "transit", "aws-kms", *_installed())
 
 
 @dataclass
@@ -108,6 +120,13 @@ def token() -> Iterator[softhsm.Token]:
         yield made
 
 
+@pytest.fixture(scope="session")
+def real_transit() -> Iterator[transit.TransitServer]:
+    """A server that is not ours, with a transit engine."""
+    with transit.server(transit.find()) as made:
+        yield made
+
+
 def _custodian(
     name: str, request: pytest.FixtureRequest, stack: ExitStack
 ) -> tuple[Callable[[], Custodian], Any]:
@@ -121,6 +140,13 @@ def _custodian(
                 random=os.urandom,
             )
         ), token
+    if name == "transit-server":
+        real: transit.TransitServer = request.getfixturevalue("real_transit")
+        return (
+            lambda: TransitCustodian(
+                url=real.url, mount=transit.MOUNT, token=real.token
+            )
+        ), real
     if name == "transit":
         url, engine = stack.enter_context(transit_server())
         return (
@@ -243,7 +269,8 @@ def test_a_key_that_was_never_made_is_an_error_of_its_own(case: Case) -> None:
 def test_a_provider_shows_nothing_and_is_not_serialised(case: Case) -> None:
     """No passphrase, PIN or token in its printing; no pickling."""
     case.begin(1)
-    for secret in ("phrase", softhsm.PIN, TOKEN):
+    real = getattr(case.server, "token", TOKEN)
+    for secret in ("phrase", softhsm.PIN, TOKEN, real):
         assert secret not in repr(case.provider)
     with pytest.raises(TypeError):
         pickle.dumps(case.provider)

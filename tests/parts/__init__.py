@@ -7,6 +7,7 @@
 `tests.parts.chromium`   Chromium: an executable that pages are opened in
 `tests.parts.strace`     strace: the system calls of a server, one by one
 `tests.parts.softhsm`    SoftHSM2: a hardware module in software
+`tests.parts.transit`    Vault or OpenBao: transit keys; never required
 ======================  ====================================================
 
 Each has two verbs. ``find()`` looks at this machine and changes nothing;

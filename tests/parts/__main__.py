@@ -18,6 +18,7 @@ from tests.parts import (
     regal,
     softhsm,
     strace,
+    transit,
 )
 
 PARTS: Mapping[str, Callable[[], Part]] = {
@@ -30,7 +31,10 @@ PARTS: Mapping[str, Callable[[], Part]] = {
 
 
 # Without these a check does less, and no test is skipped.
-OPTIONAL: Mapping[str, Callable[[], Part]] = {"Regal": regal.obtain}
+OPTIONAL: Mapping[str, Callable[[], Part]] = {
+    "Regal": regal.obtain,
+    "A transit server": transit.find,
+}
 
 
 def main(
