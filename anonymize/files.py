@@ -120,12 +120,15 @@ def _read(path: Path, refusal: type[InvalidSpec | InvalidRows]) -> bytes:
 
 def _refuse_taken(folder: Path) -> None:
     if not folder.parent.is_dir():
-        msg = f"the folder that {folder.name} is to stand in does not exist"
+        msg = (
+            f"{folder}: the folder {folder.parent} does not exist; make it, "
+            "or name another place"
+        )
         raise OutputExists(msg)
     if folder.is_symlink() or (
         folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     ):
-        msg = f"{folder.name} exists; give a folder that does not"
+        msg = f"{folder} exists; give a folder that does not"
         raise OutputExists(msg)
 
 

@@ -188,10 +188,13 @@ def _spec_bytes(path: Path) -> bytes:
 
 def _refuse_taken(path: Path) -> None:
     if not path.parent.is_dir():
-        msg = f"the folder that {path.name} is to stand in does not exist"
+        msg = (
+            f"{path}: the folder {path.parent} does not exist; make it, or "
+            "name another place"
+        )
         raise OutputExists(msg)
     if path.is_symlink() or path.exists():
-        msg = f"{path.name} exists; give a file that does not"
+        msg = f"{path} exists; give a file that does not"
         raise OutputExists(msg)
 
 

@@ -99,7 +99,7 @@ def extract_with_spark(
         OutputExists: the folder is there already.
     """
     if out.exists() or out.is_symlink():
-        msg = f"{out.name} exists; give a folder that does not"
+        msg = f"{out} exists; give a folder that does not"
         raise OutputExists(msg)
     if spec.of_role(Role.TEXT) or spec.person is not None:
         msg = "free text and people's keys are not taken by Spark"

@@ -642,8 +642,14 @@ class ReleaseDesk:
 
     def _demand_fresh(self, release: UUID, folder: Path) -> None:
         """Refuse, before anything is read, what could not be finished."""
-        if not folder.parent.is_dir() or folder.exists():
-            msg = f"{folder.name} exists, or nothing that it can stand in"
+        if not folder.parent.is_dir():
+            msg = (
+                f"{folder}: the folder {folder.parent} does not exist; make "
+                "it, or name another place"
+            )
+            raise OutputExists(msg)
+        if folder.exists():
+            msg = f"{folder} exists; give a folder that does not"
             raise OutputExists(msg)
         if self._released.has(release):
             msg = (

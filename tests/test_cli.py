@@ -941,3 +941,24 @@ def test_a_report_of_another_kind_is_refused_before_anything_is_made(
     assert "curtilage release report" in " ".join(said.output.split())
     assert not out.exists()
     assert not report.exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "nothing"])
+def test_a_place_without_an_instance_is_named_as_such(
+    tmp_path: Path, kind: str
+) -> None:
+    """Not as an instance that lacks something; how to make one is said."""
+    home = tmp_path / "some.csv"
+    if kind == "file":
+        home.write_text("a\n", "utf-8")
+    if kind == "folder":
+        (home / "data").mkdir(parents=True)
+    wrong = Shell(home=home, cast={})
+    for command in (("keys", "status"), ("ledger", "verify"), ("serve",)):
+        line = wrong(*command).line(2)
+        assert f"no instance in {home}: " in line
+        assert "passphrase" not in line
+        assert line.rstrip().endswith("init")
+    if kind == "file":
+        assert "is a file; a folder is needed" in wrong("init").line()
+        assert "a\n" == home.read_text("utf-8")

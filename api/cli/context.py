@@ -1,6 +1,7 @@
 """What every command shares: which instance, who acts, which voice."""
 
 import getpass
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,12 @@ import typer
 
 from api.bootstrap import bootstrap
 from api.platform import Platform
-from api.settings import Settings, read_settings
+from api.settings import (
+    CONFIG_NAME,
+    Settings,
+    home_folder,
+    read_settings,
+)
 from policy import Caller, CallerKind
 
 Json = Annotated[
@@ -35,7 +41,13 @@ class Instance:
     home: Path | None
 
     def settings(self) -> Settings:
-        """Read its settings."""
+        """Read its settings.
+
+        Raises:
+            ValueError: no instance stands there, or a setting is wrong.
+
+        """
+        self._refuse_none()
         return read_settings(self.home)
 
     @contextmanager
@@ -46,12 +58,34 @@ class Instance:
         changes: Mapping[str, str] | None = None,
     ) -> Iterator[Platform]:
         """Open it for one command, with some settings changed."""
+        self._refuse_none()
         settings = read_settings(self.home, **(changes or {}))
         platform = bootstrap(settings, clock_was_ahead=clock_was_ahead)
         try:
             yield platform
         finally:
             platform.close()
+
+    def _refuse_none(self) -> None:
+        """Refuse a place where no instance stands, before it is asked why."""
+        home = home_folder(self.home)
+        stands = (home / CONFIG_NAME, home / "secrets")
+        if any(one.exists() for one in stands) or (
+            "CURTILAGE_CONFIG" in os.environ and not home.is_file()
+        ):
+            return
+        if home.is_file():
+            why, make = "it is a file", "FOLDER"
+        elif home.is_dir():
+            why, make = f"it has no {CONFIG_NAME}", f"{home}"
+        else:
+            why, make = "there is no such folder", f"{home}"
+        msg = (
+            f"no instance in {home}: {why}. Name the folder of one with "
+            f"--home or CURTILAGE_HOME, or make one: curtilage --home {make} "
+            "init"
+        )
+        raise ValueError(msg)
 
 
 def instance(context: typer.Context) -> Instance:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import typer
@@ -27,6 +28,7 @@ from rich.progress import (
 from rich.table import Column, Table
 
 from api.cli.context import instance
+from api.cli.system_errors import told
 from api.faults import fault_of, sentence
 from api.opening import addresses
 from api.problems import row_of
@@ -111,8 +113,12 @@ def speaks(function: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:
             if os.environ.get("CURTILAGE_TRACEBACK"):
                 raise
-            told = _fault(error, args, kwargs) or _sentence(error)
-            line = " ".join(told.split())
+            said = (
+                _fault(error, args, kwargs)
+                or told(error, _paths(args, kwargs))
+                or _sentence(error)
+            )
+            line = " ".join(said.split())
             sys.stderr.write(f"curtilage: {line}\n")
             raise typer.Exit(_code(error)) from None
 
@@ -131,6 +137,12 @@ def _fault(
             with suppress(Exception):
                 places = addresses(instance(given).settings())
     return sentence(error, places)
+
+
+def _paths(args: Sequence[object], kwargs: Mapping[str, object]) -> list[Path]:
+    """The paths that the command was given, those to be made first."""
+    found = [one for one in (*args, *kwargs.values()) if isinstance(one, Path)]
+    return sorted(found, key=lambda one: one.is_file())
 
 
 def _sentence(error: Exception) -> str:
