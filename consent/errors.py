@@ -81,7 +81,8 @@ class DeclarationInvalid(DeclarationError):
         self.what = what
         self.remedy = remedy
         self.code = code
-        super().__init__(f"{where}:{line}:{column}: {what}; {remedy}")
+        places = (str(one) for one in (line, column) if one)
+        super().__init__(f"{':'.join((where, *places))}: {what}; {remedy}")
 
 
 class DeclarationFrozen(DeclarationError):

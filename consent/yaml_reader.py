@@ -110,7 +110,12 @@ class YamlReader:
                 "remove control characters",
             )
         if root is None:
-            self.fail(None, "the text is empty", "write a declaration")
+            self.fail(
+                None,
+                "it is empty, or holds comments alone",
+                "write a declaration, as README does under "
+                '"A service of your own"',
+            )
         return root
 
     def _decode(self, text: bytes) -> str:

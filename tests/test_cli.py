@@ -1,7 +1,9 @@
 """The command line: one line for an error, one document for a machine."""
 
+import io
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -20,8 +22,10 @@ import click
 import pytest
 import typer
 import yaml
+from rich.console import Console
 from typer.testing import CliRunner
 
+from api.cli.demo import _bars
 from api.cli.main import build
 from api.cli.output import Output
 from api.databases import open_database
@@ -128,6 +132,14 @@ def _under(
 PATHS = [path for path, _ in commands()]
 
 
+def _example(path: Sequence[str]) -> str:
+    """How a command's example begins; some show where the home stands."""
+    command = " ".join(path)
+    if command in {"init", "serve"}:
+        return f"--home /srv/curtilage {command}"
+    return command
+
+
 @pytest.mark.parametrize("path", PATHS, ids=" ".join)
 def test_every_command_explains_itself(path: Sequence[str]) -> None:
     """--help has a sentence, and each option has its own."""
@@ -137,6 +149,10 @@ def test_every_command_explains_itself(path: Sequence[str]) -> None:
     assert 0 == said.exit_code
     assert command.help
     assert (command.help or "").splitlines()[0].endswith((".", ":"))
+    assert re.search(
+        rf"Examples?: curtilage {_example(path)}\b",
+        " ".join((command.help or "").split()),
+    )
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.name != "help":
             assert parameter.help, parameter.name
@@ -304,7 +320,6 @@ def test_a_plan_says_what_changes_and_whom_it_asks(
     [
         ("yaml", "service: [\n"),
         ("yaml", "service: x\nservice: y\n"),
-        ("yaml", ""),
         ("yaml", "\x00"),
         ("yaml", DECLARATION.replace("[ours]", "[everybody]")),
         ("yaml", DECLARATION.replace("user.bdate", "user.nonsense")),
@@ -324,6 +339,18 @@ def test_a_malformed_declaration_has_file_and_line(
 
     assert f"{path}:" in line
     assert line.split(f"{path}:")[1].split(":")[0].isdigit()
+
+
+@pytest.mark.parametrize("text", ["", "# to do\n"])
+def test_an_empty_declaration_is_told_as_such(
+    shell: Shell, tmp_path: Path, text: str
+) -> None:
+    """It has no line 0 at which something would be wrong."""
+    path = tmp_path / "broken.yaml"
+    path.write_text(text, "utf-8")
+    line = shell("declaration", "lint", path).line(2)
+
+    assert f"{path}: it is empty" in line
 
 
 @pytest.mark.corpus
@@ -431,6 +458,14 @@ def test_the_vault_is_swept(own: Shell) -> None:
     """Nothing is wrong; then a flipped byte is named, and the exit is 1."""
     assert {"findings": []} == own("vault", "verify", "--json").document()
     with sqlite3.connect(own.home / "data" / "data.db") as database:
+        (people,) = database.execute(
+            "SELECT count(*) - 1 FROM vault_subject"
+        ).fetchone()
+    database.close()
+    shown = own("vault", "verify").out
+    assert shown.startswith(f"Nothing is wrong: the values of {people} people")
+    assert "━" not in shown
+    with sqlite3.connect(own.home / "data" / "data.db") as database:
         (subject,) = database.execute(
             "SELECT subject FROM vault_value LIMIT 1"
         ).fetchone()
@@ -440,6 +475,10 @@ def test_the_vault_is_swept(own: Shell) -> None:
             (subject,),
         )
     database.close()
+    said = own("vault", "verify")
+    assert 1 == said.code
+    assert "subject" in said.out
+    assert "Nothing is wrong" not in said.out
     said = own("vault", "verify", "--json")
     found = json.loads(said.out)["findings"]
 
@@ -726,9 +765,11 @@ def test_evidence_is_verified_with_public_keys(
     shell(*verify).line()
     paper = tmp_path / "proof.json"
     paper.write_text(proof, "utf-8")
-    check = ("ledger", "proof-verify", paper, "--key", vkey)
+    check = ("ledger", "proof-verify", paper, "--vkey", vkey)
 
     assert shell(*check, "--json").document()["ok"]
+    check_as_it_was = ("ledger", "proof-verify", paper, "--key", vkey)
+    assert shell(*check_as_it_was, "--json").document()["ok"]
     paper.write_text(proof.replace(PURPOSE, "another-purpose"), "utf-8")
     assert 1 == shell(*check, "--json").code
 
@@ -739,6 +780,10 @@ def test_the_policies_show_their_revision(shell: Shell) -> None:
 
     assert 64 == len(found["revision"])
     assert "curtilage/disclosure/decision" in found["entrypoints"]
+    said = shell("policy", "show").out
+    assert f"revision: {found['revision']}" in said
+    listed = ", ".join(found["entrypoints"])
+    assert f"entrypoints: {listed}" in " ".join(said.split())
 
 
 def test_the_policies_decide_a_document(shell: Shell, tmp_path: Path) -> None:
@@ -886,6 +931,43 @@ def test_table_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert 99 == printed.count("y")
 
 
+def test_a_table_that_is_too_wide_is_one_block_a_row(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No word is broken at 80 columns; what has no value is left out."""
+    monkeypatch.setenv("COLUMNS", "80")
+    columns = ("epoch", "state", *(f"{name}_at" for name in "abcdefg"))
+    date = "2026-11-30 17:41 UTC"
+    rows = [(1, "deactivated", *[date] * 4, None, "", 0)]
+    Output(as_json=False).table("epochs", columns, rows)
+    shown = capsys.readouterr().out.splitlines()
+    printed = [line.rstrip() for line in shown]
+
+    assert printed[:3] == [
+        "epoch  1",
+        "state  deactivated",
+        f"a_at   {date}",
+    ]
+    assert "g_at   0" == printed[-2]
+    assert not any(one.startswith(("e_at", "f_at")) for one in printed)
+    Output(as_json=True).table("epochs", columns, rows)
+    assert set(columns) == set(
+        json.loads(capsys.readouterr().out)["epochs"][0]
+    )
+
+
+def test_a_table_shows_what_it_was_given(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Brackets are no styles; no rows are one sentence, not a frame."""
+    monkeypatch.setenv("COLUMNS", "80")
+    Output(as_json=False).table("rows", ("a", "b"), [("[red]x", None)])
+    assert "[red]x" in (found := capsys.readouterr().out)
+    assert "None" not in found
+    Output(as_json=False).table("releases", ("a",), [])
+    assert "releases: none\n" == capsys.readouterr().out
+
+
 def test_readme_s_specification_makes_an_extract(tmp_path: Path) -> None:
     """As it stands there, on a file of its columns; help teaches as much."""
     readme = (ROOT / "README.md").read_text("utf-8")
@@ -962,3 +1044,32 @@ def test_a_place_without_an_instance_is_named_as_such(
     if kind == "file":
         assert "is a file; a folder is needed" in wrong("init").line()
         assert "a\n" == home.read_text("utf-8")
+
+
+def test_the_keys_are_read_at_80_columns(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each date stands in one line of its own, behind its name."""
+    monkeypatch.setenv("COLUMNS", "80")
+    (epoch,) = shell("keys", "status", "--json").document()["epochs"]
+    said = shell("keys", "status").out
+
+    assert 10 == len(epoch)
+    assert re.search(
+        r"^activated_at +\d{4}-\d\d-\d\d \d\d:\d\d UTC", said, re.MULTILINE
+    )
+    assert "gone_at" not in said
+
+
+def test_a_bar_of_the_demo_has_its_end() -> None:
+    """A stage whose end nobody knows goes through everybody."""
+    shown = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with _bars(shown, 300) as tell:
+        tell("cohort", 300, 0)
+        tell("rows", 150, 200)
+    assert isinstance(shown.file, io.StringIO)
+    printed = shown.file.getvalue()
+
+    assert "300/300" in printed
+    assert "150/200" in printed
+    assert "?" not in printed.replace("\x1b[?25l", "").replace("\x1b[?25h", "")

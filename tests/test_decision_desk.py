@@ -312,6 +312,7 @@ def test_command_replays_and_says_how_it_went(tmp_path: Path) -> None:
     refused = cli(home, "decision", "replay", decision)
     assert 1 == refused.exit_code
     assert "justification_missing" in refused.stderr
+    assert '--because "complaint 17"' in refused.stderr
 
 
 def test_an_explanation_is_a_look_like_any_other(world: World) -> None:

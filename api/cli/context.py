@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,6 +32,15 @@ Actor = Annotated[
         "name if left out. It is recorded in the ledger.",
     ),
 ]
+
+
+# An option may be spelled as it once was; help shows one spelling.
+KEY_IS_VKEY: dict[str, Any] = {
+    "token_normalize_func": lambda name: "vkey" if name == "key" else name
+}
+VKEY_IS_KEY: dict[str, Any] = {
+    "token_normalize_func": lambda name: "key" if name == "vkey" else name
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -262,7 +262,10 @@ def write(
 
 @speaks
 def list_registered(context: typer.Context, *, as_json: Json = False) -> None:
-    """List the declarations in force."""
+    """List the declarations in force.
+
+    Example: curtilage declaration list
+    """
     with instance(context).platform() as platform:
         rows = [
             (one.service, one.purpose, one.version, one.digest[:16])

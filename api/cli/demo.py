@@ -74,7 +74,7 @@ def demo(
                 platform=platform,
                 world=world,
                 console=console,
-                bars=partial(_bars, console),
+                bars=partial(_bars, console, people),
             )
         )
     )
@@ -115,7 +115,7 @@ def _fresh(home: Path, port: int) -> Settings:
 def _fill(
     platform: Platform, count: int, seed: int, console: Console
 ) -> World:
-    with _bars(console) as progress:
+    with _bars(console, count) as progress:
         done = 0
 
         def people(step: int) -> None:
@@ -147,7 +147,7 @@ def _fill(
 
 
 @contextmanager
-def _bars(console: Console) -> Iterator["_Bars"]:
+def _bars(console: Console, people: int) -> Iterator["_Bars"]:
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -155,25 +155,29 @@ def _bars(console: Console) -> Iterator["_Bars"]:
         console=console,
         disable=console.quiet,
     ) as progress:
-        yield _Bars(progress)
+        yield _Bars(progress, people)
 
 
 class _Bars:
-    """One bar for each stage of work, made when it is first heard of."""
+    """One bar for each stage of work, made when it is first heard of.
 
-    def __init__(self, progress: Progress) -> None:
+    Who does not know the end of a stage goes through everybody.
+    """
+
+    def __init__(self, progress: Progress, people: int) -> None:
         self._progress = progress
+        self._people = people
         self._tasks: dict[str, object] = {}
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         task = self._tasks.get(stage)
         if task is None:
-            task = self._progress.add_task(stage, total=total or None)
+            task = self._progress.add_task(stage)
             self._tasks[stage] = task
         self._progress.update(
             task,  # type: ignore[arg-type] # rich's own id
             completed=done,
-            total=total or None,
+            total=total or self._people,
         )
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 from api.certificates import certify, sign_certificate, verify_certificate
-from api.cli.context import Actor, Json, instance, officer
+from api.cli.context import KEY_IS_VKEY, Actor, Json, instance, officer
 from api.cli.output import Output, speaks
 from api.platform import Platform
 from consent import LedgerSigner, VerifierKey
@@ -28,7 +28,7 @@ def erasure_commands() -> typer.Typer:
         help="What can be said of an erasure.", no_args_is_help=True
     )
     group.command("certificate")(certificate)
-    group.command("verify")(verify)
+    group.command("verify", context_settings=KEY_IS_VKEY)(verify)
     return group
 
 
@@ -155,14 +155,17 @@ def verify(
         Path, typer.Argument(exists=True, dir_okay=False, help="The note.")
     ],
     key: Annotated[
-        str, typer.Option(help="The ledger's key (curtilage ledger key).")
+        str,
+        typer.Option(
+            "--vkey", help="The ledger's key (curtilage ledger key)."
+        ),
     ],
     *,
     as_json: Json = False,
 ) -> None:
     """Verify an erasure certificate offline; needs no instance.
 
-    Example: curtilage erasure verify erasure.note --key "$VKEY"
+    Example: curtilage erasure verify erasure.note --vkey "$VKEY"
     """
     found = verify_certificate(file.read_bytes(), VerifierKey.parse(key))
     Output(as_json=as_json).result(found.fields)

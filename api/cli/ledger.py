@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.context import Json, instance
+from api.cli.context import KEY_IS_VKEY, VKEY_IS_KEY, Json, instance
 from api.cli.ledger_export import export
 from api.cli.ledger_spans import spans
 from api.cli.output import Output, speaks
@@ -25,7 +25,7 @@ def ledger_commands() -> typer.Typer:
     group.command("export")(export)
     group.command("spans")(spans)
     group.command("witness")(witness)
-    group.command("proof-verify")(proof_verify)
+    group.command("proof-verify", context_settings=KEY_IS_VKEY)(proof_verify)
     group.command("clock")(clock)
     group.add_typer(review_commands(), name="review")
     group.add_typer(visibility_commands(), name="visibility")
@@ -37,7 +37,7 @@ def receipt_commands() -> typer.Typer:
     group = typer.Typer(
         help="Consent receipts, verified offline.", no_args_is_help=True
     )
-    group.command("verify")(receipt_verify)
+    group.command("verify", context_settings=VKEY_IS_KEY)(receipt_verify)
     group.command("key")(receipt_key)
     return group
 
@@ -68,7 +68,10 @@ def verify(context: typer.Context, *, as_json: Json = False) -> None:
 
 @speaks
 def checkpoint(context: typer.Context, *, as_json: Json = False) -> None:
-    """Print a signed checkpoint over everything committed."""
+    """Print a signed checkpoint over everything committed.
+
+    Example: curtilage ledger checkpoint > checkpoint.note
+    """
     with instance(context).platform() as platform:
         note = platform.ledger.checkpoint()
         key = platform.ledger_vkey
@@ -134,14 +137,14 @@ def witness(context: typer.Context, *, as_json: Json = False) -> None:
 def proof_verify(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
     key: Annotated[
-        str, typer.Option(help="The ledger's verifier key (vkey).")
+        str, typer.Option("--vkey", help="The ledger's verifier key (vkey).")
     ],
     *,
     as_json: Json = False,
 ) -> None:
     """Verify a disclosure proof with the ledger's public key alone.
 
-    Example: curtilage ledger proof-verify proof.json --key "$VKEY"
+    Example: curtilage ledger proof-verify proof.json --vkey "$VKEY"
     """
     arguments = [str(file), "--vkey", key, *(["--json"] if as_json else [])]
     raise typer.Exit(run_verifier(arguments))

@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
 import typer
 from pydantic import ValidationError
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -26,17 +28,31 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Column, Table
+from rich.text import Text
 
 from api.cli.context import instance
 from api.cli.system_errors import told
 from api.faults import fault_of, sentence
 from api.opening import addresses
 from api.problems import row_of
+from policy import NotPermitted
 
 P = ParamSpec("P")
 R = TypeVar("R")
 # Exceptions of ours and of the system whose message is fit to be shown.
 _SHOWN = (OSError, ValueError)
+# A border and a space on either side of a cell.
+_AROUND = 3
+_REMEDIES: Mapping[str, str] = MappingProxyType(
+    {
+        "justification_missing": (
+            'say why, which is recorded: --because "complaint 17"'
+        ),
+        "separation_of_duties": (
+            "somebody else must do it: --as and that officer's id"
+        ),
+    }
+)
 
 
 class Output:
@@ -60,18 +76,27 @@ class Output:
         columns: Sequence[str],
         rows: Sequence[Sequence[object]],
     ) -> None:
-        """Print rows: as a list of objects under `name`, or as a table."""
+        """Print rows: as a list of objects under `name`, or as a table.
+
+        A table that would break words at this width is one block a row, in
+        which what has no value is left out.
+        """
         if self.as_json:
             found = [dict(zip(columns, row, strict=True)) for row in rows]
             typer.echo(
                 json.dumps({name: found}, ensure_ascii=False, default=str)
             )
             return
-        # What is cut cannot be given to the next command, so cells fold.
-        table = Table(*(Column(one, overflow="fold") for one in columns))
-        for row in rows:
-            table.add_row(*(str(cell) for cell in row))
-        self._console.print(table)
+        cells = [
+            ["" if one is None else str(one) for one in row] for row in rows
+        ]
+        if not rows:
+            self._console.print(f"{name}: none", markup=False)
+        elif _narrowest([columns, *cells]) <= self._console.width:
+            self._console.print(_table(columns, cells))
+        else:
+            for row in rows:
+                self._console.print(_block(columns, row))
 
     def say(self, text: str) -> None:
         """A line for people only."""
@@ -125,6 +150,17 @@ def speaks(function: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
+def counted(number: int, one: str, more: str) -> str:
+    """A number with its noun."""
+    return f"{number} {one if number == 1 else more}"
+
+
+def everybody(records: int) -> str:
+    """How many people a sweep over all records saw."""
+    # One record stands in for unknown people.
+    return counted(max(0, records - 1), "person", "people")
+
+
 def _fault(
     error: Exception, args: Sequence[object], kwargs: Mapping[str, object]
 ) -> str:
@@ -152,6 +188,9 @@ def _sentence(error: Exception) -> str:
             for one in error.errors(include_input=False, include_url=False)
         )
         return f"settings are wrong: {places}"
+    if isinstance(error, NotPermitted):
+        found = [_REMEDIES[one] for one in error.reasons if one in _REMEDIES]
+        return "; ".join([f"{error}", *found])
     if _ours(error) or isinstance(error, _SHOWN):
         return f"{error}"
     return (
@@ -180,4 +219,43 @@ def _code(error: Exception) -> int:
 
 
 def _lines(document: Mapping[str, Any]) -> str:
-    return "\n".join(f"{key}: {value}" for key, value in document.items())
+    return "\n".join(
+        f"{key}: {_shown(value)}" for key, value in document.items()
+    )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        each = (f"{key} {_shown(one)}" for key, one in value.items())
+        return ", ".join(each) or "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_shown, value)) or "none"
+    return str(value)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    # What is cut cannot be given to the next command, so cells fold.
+    table = Table(*(Column(one, overflow="fold") for one in columns))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _block(columns: Sequence[str], row: Sequence[object]) -> Table:
+    block = Table.grid("", Column("", overflow="fold"), padding=(0, 2, 0, 0))
+    for column, cell in zip(columns, row, strict=True):
+        if cell is not None and cell != "":
+            block.add_row(Text(column), Text(str(cell)))
+    block.add_row()
+    return block
+
+
+def _narrowest(rows: Sequence[Sequence[str]]) -> int:
+    """The width at which a table of these rows breaks no word."""
+    widths = (
+        max(cell_len(word) for cell in column for word in (cell.split() or ""))
+        if any(cell.split() for cell in column)
+        else 0
+        for column in zip(*rows, strict=True)
+    )
+    return 1 + sum(width + _AROUND for width in widths)

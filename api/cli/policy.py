@@ -43,7 +43,10 @@ def policy_commands() -> typer.Typer:
 
 @speaks
 def show(*, as_json: Json = False) -> None:
-    """Show the bundle in force: revision and entrypoints."""
+    """Show the bundle in force: revision and entrypoints.
+
+    Example: curtilage policy show
+    """
     bundle = load_bundle()
     Output(as_json=as_json).result(
         {

@@ -16,7 +16,7 @@ from anonymize import (
     report_parts,
     report_pdf,
 )
-from api.cli.context import Actor, Json, instance, officer
+from api.cli.context import KEY_IS_VKEY, Actor, Json, instance, officer
 from api.cli.output import Output, speaks
 from api.collecting import few_collections
 from api.routes.extracts import extract_folder
@@ -34,7 +34,7 @@ def release_commands() -> typer.Typer:
     group.command("approve")(approve)
     group.command("take")(take)
     group.command("recall")(recall)
-    group.command("verify")(verify)
+    group.command("verify", context_settings=KEY_IS_VKEY)(verify)
     group.command("report")(report)
     group.command("list")(list_releases)
     return group
@@ -291,7 +291,10 @@ def read_hierarchies(folder: Path) -> dict[str, Hierarchy]:
 
 @speaks
 def list_releases(context: typer.Context, *, as_json: Json = False) -> None:
-    """List requests and how they ended."""
+    """List requests and how they ended.
+
+    Example: curtilage release list
+    """
     with instance(context).platform() as platform:
         rows = [
             (str(one.id), one.service, one.purpose, one.outcome, one.rows)

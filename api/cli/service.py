@@ -58,7 +58,10 @@ def revoke(
     *,
     as_json: Json = False,
 ) -> None:
-    """End a credential; its tokens stop working at once."""
+    """End a credential; its tokens stop working at once.
+
+    Example: curtilage service revoke CLIENT_ID
+    """
     out = Output(as_json=as_json)
     with instance(context).platform() as platform:
         platform.transactions.run(

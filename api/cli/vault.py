@@ -9,7 +9,7 @@ import typer
 
 from api.cli.context import Actor, Json, instance, officer
 from api.cli.indexes import index_commands
-from api.cli.output import Output, speaks
+from api.cli.output import Output, counted, everybody, speaks
 from api.cli.records import add_record_commands
 from api.databases import count_rows
 from policy import EpochWitness
@@ -90,8 +90,9 @@ def import_file(  # noqa: PLR0917 - typer reads the options from here
             "rejected": report.rejected,
             "rejects": str(target) if report.rejected else None,
         },
-        f"{report.accepted} people imported, {report.rejected} rows "
-        "rejected" + (f"; see {target}" if report.rejected else ""),
+        f"{counted(report.accepted, 'person', 'people')} imported, "
+        f"{counted(report.rejected, 'row', 'rows')} rejected"
+        + (f"; see {target}" if report.rejected else ""),
     )
 
 
@@ -107,10 +108,23 @@ def verify(context: typer.Context, *, as_json: Json = False) -> None:
     out = Output(as_json=as_json)
     with instance(context).platform() as platform:
         witness = EpochWitness(vault=platform.vault, ledger=platform.ledger)
+        seen = 0
         with out.progress("Verifying the vault", None) as advance:
+
+            def progress(people: int) -> None:
+                nonlocal seen
+                seen += people
+                advance(people)
+
             findings = list(
-                platform.vault.verify(witness=witness, progress=advance)
+                platform.vault.verify(witness=witness, progress=progress)
             )
+    if not findings and not as_json:
+        out.say(
+            f"Nothing is wrong: the values of {everybody(seen)} are as they "
+            "were written."
+        )
+        return
     out.table(
         "findings",
         ("kind", "subject", "attribute", "version"),
@@ -121,4 +135,3 @@ def verify(context: typer.Context, *, as_json: Json = False) -> None:
     )
     if findings:
         raise typer.Exit(1)
-    out.say("Nothing is wrong.")

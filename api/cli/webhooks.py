@@ -97,7 +97,10 @@ def rotate(
 
 @speaks
 def endpoints(context: typer.Context, *, as_json: Json = False) -> None:
-    """List where services are told; secrets are not shown."""
+    """List where services are told; secrets are not shown.
+
+    Example: curtilage webhooks endpoints
+    """
     out = Output(as_json=as_json)
     with instance(context).platform() as platform:
         found = platform.webhooks.endpoints()
@@ -123,6 +126,8 @@ def deliver(context: typer.Context, *, as_json: Json = False) -> None:
     """Send what is due now, as `curtilage serve` does by itself.
 
     Does nothing while another process sends.
+
+    Example: curtilage webhooks deliver
     """
     out = Output(as_json=as_json)
     with instance(context).platform() as platform:
@@ -152,7 +157,10 @@ def deliver(context: typer.Context, *, as_json: Json = False) -> None:
 def outstanding(
     context: typer.Context, actor: Actor = "", *, as_json: Json = False
 ) -> None:
-    """List who has not said what they did, the most overdue first."""
+    """List who has not said what they did, the most overdue first.
+
+    Example: curtilage webhooks outstanding
+    """
     _list(context, actor, as_json=as_json, everything=False)
 
 
@@ -160,7 +168,10 @@ def outstanding(
 def list_all(
     context: typer.Context, actor: Actor = "", *, as_json: Json = False
 ) -> None:
-    """List everything that services were told, and what they answered."""
+    """List everything that services were told, and what they answered.
+
+    Example: curtilage webhooks list
+    """
     _list(context, actor, as_json=as_json, everything=True)
 
 
@@ -175,6 +186,8 @@ def redeliver(
     """Have a delivery sent once more, under the same id.
 
     It goes out with the next pass of `serve`, or of `webhooks deliver`.
+
+    Example: curtilage webhooks redeliver ID
     """
     out = Output(as_json=as_json)
     with instance(context).platform() as platform:
