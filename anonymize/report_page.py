@@ -31,18 +31,28 @@ _STYLE = (
     "body{font:16px/1.5 sans-serif;color:#0b0c0c;max-width:60rem;"
     "margin:2rem auto;padding:0 1rem}"
     "h2{margin:2.5rem 0 .75rem}h3{margin:1.5rem 0 .5rem;font-size:1rem}"
-    ".scroll{overflow-x:auto}"
+    ".scroll{overflow-x:auto}.scroll svg{min-width:34rem}"
     "table{border-collapse:collapse;margin:0 0 1rem;width:100%}"
     "th,td{border-bottom:1px solid #b1b4b6;padding:.4rem .8rem .4rem 0;"
-    "text-align:left;vertical-align:top;overflow-wrap:anywhere}"
+    "text-align:left;vertical-align:top;overflow-wrap:break-word}"
     "thead th{border-bottom:2px solid #0b0c0c}"
     "tbody th{font-weight:600;min-width:9rem}"
     "svg{max-width:100%;height:auto}"
-    "@media print{body{margin:0;font-size:11pt}h2{break-after:avoid}}"
+    "@media print{body{margin:0;font-size:11pt}h2{break-after:avoid}"
+    ".scroll svg{min-width:0}}"
+    # Side by side, columns would break words on a telephone.
+    "@media screen and (max-width:48rem){"
+    "table,tbody,tr,tbody th,td{display:block}"
+    "thead{position:absolute;width:1px;height:1px;overflow:hidden;"
+    "clip-path:inset(50%)}"
+    "tbody th,td{border:0;padding:.2rem 0}"
+    "tbody tr{border-bottom:1px solid #b1b4b6;padding:.4rem 0}"
+    'td[data-label]::before{content:attr(data-label) ": ";color:#484f4b}}'
 )
 
 
 _NAME = 24
+_PAIR = 2
 _METHOD = (
     "The control are people who were set aside and attacked in a release "
     "made on the same terms without them. Intervals are Wilson's at 95 %. "
@@ -300,6 +310,7 @@ def report_html(parts: Sequence[Part]) -> str:
     body = "".join(map(_section, parts))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         "<title>De-identified extract: report</title>"
         f"<style>{_STYLE}</style></head><body>"
         f"<h1>De-identified extract: report</h1>{body}</body></html>\n"
@@ -309,22 +320,38 @@ def report_html(parts: Sequence[Part]) -> str:
 def _section(part: Part) -> str:
     found = [f"<h2>{html.escape(part.title)}</h2>"]
     if part.rows:
-        found.append('<div class="scroll"><table>')
+        # Roles, as a table that is shown as blocks is none to all readers.
+        found.append('<div class="scroll"><table role="table">')
         if part.heads:
             heads = "".join(
-                f'<th scope="col">{html.escape(h)}</th>' for h in part.heads
+                f'<th scope="col" role="columnheader">{html.escape(h)}</th>'
+                for h in part.heads
             )
-            found.append(f"<thead><tr>{heads}</tr></thead>")
-        found.append("<tbody>")
-        for first, *rest in part.rows:
-            cells = "".join(f"<td>{html.escape(one)}</td>" for one in rest)
             found.append(
-                f'<tr><th scope="row">{html.escape(first)}</th>{cells}</tr>'
+                f'<thead role="rowgroup"><tr role="row">{heads}</tr></thead>'
             )
+        found.append('<tbody role="rowgroup">')
+        found += [_row(row, part.heads) for row in part.rows]
         found.append("</tbody></table></div>")
     found += [_svg(plot) for plot in part.plots]
     found += [f"<p>{html.escape(words)}</p>" for words in part.words]
     return "".join(found)
+
+
+def _row(row: Sequence[str], heads: Sequence[str]) -> str:
+    first, *rest = row
+    # Two columns speak for themselves.
+    named = heads[1:] if len(heads) > _PAIR else ("",) * len(rest)
+    cells = "".join(
+        f'<td role="cell"{_label(head)}>{html.escape(one)}</td>'
+        for head, one in zip(named, rest, strict=True)
+    )
+    head = f'<th scope="row" role="rowheader">{html.escape(first)}</th>'
+    return f'<tr role="row">{head}{cells}</tr>'
+
+
+def _label(head: str) -> str:
+    return f' data-label="{html.escape(head)}"' if head else ""
 
 
 def _svg(plot: Plot) -> str:
@@ -343,9 +370,10 @@ def _svg(plot: Plot) -> str:
         "; ".join(f"{name}: {figure}" for name, _, figure in plot.bars)
     )
     return (
-        f'<h3>{title}</h3><svg role="img" aria-label="{title}. {said}" '
+        f'<h3>{title}</h3><div class="scroll"><svg role="img" '
+        f'aria-label="{title}. {said}" '
         f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" '
-        f'height="{height}" font-size="14">{bars}</svg>'
+        f'height="{height}" font-size="14">{bars}</svg></div>'
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from api.pages import Choice, State
 from api.pages.consent_views import CHOICES, MEANS, service_of
+from api.pages.desk import _by_language
 from api.pages.i18n import Language
 from api.pages.labels import load_labels
 from api.pages.sessions import TOKEN_FIELD
@@ -333,3 +334,21 @@ def test_unknown_service_is_no_page() -> None:
 
     assert 404 == visitor.get("/me/consents/x/y").status_code
     assert 404 == visitor.get("/me/consents/tax/reminders").status_code
+
+
+@pytest.mark.parametrize(
+    ("name", "english", "chinese"),
+    [
+        ("Demo Town / 演示市", "Demo Town", "演示市"),
+        ("演示市 / Demo Town", "Demo Town", "演示市"),
+        ("Demo Town", "Demo Town", "Demo Town"),
+        ("Parks / Roads", "Parks / Roads", "Parks / Roads"),
+        ("甲 / 乙", "甲 / 乙", "甲 / 乙"),
+        ("A / 甲 / B", "A / 甲 / B", "A / 甲 / B"),
+    ],
+)
+def test_a_body_with_two_names_is_called_by_one(
+    name: str, english: str, chinese: str
+) -> None:
+    """Each in its own language; any other name stays whole in both."""
+    assert {"en": english, "zh-Hans": chinese} == _by_language(name)

@@ -43,6 +43,36 @@ def test_whole_catalogue_can_be_shown() -> None:
         assert all(group.rows for group in groups)
 
 
+def test_one_of_a_few_values_is_in_the_language_of_the_page() -> None:
+    """A code of a register is no word of the person's."""
+    desk = fake_desk()
+    desk.held[FIRST] = [
+        HeldAttribute(
+            attribute="user.gender", value="female", source="s", recorded_at=0
+        )
+    ]
+    for language, shown in ((Language.EN, "Female"), (Language.ZH_HANS, "女")):
+        visitor = Visitor(make_fake_app(desk), language=language)
+        page = visitor.sign_in().get("/me/data").text
+        assert f'app-value">{shown}</span>' in page
+
+
+def test_an_address_breaks_behind_its_sign_and_stays_text() -> None:
+    """On a narrow page it is not cut in a word; markup in it is none."""
+    desk = fake_desk()
+    desk.held[FIRST] = [
+        HeldAttribute(
+            attribute="user.home-info.online.email",
+            value="<b>@example.org",
+            source="s",
+            recorded_at=0,
+        )
+    ]
+    page = Visitor(make_fake_app(desk)).sign_in().get("/me/data").text
+
+    assert "&lt;b&gt;@<wbr>example.org</span>" in page
+
+
 def test_value_is_text_and_never_markup() -> None:
     """What a register holds cannot become part of the page."""
     page = Visitor(make_fake_app(fake_desk())).sign_in().get("/me/data").text

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from api.demo.people import synthetic_people
 from api.pages.errors import PagesMisconfigured
 from api.pages.i18n import Language
 from api.pages.labels import load_labels, load_reasons
@@ -11,7 +12,10 @@ from consent.labels import label as notice_label
 from tests.pages_fake import reasons
 from vault import standard_catalogue
 
-HEAD = "groups:\n  g: {en: Group, zh-Hans: 组}\nsources: {}\nattributes:\n"
+HEAD = (
+    "groups:\n  g: {en: Group, zh-Hans: 组}\n"
+    "sources: {}\nvalues: {}\nattributes:\n"
+)
 
 
 def test_labels_are_those_of_the_catalogue() -> None:
@@ -36,6 +40,34 @@ def test_no_two_attributes_share_a_label() -> None:
         words = [each.text[language] for each in labels.attributes.values()]
 
         assert len(words) == len(set(words))
+
+
+def test_values_of_the_demo_have_a_name_in_each_language() -> None:
+    """Where it writes one of a few words, nobody reads a code."""
+    labels = load_labels()
+    assert set(labels.values) <= set(labels.attributes)
+    people = list(synthetic_people(200, seed=7))
+    few = {
+        *("user.gender", "user.marital-status", "user.education"),
+        *("user.jobtitle", "user.benefit.status"),
+    }
+    for name in few:
+        for value in {one.values[name] for one in people}:
+            chinese = labels.value(name, value, Language.ZH_HANS)
+            assert not chinese.text.isascii()
+            english = labels.value(name, value, Language.EN)
+            assert value in english.text.lower()
+
+
+def test_a_value_without_a_name_is_shown_as_it_is() -> None:
+    """Dates are written out; a word of another attribute is no name."""
+    labels = load_labels()
+    for name, value, shown in (
+        ("user.gender", "male ", "male "),
+        ("user.name.given", "male", "male"),
+        ("user.bdate", "1984-03-02", "1984年3月2日"),
+    ):
+        assert shown == labels.value(name, value, Language.ZH_HANS).text
 
 
 def test_unknown_attribute_shows_as_it_was_asked() -> None:

@@ -2,15 +2,17 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api.pages.errors import NotFound
-from api.pages.i18n import load_strings
-from api.pages.port import Outcome, Reply
-from api.pages.used import PAGE_SIZE, download, whole_number
+from api.pages.i18n import Language, load_strings
+from api.pages.labels import load_labels
+from api.pages.port import Outcome, ReleaseView, Reply
+from api.pages.used import PAGE_SIZE, Wording, download, whole_number
 from tests.pages_fake import FIRST, Visitor, fake_desk, make_fake_app, uses
 
 
@@ -219,6 +221,25 @@ def test_extracts_that_had_the_person_are_listed() -> None:
 
         assert page.count(strings("released.title")) >= 2
         assert strings("released.hint") in page
+        office = {Language.EN: "Statistics office", Language.ZH_HANS: "统计局"}
+        assert 2 == page.count(f'">{office[language]}</td>')
+        assert "statistics-office" not in page
         assert 1 == page.count(strings("released.recalled"))
         older = visitor.get("/me/uses?before=1010").text
         assert strings("released.title") not in older
+
+
+def test_a_recipient_without_a_name_is_told_by_title_or_id() -> None:
+    """The title is that of the service that is the recipient."""
+    wording = Wording(labels=load_labels(), reasons={}, zone=UTC)
+    title = {"en": "Buses", "zh-Hans": "公交"}
+    for told, shown in ((title, "公交"), (None, "bus-company")):
+        one = ReleaseView(
+            title=title,
+            recipient="bus-company",
+            at=0,
+            until=None,
+            recalled=False,
+            recipient_title=told,
+        )
+        assert shown == wording.recipient(one, Language.ZH_HANS).text

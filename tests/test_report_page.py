@@ -5,6 +5,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from anonymize import (
     Copy,
@@ -113,3 +114,53 @@ def test_what_is_no_extract_has_no_report(tmp_path: Path) -> None:
 
     with pytest.raises(ExtractTampered):
         report_parts(tmp_path, Copy.OFFICER)
+
+
+_BROKEN = r"""() => {
+  const found = [];
+  const walker = document.createTreeWalker(
+    document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    for (const word of node.data.matchAll(/[^\s-]+/g)) {
+      const range = document.createRange();
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      const lines = new Set(
+        [...range.getClientRects()].map(r => Math.round(r.top)));
+      if (lines.size > 1 && word[0].length < 30) found.push(word[0]);
+    }
+  }
+  return found;
+}"""
+
+
+@pytest.mark.chromium
+@pytest.mark.parametrize("width", [360, 760, 800, 1100])
+def test_no_word_is_broken_and_nothing_sticks_out(
+    folder: Path, tmp_path: Path, chromium_executable: Path, width: int
+) -> None:
+    """On a telephone a row is a block; each figure keeps the name of its."""
+    file = tmp_path / "report.html"
+    parts = report_parts(folder, Copy.OFFICER)
+    attacks = Part(
+        title="Attacks",
+        heads=("Attack", "On members", "Without the release", "Bound"),
+        rows=(("inference of user.benefit.status", "39.0%", "29%", "none"),),
+    )
+    file.write_text(report_html([*parts, attacks]), "utf-8")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=chromium_executable, args=["--no-sandbox"]
+        )
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.goto(file.as_uri())
+        broken = page.evaluate(_BROKEN)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        cell = page.get_by_role("cell", name="29%")
+        named = cell.evaluate("e => getComputedStyle(e, '::before').content")
+        browser.close()
+
+    assert [] == broken
+    assert wide <= width
+    assert ("Without the release" in named) == (width <= 768)

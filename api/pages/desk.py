@@ -5,6 +5,7 @@ door's errors into theirs. It decides nothing.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -84,6 +85,7 @@ from vault import Dispute
 
 CAST_NAME = "cast.json"
 _LANGUAGES = ("en", "zh-Hans")
+_HAN = re.compile(r"[\u4e00-\u9fff]")
 _SECONDS_A_DAY = 86_400
 _ANSWERS = {
     Choice.GIVE: EventType.GIVEN,
@@ -514,6 +516,11 @@ class GateDesk:
             at=one.at,
             until=one.expires_at,
             recalled=one.outcome == "recalled",
+            recipient_title=(
+                live.title
+                if live is not None and one.recipient == one.service
+                else None
+            ),
         )
 
     async def told(self, subject: UUID) -> list[ToldView]:
@@ -736,12 +743,11 @@ def _service(
     changed: Mapping[str, tuple[tuple[bool, str], ...]],
     asked: Mapping[tuple[str, str, str], tuple[str, ...]],
 ) -> ServiceView:
-    name = one.controller.name or one.service
     return ServiceView(
         service=one.service,
         purpose=one.purpose,
         title=one.title,
-        controller=dict.fromkeys(_LANGUAGES, name),
+        controller=_by_language(one.controller.name or one.service),
         purpose_text=one.purpose_text,
         statements=tuple(
             _statement(
@@ -758,6 +764,24 @@ def _service(
         ),
         declaration_digest=one.digest,
     )
+
+
+def _by_language(name: str) -> Text:
+    """What a body is called in each language.
+
+    P3P knows one name alone, so a body with two writes both, the Chinese one
+    after " / " or before it.
+    """
+    parts = name.split(" / ")
+    chinese = [one for one in parts if _HAN.search(one)]
+    if len(parts) != len(_LANGUAGES) or len(chinese) != 1:
+        return dict.fromkeys(_LANGUAGES, name)
+    return {
+        language: one
+        for one in parts
+        for language in _LANGUAGES
+        if (one in chinese) == (language == "zh-Hans")
+    }
 
 
 def _statement(

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from api.pages.dates import plain_value
 from api.pages.errors import FormInvalid, NotFound
 from api.pages.i18n import Language, Localized, localized
 from api.pages.labels import Labels
@@ -26,7 +25,7 @@ class HeldRow:
 
     name: str
     label: Localized
-    value: str
+    value: Localized
     source: Localized
     recorded_at: int
     disputes: tuple[DisputeView, ...] = ()
@@ -68,7 +67,7 @@ def grouped(
             HeldRow(
                 name=name,
                 label=labels.attribute(name, language),
-                value=plain_value(attribute.value, language),
+                value=labels.value(name, attribute.value, language),
                 source=labels.source(attribute.source, language),
                 recorded_at=attribute.recorded_at,
                 disputes=attribute.disputes,

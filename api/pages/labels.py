@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from api.pages.dates import plain_value
 from api.pages.errors import PagesMisconfigured
 from api.pages.i18n import LOCALES, Language, Localized, localized, read_yaml
 from api.pages.port import Text
@@ -39,13 +40,16 @@ class Labels:
     Attributes:
         groups: group to its title, in the order of the page.
         attributes: attribute name to its label, in the order of the page.
-        sources: source to its name; a source without one shows as it is.
+        sources: source, or who gets extracts, to its name; one without
+            a name shows as it is.
+        values: attribute to those of its values that have a name.
 
     """
 
     groups: Mapping[str, Text]
     attributes: Mapping[str, AttributeLabel]
     sources: Mapping[str, Text]
+    values: Mapping[str, Mapping[str, Text]]
 
     def attribute(self, name: str, language: Language) -> Localized:
         """Return what an attribute is called, or a predicate asks.
@@ -60,6 +64,20 @@ class Labels:
                 text=question(name, str(language)), language=str(language)
             )
         return Localized(text=name, language="zxx")
+
+    def value(
+        self, attribute: str, value: str, language: Language
+    ) -> Localized:
+        """Return what a value is called, or the value as it is read.
+
+        Dates are written out; nothing else without a name is changed.
+        """
+        text = self.values.get(attribute, {}).get(value)
+        if text is not None:
+            return localized(text, language)
+        return Localized(
+            text=plain_value(value, language), language=str(language)
+        )
 
     def source(self, name: str, language: Language) -> Localized:
         """Return what a source is called, or the name as it is."""
@@ -108,6 +126,17 @@ def load_labels(path: Path = LOCALES / "attributes.yaml") -> Labels:
         attributes=MappingProxyType(attributes),
         sources=MappingProxyType(
             {key: _complete(key, t) for key, t in document["sources"].items()}
+        ),
+        values=MappingProxyType(
+            {
+                name: MappingProxyType(
+                    {
+                        key: _complete(f"{name}: {key}", text)
+                        for key, text in each.items()
+                    }
+                )
+                for name, each in document["values"].items()
+            }
         ),
     )
 

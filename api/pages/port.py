@@ -342,6 +342,7 @@ class ReleaseView:
     Attributes:
         title: what the service that asked for it is called.
         recipient: who got it.
+        recipient_title: what the recipient is called, or None.
         at: when, in POSIX seconds.
         until: until when it may be used, or None.
         recalled: whether it was called back since.
@@ -353,6 +354,7 @@ class ReleaseView:
     at: int
     until: int | None
     recalled: bool
+    recipient_title: Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from api.pages.port import (
     Effect,
     Outcome,
     PersonDesk,
+    ReleaseView,
     Text,
     UsedAttribute,
     UseView,
@@ -126,6 +127,12 @@ class Wording:
             ),
         )
 
+    def recipient(self, one: ReleaseView, language: Language) -> Localized:
+        """Say who got an extract: by name, else by the service's title."""
+        if one.recipient_title and one.recipient not in self.labels.sources:
+            return localized(one.recipient_title, language)
+        return self.labels.source(one.recipient, language)
+
     def _why(self, used: UsedAttribute, language: Language) -> Localized:
         """Say why; where nothing was decided there is no code to say it."""
         if not used.reason:
@@ -162,7 +169,12 @@ class UsedPages:
             visit,
             "uses.html",
             released=[
-                (localized(one.title, visit.language), one) for one in released
+                (
+                    localized(one.title, visit.language),
+                    self._wording.recipient(one, visit.language),
+                    one,
+                )
+                for one in released
             ],
             days=self._wording.days(page.entries, visit.language),
             older=page.older,
