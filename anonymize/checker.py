@@ -446,7 +446,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())
     except (OSError, ValueError):
-        msg = "manifest.json is missing or not JSON"
+        msg = f"{folder}: manifest.json is missing or not JSON"
         raise ExtractTampered(msg) from None
     if not isinstance(manifest, dict):
         msg = "manifest.json is not an object"

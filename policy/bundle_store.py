@@ -308,7 +308,10 @@ class BundleStore:
         with self._reading() as conn:
             row = conn.execute(statement).one_or_none()
         if row is None:
-            msg = f"there is no proposed bundle {number}"
+            msg = (
+                f"there is no proposed bundle {number}; look at those there "
+                "are"
+            )
             raise RecordUnknown(msg)
         return row
 

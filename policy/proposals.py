@@ -149,7 +149,7 @@ class DeclarationDesk:
         with self._engine.connect().execution_options(read_only=True) as conn:
             row = conn.execute(statement).one_or_none()
         if row is None:
-            msg = f"there is no proposal {number}"
+            msg = f"there is no proposal {number}; look at those there are"
             raise RecordUnknown(msg)
         return _proposal(row)
 

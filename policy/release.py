@@ -763,9 +763,15 @@ class ReleaseDesk:
         )
         with self._engine.connect().execution_options(read_only=True) as conn:
             row = conn.execute(statement).one_or_none()
-        if row is None or row.outcome not in outcomes:
+        if row is None:
+            msg = f"there is no release {release}; look at those there are"
+            raise RequestInvalid(msg)
+        if row.outcome not in outcomes:
             states = " or ".join(outcomes)
-            msg = f"release {release} is not waiting: it is not {states}"
+            msg = (
+                f"release {release} is {row.outcome}; only one that is "
+                f"{states} can go on"
+            )
             raise RequestInvalid(msg)
         found = json.loads(row.request)
         wanted = ReleaseRequest(

@@ -533,6 +533,35 @@ def test_an_officer_looks_and_the_look_is_an_entry(shell: Shell) -> None:
     assert "not known" in nobody.line()
 
 
+def test_a_misspelt_attribute_is_refused_before_the_look(
+    shell: Shell,
+) -> None:
+    """The nearest name is told, and nobody is told of a look at nothing."""
+    subject = shell.cast["consenting"]
+    before = shell("ledger", "verify", "--json").document()["entries"]
+    view = ("officer", "view", subject, "--because", "x", "--attribute")
+
+    assert "'user.bdate' is" in shell(*view, "user.bdat").line(2)
+    assert "/v1/catalogue" in shell(*view, "zzz").line(2)
+    after = shell("ledger", "verify", "--json").document()["entries"]
+    assert before == after
+
+
+def test_what_is_not_there_is_told_from_what_may_not_be(shell: Shell) -> None:
+    """An unknown number or id is no state of one that there is."""
+    for command in (
+        ("keys", "suspend", "99"),
+        ("keys", "destroy", "99"),
+        ("release", "approve", uuid4()),
+        ("declaration", "approve", "99"),
+    ):
+        line = shell(*command).line(2 if command[0] == "release" else 1)
+        assert "there is no " in line
+        assert "look at those" in line
+    line = shell("keys", "suspend", "1").line()
+    assert "epoch 1 is active and cannot become suspended" in line
+
+
 def test_an_audit_has_no_person_in_it(shell: Shell) -> None:
     """Service, purpose, kind, outcome, names: no id and no value."""
     said = shell("officer", "audit", "--limit", "1000", "--json")
@@ -936,7 +965,7 @@ def test_a_table_that_is_too_wide_is_one_block_a_row(
 ) -> None:
     """No word is broken at 80 columns; what has no value is left out."""
     monkeypatch.setenv("COLUMNS", "80")
-    columns = ("epoch", "state", *(f"{name}_at" for name in "abcdefg"))
+    columns = ("epoch", "state", *(f"{name}_at" for name in "abcdef"), "n")
     date = "2026-11-30 17:41 UTC"
     rows = [(1, "deactivated", *[date] * 4, None, "", 0)]
     Output(as_json=False).table("epochs", columns, rows)
@@ -948,7 +977,7 @@ def test_a_table_that_is_too_wide_is_one_block_a_row(
         "state  deactivated",
         f"a_at   {date}",
     ]
-    assert "g_at   0" == printed[-2]
+    assert "n      0" == printed[-2]
     assert not any(one.startswith(("e_at", "f_at")) for one in printed)
     Output(as_json=True).table("epochs", columns, rows)
     assert set(columns) == set(
@@ -964,6 +993,11 @@ def test_a_table_shows_what_it_was_given(
     Output(as_json=False).table("rows", ("a", "b"), [("[red]x", None)])
     assert "[red]x" in (found := capsys.readouterr().out)
     assert "None" not in found
+    rows = [(1_790_000_000, None, 1_790_000_000)]
+    Output(as_json=False).table("rows", ("at", "gone_at", "n"), rows)
+    shown = capsys.readouterr().out
+    assert 1 == shown.count("1790000000")
+    assert 1 == shown.count("2026-09-21 14:13 UTC")
     Output(as_json=False).table("releases", ("a",), [])
     assert "releases: none\n" == capsys.readouterr().out
 

@@ -282,7 +282,17 @@ class KekEpochs:
                 .values({"state": state, dated: self._clock()})
             )
             if done.rowcount != 1:
-                msg = f"epoch {epoch} cannot become {state}"
+                now = conn.execute(
+                    select(KEK.c.state).where(
+                        KEK.c.tenant == self._tenant, KEK.c.epoch == epoch
+                    )
+                ).scalar_one_or_none()
+                if now is None:
+                    raise KeyUnavailable(_no_epoch(epoch))
+                msg = (
+                    f"epoch {epoch} is {now} and cannot become {state}; only "
+                    f"one that is {' or '.join(before)} can"
+                )
                 raise KeyUnavailable(msg)
 
     def expose(self, epoch: int) -> int:
@@ -337,10 +347,12 @@ class KekEpochs:
             state = conn.execute(
                 select(KEK.c.state).where(*mine).with_for_update()
             ).scalar_one_or_none()
-            if state in {None, KekState.ACTIVE, KekState.PRE_ACTIVE}:
+            if state is None:
+                raise KeyUnavailable(_no_epoch(epoch))
+            if state in {KekState.ACTIVE, KekState.PRE_ACTIVE}:
                 msg = (
-                    f"epoch {epoch} is {state or 'unknown'}, not retired; "
-                    "rotate and re-wrap first"
+                    f"epoch {epoch} is {state}, not retired; rotate and "
+                    "re-wrap first"
                 )
                 raise KeyUnavailable(msg)
             self._refuse_undrained(conn, epoch)
@@ -421,3 +433,7 @@ class KekEpochs:
                 )
             )
             return last + 1, key_id
+
+
+def _no_epoch(epoch: int) -> str:
+    return f"there is no epoch {epoch}; look at those that there are"

@@ -58,7 +58,7 @@ class UnknownAttribute(VaultError):
 
     def __init__(self, attribute: str | int) -> None:
         # A name asked for may be anything a caller sent, even a value.
-        shown = attribute if isinstance(attribute, int) else "that name"
+        shown = attribute if isinstance(attribute, int) else "of that name"
         super().__init__(f"the catalogue has no attribute {shown}")
 
 

@@ -1,13 +1,12 @@
 """`curtilage keys`: the life of key-encryption keys."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from api.bootstrap import bootstrap
 from api.cli.context import Actor, Json, instance, officer
-from api.cli.output import Output, speaks
+from api.cli.output import Output, moment, speaks
 from api.platform import Platform
 from policy import KEPT
 
@@ -279,4 +278,4 @@ def _shown(at: int | None, as_json: bool) -> int | str | None:  # noqa: FBT001 -
         return at
     if at is None:
         return ""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return moment(at)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Annotated
 from uuid import UUID
 
@@ -77,10 +78,25 @@ def view(  # noqa: PLR0917 - typer reads the options from here
         ]
 
     with instance(context).platform() as platform:
+        _refuse_unknown(attributes, list(platform.vault.catalogue))
         rows = asyncio.run(look())
     Output(as_json=as_json).table(
         "values", ("attribute", "value", "source", "disputed"), rows
     )
+
+
+def _refuse_unknown(asked: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse a misspelt name, before the look is entered."""
+    for name in asked:
+        if name in names:
+            continue
+        near = get_close_matches(name, names, n=1)
+        msg = f"no attribute is called {name!r}; " + (
+            f"{near[0]!r} is"
+            if near
+            else "the server lists them at /v1/catalogue"
+        )
+        raise ValueError(msg)
 
 
 def _disputed(disputes: Sequence[Dispute]) -> str:

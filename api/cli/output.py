@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from types import MappingProxyType
@@ -43,6 +44,7 @@ R = TypeVar("R")
 _SHOWN = (OSError, ValueError)
 # A border and a space on either side of a cell.
 _AROUND = 3
+_TIMES = frozenset({"at", "since", "until", "deadline"})
 _REMEDIES: Mapping[str, str] = MappingProxyType(
     {
         "justification_missing": (
@@ -88,14 +90,15 @@ class Output:
             )
             return
         cells = [
-            ["" if one is None else str(one) for one in row] for row in rows
+            [_cell(*one) for one in zip(columns, row, strict=True)]
+            for row in rows
         ]
         if not rows:
             self._console.print(f"{name}: none", markup=False)
         elif _narrowest([columns, *cells]) <= self._console.width:
             self._console.print(_table(columns, cells))
         else:
-            for row in rows:
+            for row in cells:
                 self._console.print(_block(columns, row))
 
     def say(self, text: str) -> None:
@@ -241,11 +244,23 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     return table
 
 
-def _block(columns: Sequence[str], row: Sequence[object]) -> Table:
+def moment(at: int) -> str:
+    """A time in POSIX seconds as people read it."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _cell(column: str, value: object) -> str:
+    if value is None:
+        return ""
+    when = column in _TIMES or column.endswith("_at")
+    return moment(value) if when and isinstance(value, int) else str(value)
+
+
+def _block(columns: Sequence[str], row: Sequence[str]) -> Table:
     block = Table.grid("", Column("", overflow="fold"), padding=(0, 2, 0, 0))
     for column, cell in zip(columns, row, strict=True):
-        if cell is not None and cell != "":
-            block.add_row(Text(column), Text(str(cell)))
+        if cell:
+            block.add_row(Text(column), Text(cell))
     block.add_row()
     return block
 

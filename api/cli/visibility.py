@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from api.cli.context import Actor, Json, instance, officer
-from api.cli.output import Output, speaks
+from api.cli.output import Output, moment, speaks
 from consent import Held, LegalBasis, Visibility
 
 Reason = Annotated[
@@ -253,7 +253,7 @@ def clock(
         # The newest checkpoint bears the right time as well.
         platform.ledger.checkpoint()
     Output(as_json=as_json).result(
-        {"latest": at}, f"The ledger goes on from {at}."
+        {"latest": at}, f"The ledger goes on from {moment(at)}."
     )
 
 
