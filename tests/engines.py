@@ -14,7 +14,9 @@ from policy.compiling import (
     build_server_bundle,
 )
 from policy.embedded import EmbeddedPdp
-from policy.engine import Limits
+from policy.engine import PROFILE, Limits
+from policy.engine.metering import RUNNING, Budget
+from policy.engine.values import Value
 from policy.opa import OpaPdp, Patience
 from tests.parts import ROOT, opa
 
@@ -95,6 +97,15 @@ def both(
             )
         finally:
             runner.run(server.aclose())
+
+
+def charged(budget: Budget, name: str, *operands: Value) -> Value:
+    """Call a built-in as an evaluation with this budget does."""
+    outer = RUNNING.set(budget)
+    try:
+        return PROFILE[name](*operands)
+    finally:
+        RUNNING.reset(outer)
 
 
 def exactly(value: object) -> object:

@@ -32,6 +32,7 @@ def doubled(count: int, step: str, first: str) -> str:
 
 
 LARGE = doubled(40, "[$, $]", "input.n")
+PAIRED = doubled(40, "twice($)", "[1]")
 OTHER = LARGE.replace("r", "s")
 BLOWN: Mapping[str, tuple[str, Cause]] = {
     "text that doubles": (
@@ -81,6 +82,13 @@ BLOWN: Mapping[str, tuple[str, Cause]] = {
     "a set of it": (f"{LARGE}\n\nx := count({{r40, 1}})", Cause.BUDGET),
     "its equal": (f"{LARGE}\n\n{OTHER}\n\nx := r40 == s40", Cause.BUDGET),
     "its better": (f"{LARGE}\n\n{OTHER}\n\nx := r40 < s40", Cause.BUDGET),
+    "its equal as a rule's other value": (
+        (
+            f"twice(v) := [v, v]\n\n{PAIRED}\n\n{PAIRED.replace('r', 's')}"
+            "\n\nx := r40 if input.n\n\nx := s40 if input.n"
+        ),
+        Cause.BUDGET,
+    ),
     "its order": (
         f"{LARGE}\n\n{OTHER}\n\nx := sort([r40, s40])",
         Cause.BUDGET,
@@ -206,6 +214,26 @@ def test_schema_of_a_value_that_doubles_is_over_the_budget() -> None:
     ):
         with pytest.raises(BudgetExceeded):
             PROFILE[name](*operands)
+
+
+@pytest.mark.opa
+def test_set_that_is_too_large_to_answer_is_not_sorted_first(
+    opa_binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes out is counted before the time is spent on its order."""
+    rule = "x := {[n, 1] | some n in numbers.range(1, 30000)}"
+    source = write_policy(
+        tmp_path / "policy", {"p.rego": f"package p\n\n{rule}\n"}
+    )
+    pdp = EmbeddedPdp(compiled(opa_binary, source, ("p/x",)), limits=PATIENT)
+    sorted_ones: list[int] = []
+    monkeypatch.setattr(
+        "policy.engine.door.elements", lambda s: sorted_ones.append(len(s))
+    )
+    with pytest.raises(NoDecision) as raised:
+        pdp.evaluate("p/x", {})
+    assert Cause.BUDGET == raised.value.cause
+    assert not sorted_ones
 
 
 BOMBS = (

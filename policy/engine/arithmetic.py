@@ -16,6 +16,7 @@ from policy.engine.bigfloat import (
     written,
 )
 from policy.engine.errors import BudgetExceeded, BuiltinFailed
+from policy.engine.metering import spend
 from policy.engine.numbers import (
     MAX_BITS,
     Number,
@@ -26,6 +27,7 @@ from policy.engine.numbers import (
     spelling,
 )
 
+_FLOAT = 8  # steps of an operation on binary floats, among many
 _EXACT = 1 << 62  # smaller integers pass a float of 64 bits unchanged
 
 
@@ -116,6 +118,7 @@ def product(values: list[Number]) -> Number:
         return whole
     result: Big = (1, 0)
     for value in values:
+        spend(_FLOAT)
         result = times(result, _big(value), 53)
     return _made(result, 53)
 
@@ -127,6 +130,7 @@ def total(values: list[Number]) -> Number:
         return bounded(sum(p for p in whole if p is not None))
     result: Big = (0, 0)
     for value in values:
+        spend(_FLOAT)
         result = plus(result, _big(value))
     return _made(result)
 

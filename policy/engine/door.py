@@ -205,12 +205,18 @@ class _Emission:
         try:
             joined = "".join(value)  # type: ignore[arg-type] # tried
         except TypeError:
-            return self.items(elements(value), depth)
+            return self.in_order(value, depth)
         if not joined.isascii() and _SURROGATES.search(joined):
-            return self.items(elements(value), depth)
+            return self.in_order(value, depth)
         self.text -= len(joined)
         self.container(len(value), depth)
         return sorted(value)
+
+    def in_order(self, value: Set, depth: int) -> list[Any]:
+        """The elements of a set, which is not sorted if it is too large."""
+        if len(value) > self.nodes:
+            self.container(len(value), depth)
+        return self.items(elements(value), depth)
 
     def fields(self, value: Value, depth: int) -> dict[str, Any]:
         """An object, made once and counted wherever it stands."""

@@ -19,9 +19,10 @@ from policy.engine.errors import (
     EvaluationError,
     PlanInvalid,
 )
+from policy.engine.metering import RUNNING, Budget
 from policy.engine.plan import Function
 from policy.engine.reader import read_plan
-from policy.engine.runtime import Budget, Frame, Watcher
+from policy.engine.runtime import Frame, Watcher
 from policy.engine.staging import Stage, members_read
 from policy.engine.translator import Module
 from policy.engine.values import (
@@ -32,7 +33,6 @@ from policy.engine.values import (
     key,
     lookup,
     lookup_base,
-    same,
     union,
 )
 
@@ -54,7 +54,6 @@ _SUPPORT: Mapping[str, Any] = {
     "merge": runtime.merge,
     "ordered_items": runtime.ordered_items,
     "ordered_values": runtime.ordered_values,
-    "same": same,
     "union": union,
     "upsert": runtime.upsert,
     "values": runtime.values,
@@ -81,7 +80,7 @@ class Limits:
     """What one evaluation may use."""
 
     steps: int = 2_000_000
-    """Turns of loops and calls of functions."""
+    """Turns of loops, calls, and by its size what built-ins work on."""
 
     seconds: float = 1.0
     """Time from its start, in seconds."""
@@ -199,6 +198,7 @@ class Machine:
         frame.watcher = watcher
         if stage is not None:
             frame.update(stage.values)
+        outer = RUNNING.set(frame.budget)
         try:
             return run(document, data, frame)
         except RecursionError:
@@ -214,6 +214,8 @@ class Machine:
             # is no answer, and no detail of it in a message.
             msg = "the evaluation failed inside the engine"
             raise EvaluationError(msg) from error
+        finally:
+            RUNNING.reset(outer)
 
     def stage(
         self, members: Mapping[str, Value], data: Value, limits: Limits
@@ -232,18 +234,30 @@ class Machine:
         """
         frame = self._frame(limits, charged=0)
         frame.watcher = None
+        outer = RUNNING.set(frame.budget)
+        try:
+            self._known(members, data, frame)
+        except (BudgetExceeded, DeadlineExceeded):
+            return Stage(values={}, steps=0)
+        finally:
+            RUNNING.reset(outer)
+        return Stage(
+            values=dict(frame), steps=limits.steps - frame.budget.rest()
+        )
+
+    def _known(
+        self, members: Mapping[str, Value], data: Value, frame: Frame
+    ) -> None:
+        """Evaluate the rules that need no more than some members."""
         for number, needed, run in self._rules:
             if number in frame or not needed <= members.keys():
                 continue
             try:
                 run(members, data, frame)
             except (BudgetExceeded, DeadlineExceeded):
-                return Stage(values={}, steps=0)
+                raise
             except Exception:  # noqa: BLE001 - said where it is asked for, with the cause
                 frame.pop(number, None)
-        return Stage(
-            values=dict(frame), steps=limits.steps - frame.budget.rest()
-        )
 
     def _frame(self, limits: Limits, *, charged: int) -> Frame:
         frame = Frame()

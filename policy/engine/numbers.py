@@ -26,6 +26,8 @@ from policy.engine.errors import BudgetExceeded, BuiltinFailed
 MAX_DIGITS = 4000
 """Longest integer, in digits; also the largest decimal exponent."""
 
+_FEW = 1 << 256
+
 MAX_FLOAT = float(2**53)
 """At and beyond this magnitude a float stands for too many integers."""
 
@@ -105,6 +107,15 @@ def spelling(value: Number) -> str:
     if isinstance(value, int):
         return str(value)
     return repr(value)
+
+
+def digits(value: Number) -> int:
+    """How many digits it takes to write a number; 0 where they are few."""
+    if isinstance(value, int):
+        return 0 if -_FEW < value < _FEW else value.bit_length() * 3 // 10
+    if isinstance(value, Real):
+        return len(value.text) + abs(value.adjusted())
+    return 0
 
 
 def exact(value: Number) -> Decimal:

@@ -1,19 +1,15 @@
 """What the generated code calls.
 
 One `Frame` goes through an evaluation: the memo of rules already computed,
-and the budget. The budget counts the turns of loops and the calls of
-functions; whenever a slice of it is used up the clock is asked, so that no
-evaluation outlives its deadline by more than a slice.
+and the budget (`metering`). Loops and calls are charged by the code itself;
+what is done here to large values is charged here.
 """
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
-from policy.engine.errors import (
-    BudgetExceeded,
-    ConflictError,
-    DeadlineExceeded,
-)
+from policy.engine.errors import ConflictError
+from policy.engine.metering import PARTS, Budget, spend
 from policy.engine.plan import Function
 from policy.engine.values import (
     Raw,
@@ -25,49 +21,6 @@ from policy.engine.values import (
     pairs,
     unkey,
 )
-
-SLICE = 4096
-"""Turns between two looks at the clock."""
-
-
-class Budget:
-    """Steps and time of one evaluation.
-
-    Attributes:
-        left: turns until the next look at the clock.
-    """
-
-    __slots__ = ("_clock", "_deadline", "_steps", "left")
-
-    def __init__(
-        self, *, steps: int, deadline: float, clock: Callable[[], float]
-    ) -> None:
-        self.left = min(SLICE, steps)
-        self._steps = steps - self.left
-        self._deadline = deadline
-        self._clock = clock
-
-    def refill(self) -> None:
-        """Start the next slice.
-
-        Raises:
-            BudgetExceeded: no steps are left.
-            DeadlineExceeded: no time is left.
-        """
-        if self._clock() >= self._deadline:
-            msg = "the evaluation ran past its deadline"
-            raise DeadlineExceeded(msg)
-        owed = -self.left
-        if owed > self._steps:
-            msg = "the evaluation used up its steps"
-            raise BudgetExceeded(msg)
-        self._steps -= owed
-        self.left = min(SLICE, self._steps)
-        self._steps -= self.left
-
-    def rest(self) -> int:
-        """Steps that are left in all."""
-        return self._steps + self.left
 
 
 class Watcher(Protocol):
@@ -99,9 +52,7 @@ class Frame(dict[Any, Value]):
 
     def fresh(self) -> "Frame":
         """A frame for a changed input or data: same budget, no memo."""
-        self.budget.left -= 1
-        if self.budget.left < 0:
-            self.budget.refill()
+        self.budget.spend(1)
         frame = Frame()
         frame.budget = self.budget
         frame.watcher = self.watcher
@@ -170,6 +121,7 @@ def merge(a: Value, b: Value) -> Value:
     if type(a) is not dict or type(b) is not dict:
         msg = "a base document and a rule stand at one path"
         raise ConflictError(msg)
+    spend(len(a) + len(b) // PARTS)
     result = dict(b)
     for k, v in a.items():
         other = result.get(k)
@@ -181,7 +133,10 @@ def merge(a: Value, b: Value) -> Value:
 def upsert(source: Value, path: tuple[str, ...], value: Value) -> Value:
     """A copy of a document with one value replaced or added."""
     head, *rest = path
-    result = dict(source) if type(source) is dict else {}
+    result: dict[Any, Value] = {}
+    if type(source) is dict:
+        spend(len(source) // PARTS)
+        result = dict(source)
     result[head] = (
         upsert(result.get(head), tuple(rest), value) if rest else value
     )

@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from json import dumps
 
 from policy.engine.errors import BudgetExceeded, OutsideProfile
+from policy.engine.metering import MADE, SMALL, at_once, spend
 from policy.engine.numbers import spelling
 from policy.engine.values import (
     Raw,
@@ -22,8 +23,11 @@ from policy.engine.values import (
     weigh,
 )
 
+_CHARS = 8  # characters that are looked at one by one in a step
 _LITERALS = {None: "null", True: "true", False: "false"}
 _HTML = re.compile("[<>&\u2028\u2029]")
+_HTML_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+_LONGEST = 1 << 20
 _QUOTED = {
     '"': '\\"',
     "\\": "\\\\",
@@ -38,10 +42,10 @@ _QUOTED = {
 
 
 def _json_text(value: str) -> str:
-    return _HTML.sub(
-        lambda found: f"\\u{ord(found[0]):04x}",
-        dumps(value, ensure_ascii=False),
-    )
+    if len(value) > MADE:
+        spend(len(value) // MADE)
+    made = dumps(value, ensure_ascii=False)
+    return made.translate(_HTML_ESCAPES) if _HTML.search(made) else made
 
 
 def json_key(stored: Hashable) -> str:
@@ -58,9 +62,15 @@ def json_text(value: Value) -> str:
     """A value as compact JSON with sorted keys, escaped as Go escapes.
 
     Raises:
-        BudgetExceeded: it holds too many values.
+        BudgetExceeded: it holds too many values, or too much text.
     """
-    return _json_text_of(weigh(value))
+    return _json_text_of(weigh(value, text=_LONGEST))
+
+
+def _walked(value: Value) -> None:
+    """Charge the making of a container's text, so that it can be ended."""
+    if len(value) > SMALL:
+        spend(len(value))
 
 
 def _json_text_of(value: Value) -> str:
@@ -70,10 +80,13 @@ def _json_text_of(value: Value) -> str:
     if value is None or kind is bool:
         return _LITERALS[value]
     if kind is list:
+        _walked(value)
         return f"[{','.join(map(_json_text_of, value))}]"
     if kind is Set:
+        _walked(value)
         return f"[{','.join(map(_json_text_of, elements(value)))}]"
     if kind is dict:
+        _walked(value)
         fields = {json_key(k): v for k, v in value.items()}
         inner = (
             f"{_json_text(k)}:{_json_text_of(fields[k])}"
@@ -104,11 +117,10 @@ def indented(value: Value, prefix: str, indent: str) -> str:
         BudgetExceeded: it is longer than the limit.
     """
     pieces: list[str] = [prefix]
-    _indent(weigh(value), f"\n{prefix}", indent, pieces, [_LONGEST])
+    _indent(
+        weigh(value, text=_LONGEST), f"\n{prefix}", indent, pieces, [_LONGEST]
+    )
     return "".join(pieces)
-
-
-_LONGEST = 1 << 20
 
 
 def _indent(
@@ -120,6 +132,7 @@ def _indent(
     if kind not in (list, dict, Set) or not value:
         pieces.append(json_text(value))
         return
+    spend(len(value))
     inner = line + indent
     opening, closing = "{}" if kind is dict else "[]"
     if kind is dict:
@@ -163,6 +176,7 @@ def quoted(source: str, *, mark: str, ascii_only: bool) -> str:
     Returns:
         The quoted text.
     """
+    at_once(len(source) // _CHARS)
     parts = []
     for char in source:
         if char in "\"'":
@@ -180,26 +194,30 @@ def notation(value: Value) -> str:
     """A value in Rego's own notation.
 
     Raises:
-        BudgetExceeded: it holds too many values.
+        BudgetExceeded: it holds too many values, or too much text.
     """
-    return _notation(weigh(value))
+    return _notation(weigh(value, text=_LONGEST))
 
 
 def _notation(value: Value) -> str:
     kind = type(value)
     if kind is str:
+        at_once(len(value) // _CHARS)
         return f'"{"".join(map(_quoted, value))}"'
     if value is None or kind is bool:
         return _LITERALS[value]
     if is_number(value):
         return spelling(value)
     if kind is list:
+        _walked(value)
         return f"[{', '.join(map(_notation, value))}]"
     if kind is dict:
+        _walked(value)
         inner = (f"{_notation(k)}: {_notation(v)}" for k, v in pairs(value))
         return f"{{{', '.join(inner)}}}"
     if kind is Raw:
         raise _not_text()
+    _walked(value)
     inside = ", ".join(map(_notation, elements(value)))
     return f"{{{inside}}}" if inside else "set()"
 

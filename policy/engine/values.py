@@ -11,14 +11,27 @@ is not 1 while 1.0 is. Keys of objects are stored in that form too; `unkey`
 undoes it. Values are never changed once another value can see them.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Mapping,
+)
 from decimal import Decimal
 from functools import cmp_to_key
 from types import EllipsisType
 from typing import Any
 
 from policy.engine.errors import BudgetExceeded
-from policy.engine.numbers import Real, SpelledFloat, compare_numbers, spelling
+from policy.engine.metering import PARTS, READ, SMALL, at_once, spend
+from policy.engine.numbers import (
+    Real,
+    SpelledFloat,
+    compare_numbers,
+    digits,
+    spelling,
+)
 
 Value = Any
 """None, bool, int, float, Decimal, str, list, dict or `Set`."""
@@ -73,19 +86,52 @@ def is_number(value: Value) -> bool:
 
 
 _CONTAINERS = frozenset({list, dict, Set})
+_LONG = 1 << 14  # characters that are compared in one step
 _TEXTS = frozenset({str})
+_STRINGS = frozenset({str, Raw})
+_WEIGHTY = frozenset({*_STRINGS, int, Real})
 MAX_WEIGHT = 500_000
 """Most values that one value may hold, each counted wherever it stands."""
 
 
-def weigh(value: Value) -> Value:
-    """The value, if walking it through ends.
+def length_of(values: Iterable[Value]) -> int:
+    """Characters of the strings among some values, and digits of numbers.
+
+    Digits count where they are many.
+    """
+    count = 0
+    for one in values:
+        kind = type(one)
+        if kind in _STRINGS:
+            count += len(one)
+        elif kind is int or kind is Real:
+            count += digits(one)
+    return count
+
+
+def _length_of(values: Collection[Value], kinds: set[type]) -> int:
+    """The same, where the types are known; of one type it is faster."""
+    if kinds.isdisjoint(_WEIGHTY):
+        return 0
+    return sum(map(len, values)) if kinds <= _STRINGS else length_of(values)
+
+
+_UNCHARGED = MAX_WEIGHT - SMALL
+
+
+def weigh(value: Value, *, text: int | None = None) -> Value:
+    """The value, if walking it through ends; the walk is charged.
 
     A policy may name one part twice, and that twice, until a value of a few
-    dozen objects has more leaves than there is time for.
+    dozen objects has more leaves than there is time for, or a few strings
+    stand for more text than there is memory.
+
+    Args:
+        value: any.
+        text: how many characters it may hold.
 
     Raises:
-        BudgetExceeded: it holds too many values.
+        BudgetExceeded: it holds too many values, or too much text.
     """
     left = MAX_WEIGHT
     stack = [value]
@@ -99,7 +145,35 @@ def weigh(value: Value) -> Value:
                 msg = "a value holds more values than the limit"
                 raise BudgetExceeded(msg)
             stack += [part for part in parts if type(part) in _CONTAINERS]
+    if left < _UNCHARGED:
+        _charge(value, MAX_WEIGHT - left, text)
     return value
+
+
+def _charge(value: Value, count: int, most: int | None) -> None:
+    """Charge a container of many values, and what their texts count for."""
+    chars = _length_within(value)
+    weight = count + chars // READ
+    if weight > MAX_WEIGHT or (most is not None and chars > most):
+        msg = "a value holds more text than the limit"
+        raise BudgetExceeded(msg)
+    spend(weight)
+
+
+def _length_within(value: Value) -> int:
+    """Characters of all strings and keys that a value holds."""
+    chars = 0
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        parts = one if type(one) is list else one.values()
+        kinds = set(map(type, parts))
+        chars += _length_of(parts, kinds)
+        if type(one) is dict:
+            chars += _length_of(one, set(map(type, one)))
+        if not _CONTAINERS.isdisjoint(kinds):
+            stack += [part for part in parts if type(part) in _CONTAINERS]
+    return chars
 
 
 def key(value: Value) -> Hashable:
@@ -112,11 +186,15 @@ def key(value: Value) -> Hashable:
     if kind in _SCALARS:
         return value  # type: ignore[no-any-return] # scalars hash as they are
     if kind in _CONTAINERS:
-        parts = value if kind is list else value.values()
         if kind is list and _TEXTS.issuperset(map(type, value)):
+            if len(value) > SMALL:
+                spend(len(value))
             return ("l", *value)
+        parts = value if kind is list else value.values()
         if not _CONTAINERS.isdisjoint(map(type, parts)):
             weigh(value)
+        elif len(value) > SMALL:
+            spend(len(value))
     return _key(value)
 
 
@@ -150,6 +228,9 @@ def unkey(stored: Hashable) -> Value:
         real = Real(rest[0])
         real.text = rest[0]
         return real
+    size = len(rest) if tag == "l" else len(rest[0])
+    if size > SMALL:
+        spend(size)
     if tag == "l":
         return [unkey(k) for k in rest]
     if tag == "o":
@@ -165,12 +246,18 @@ def make_set(elements: Iterable[Value]) -> Set:
     return made
 
 
+def _charge_pass(a: Set, b: Set) -> None:
+    if len(a) + len(b) > SMALL:
+        spend((len(a) + len(b)) // PARTS)
+
+
 def union(a: Set, b: Set) -> Set:
     """The union of two sets; of equal elements those of the first stay."""
     if not b:
         return a
     if not a:
         return b
+    _charge_pass(a, b)
     made = Set(b)
     made.update(a)
     return made
@@ -180,6 +267,7 @@ def difference(a: Set, b: Set) -> Set:
     """What is in the first set and not in the second."""
     if not a or not b:
         return a
+    _charge_pass(a, b)
     if len(b) > len(a):
         return Set((k, v) for k, v in a.items() if k not in b)
     made = Set(a)
@@ -191,6 +279,7 @@ def difference(a: Set, b: Set) -> Set:
 def intersection(a: Set, b: Set) -> Set:
     """What two sets share, with the elements of the smaller one."""
     some, other = (b, a) if len(b) < len(a) else (a, b)
+    spend(len(some) // PARTS)
     return Set((k, v) for k, v in some.items() if k in other)
 
 
@@ -220,8 +309,12 @@ def equal(a: Value, b: Value) -> bool:
     Raises:
         BudgetExceeded: they hold too many values.
     """
-    if type(a) in _CONTAINERS and type(a) is type(b) and a is not b:
-        weigh(a)
+    kind = type(a)
+    if kind is type(b):
+        if kind is str or kind is int:
+            return bool(a == b)
+        if kind in _CONTAINERS and a is not b:
+            weigh(a)
     return bool(a == b) and same(a, b)
 
 
@@ -230,6 +323,9 @@ def _compare_plain(a: Value, b: Value) -> int:
 
 
 def _compare_texts(a: str, b: str) -> int:
+    shorter = min(len(a), len(b))
+    if shorter > _LONG:
+        spend(shorter // _LONG)
     if type(a) is str and type(b) is str:
         return _compare_plain(a, b)
     x, y = (s.encode(errors="surrogateescape") for s in (a, b))
@@ -243,6 +339,9 @@ def compare(a: Value, b: Value) -> int:
 
 
 def _compare_lists(a: list[Value], b: list[Value]) -> int:
+    shorter = min(len(a), len(b))
+    if shorter > SMALL:
+        spend(shorter // PARTS)
     for x, y in zip(a, b, strict=False):
         order = compare(x, y)
         if order:
@@ -273,17 +372,45 @@ _COMPARE: Mapping[int, Callable[[Value, Value], int]] = {
 _sort_key: Callable[[Value], Any] = cmp_to_key(compare)
 
 
+def _compare_one_of_many(a: Value, b: Value) -> int:
+    spend(1)
+    return compare(a, b)
+
+
+_charged_key: Callable[[Value], Any] = cmp_to_key(_compare_one_of_many)
+
+
 def ordered(values: Iterable[Value]) -> list[Value]:
-    """The values in Rego's order."""
+    """The values in Rego's order; what is large is charged.
+
+    Raises:
+        BudgetExceeded: they hold too many values.
+    """
     listed = list(values)
     kinds = set(map(type, listed))
-    if kinds <= {str} or kinds <= {int, float}:
+    if _is_plain(listed, kinds):
         listed.sort()
     else:
         if not _CONTAINERS.isdisjoint(kinds):
             weigh(listed)
-        listed.sort(key=_sort_key)
+        many = len(listed) > SMALL
+        listed.sort(key=_charged_key if many else _sort_key)
     return listed
+
+
+def _is_plain(values: Collection[Value], kinds: set[type]) -> bool:
+    """Whether Python's order is Rego's; sorting them is charged if so."""
+    if kinds <= _TEXTS:
+        text = sum(map(len, values))
+        if text > READ:
+            turns = len(values).bit_length()
+            at_once(len(values) // 2 + text // READ * turns // 16)
+        return True
+    if kinds <= {int, float}:
+        if len(values) > SMALL:
+            at_once(len(values) // 2)
+        return True
+    return False
 
 
 def elements(items: Set) -> list[Value]:
@@ -300,9 +427,10 @@ def pairs(items: dict[Hashable, Value]) -> list[tuple[Value, Value]]:
 def ordered_keys(items: dict[Hashable, Value]) -> list[Hashable]:
     """The stored keys of an object, in Rego's order of what they stand for."""
     kinds = set(map(type, items))
-    if kinds <= {str} or kinds <= {int, float}:
+    if _is_plain(items, kinds):
         return sorted(items)  # type: ignore[type-var] # one type of scalar
-    return sorted(items, key=lambda k: _sort_key(unkey(k)))
+    chosen = _charged_key if len(items) > SMALL else _sort_key
+    return sorted(items, key=lambda k: chosen(unkey(k)))
 
 
 def lookup(source: Value, wanted: Value) -> Value:

@@ -5,8 +5,8 @@ environment or randomness. What is not here is refused by name when a plan is
 loaded; nothing is implemented approximately.
 
 Every function takes plain Rego values (`policy.engine.values`), returns one
-or undefined, and raises `BuiltinFailed` for operands that it refuses. What
-runs a program of its own takes the evaluation's budget behind them.
+or undefined, and raises `BuiltinFailed` for operands that it refuses. Its
+work is charged to the evaluation that runs (`policy.engine.metering`).
 """
 
 from collections.abc import Callable, Mapping

@@ -4,11 +4,12 @@
 them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from policy.engine import arithmetic as n
 from policy.engine.builtins.operands import collection, numbers
 from policy.engine.errors import BuiltinFailed
+from policy.engine.metering import SMALL, at_once, spend
 from policy.engine.values import (
     Raw,
     Set,
@@ -20,6 +21,8 @@ from policy.engine.values import (
     ordered,
     weigh,
 )
+
+_LONG = 1 << 14  # characters that are compared in a step
 
 
 def _gt(a: Value, b: Value) -> Value:
@@ -57,13 +60,21 @@ def _product(a: Value) -> Value:
     return n.product(numbers(a, 1))
 
 
+def _compared(values: list[Value]) -> Iterator[Value]:
+    """Each of many values, paid for as it is compared."""
+    turn = int(len(values) > SMALL)
+    for value in values:
+        spend(turn)
+        yield value
+
+
 def _max(a: Value) -> Value:
     found = collection(a, 1)
     if not found:
         return ...
     weigh(found)
     best = found[0]
-    for value in found:
+    for value in _compared(found):
         if compare(best, value) <= 0:
             best = value
     return best
@@ -75,7 +86,7 @@ def _min(a: Value) -> Value:
         return ...
     weigh(found)
     best = found[0]
-    for value in found:
+    for value in _compared(found):
         if compare(best, value) >= 0:
             best = value
     return best
@@ -85,14 +96,25 @@ def _sort(a: Value) -> Value:
     return ordered(collection(a, 1))
 
 
+def _charge_search(value: Value, source: Value) -> None:
+    if len(source) <= SMALL and type(value) is not str:
+        return
+    if type(value) is not str:
+        spend(len(source) // 4)
+    else:
+        at_once(len(source) // SMALL + len(source) * len(value) // _LONG)
+
+
 def member(value: Value, source: Value) -> Value:
     """Whether a value is among the elements or values of a collection."""
     kind = type(source)
     if kind is Set:
         return key(value) in source
     if kind is dict:
+        _charge_search(value, source)
         return any(equal(value, v) for v in source.values())
     if kind is list:
+        _charge_search(value, source)
         if type(value) is str:
             return value in source
         return any(equal(value, v) for v in source)

@@ -7,10 +7,12 @@ from math import isinf
 from policy.engine import arithmetic as n
 from policy.engine.builtins.operands import numeric, sized, whole
 from policy.engine.errors import BudgetExceeded, BuiltinFailed, OutsideProfile
+from policy.engine.metering import PARTS, at_once
 from policy.engine.numbers import bounded, number, spelling
 from policy.engine.values import Set, Value, difference
 
 _MAX_SHIFT = 13_000
+_TEXT = 16  # characters of a number that are read in a step
 _JSON_NUMBER = re.compile(
     r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,6})?\Z"
 )
@@ -98,7 +100,9 @@ def _rsh(a: Value, b: Value) -> Value:
 
 
 def _steps(first: int, last: int, step: int) -> Value:
-    sized(abs(last - first) // step + 1)
+    count = abs(last - first) // step + 1
+    sized(count)
+    at_once(count // PARTS)
     if first <= last:
         return list(range(first, last + 1, step))
     return list(range(first, last - 1, -step))
@@ -123,6 +127,7 @@ def _to_number(a: Value) -> Value:
         return 1
     if type(a) is not str:
         return numeric(a, 1)
+    at_once(len(a) // _TEXT)
     if _JSON_NUMBER.match(a):
         if isinf(float(a)):
             msg = "to_number: out of range"

@@ -18,6 +18,19 @@ from policy.engine.builtins.layouts import (
     next_element,
 )
 from policy.engine.errors import BuiltinFailed
+from policy.engine.metering import PARTS, READ, at_once, spend
+
+_ELEMENT = 8  # steps of one element of a layout
+_RUNS = re.compile(" +|[^ ]+")
+_BLANKS = re.compile(" *")
+_DIGITS = re.compile("[0-9]*")
+
+
+def _end(run: re.Pattern[str], text: str, at: int) -> int:
+    """Where a run that begins here ends, which may be here."""
+    found = run.match(text, at)
+    assert found is not None  # noqa: S101 - it matches the empty text
+    return found.end()
 
 
 def _bad() -> BuiltinFailed:
@@ -44,16 +57,17 @@ class _Reading:
 
     def literal(self, expected: str) -> None:
         """What stands between the elements; blanks match blanks."""
-        while expected:
-            if expected[0] == " ":
-                if self.rest and self.rest[0] != " ":
-                    raise _bad()
-                expected = expected.lstrip(" ")
-                self.rest = self.rest.lstrip(" ")
-                continue
-            if not self.rest or self.rest[0] != expected[0]:
+        at_once(len(expected) // PARTS)
+        at, rest = 0, self.rest
+        for run in _RUNS.findall(expected):
+            blank = run[0] == " "
+            if blank and rest[at : at + 1] in ("", " "):
+                at = _end(_BLANKS, rest, at)
+            elif not blank and rest.startswith(run, at):
+                at += len(run)
+            else:
                 raise _bad()
-            expected, self.rest = expected[1:], self.rest[1:]
+        self.rest = rest[at:]
 
     def take(self, count: int) -> str:
         if len(self.rest) < count:
@@ -166,10 +180,7 @@ def _read_fraction(found: _Reading) -> None:
     """A fraction of a second, if one stands here."""
     if not re.match(r"[.,][0-9]", found.rest):
         return
-    size = 1
-    while _digits(found.rest[size : size + 1]):
-        size += 1
-    _nanoseconds(found, found.take(size))
+    _nanoseconds(found, found.take(_end(_DIGITS, found.rest, 1)))
 
 
 def _nanoseconds(found: _Reading, text: str) -> None:
@@ -271,6 +282,7 @@ def read(layout: str, value: str) -> Moment:
     """
     found = _Reading(value)
     while True:
+        spend(_ELEMENT + (len(layout) + len(found.rest)) // READ)
         before, element, layout = next_element(layout)
         found.literal(before)
         if not element:

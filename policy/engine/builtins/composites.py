@@ -5,12 +5,16 @@ from functools import reduce
 
 from policy.engine.builtins.operands import (
     a_set,
+    an_array,
+    an_object,
     array,
     index,
     mapping,
+    passed,
     sized,
 )
 from policy.engine.errors import BudgetExceeded, BuiltinFailed
+from policy.engine.metering import PARTS, SMALL, spend
 from policy.engine.values import (
     Set,
     Value,
@@ -48,7 +52,9 @@ def _union(a: Value) -> Value:
 
 
 def _get(source: Value, wanted: Value, default: Value) -> Value:
-    found: Value = mapping(source, 1)
+    found: Value = an_object(source, 1)
+    if type(wanted) is list:
+        passed(wanted)
     for step in wanted if type(wanted) is list else [wanted]:
         found = lookup(found, step)
         if found is ...:
@@ -61,6 +67,7 @@ def _keys(a: Value) -> Value:
 
 
 def _merged(a: Value, b: Value) -> Value:
+    passed(a)
     result = dict(a)
     for k, v in b.items():
         old = result.get(k)
@@ -77,14 +84,17 @@ def _object_union(a: Value, b: Value) -> Value:
 def _object_union_n(a: Value) -> Value:
     result: Value = {}
     for part in array(a, 1):
+        spend(1)
         result = _merged(result, weigh(mapping(part, 1)))
     return result
 
 
 def _names(value: Value) -> set[Hashable]:
     if type(value) is list:
+        spend(len(value) // 4)
         return {key(element) for element in value}
     if type(value) in (Set, dict):
+        passed(value)
         return set(value)
     msg = "operand 2 must be object, set or array"
     raise BuiltinFailed(msg)
@@ -102,6 +112,8 @@ def _filter(a: Value, b: Value) -> Value:
 
 def _within(large: Value, small: Value) -> bool:
     """Whether one object is a part of another, level by level."""
+    if len(small) > SMALL:
+        spend(len(small))
     for k, v in small.items():
         if k not in large:
             return False
@@ -125,6 +137,7 @@ def _slice_of(large: Value, small: Value) -> bool:
     while matched < len(small):
         if at + matched == len(large):
             return False
+        spend(1)
         if equal(large[at + matched], small[matched]):
             matched += 1
         else:
@@ -136,6 +149,7 @@ def _part(large: Value, small: Value) -> bool:
     if type(large) is dict:
         return _within(large, small)
     if type(large) is Set:
+        passed(small)
         return all(k in large for k in small)
     return type(large) is list and _slice_of(large, small)
 
@@ -143,6 +157,7 @@ def _part(large: Value, small: Value) -> bool:
 def _subset(large: Value, small: Value) -> Value:
     if type(large) is list and type(small) is Set:
         # Every match is counted, duplicates included, as OPA counts them.
+        spend(len(large) // 4)
         missing = len(small)
         for element in large:
             missing -= key(element) in small
@@ -165,6 +180,7 @@ def _flatten(a: Value) -> Value:
     result: list[Value] = []
     for element in array(a, 1):
         if type(element) is list:
+            passed(element)
             result.extend(element)
             sized(len(result))
         else:
@@ -173,9 +189,10 @@ def _flatten(a: Value) -> Value:
 
 
 def _slice(a: Value, b: Value, c: Value) -> Value:
-    source, start, stop = array(a, 1), index(b, 2), index(c, 3)
+    source, start, stop = an_array(a, 1), index(b, 2), index(c, 3)
     stop = min(max(stop, 0), len(source))
     start = min(max(start, 0), stop)
+    spend((stop - start) // PARTS)
     return source[start:stop]
 
 
@@ -206,6 +223,7 @@ def _reachable(a: Value, b: Value) -> Value:
     reached, queued = Set(), {key(node) for node in queue}
     for node in queue:
         edges = _edges(graph, node)
+        spend(1 if edges is None else 1 + len(edges))
         if edges is None:
             continue
         reached[key(node)] = node
@@ -231,6 +249,7 @@ class _Paths:
 
     def start(self, node: Value) -> None:
         edges = _edges(self.graph, node)
+        spend(1)
         if edges == []:
             self.add([node])
         for neighbour in edges or ():
@@ -241,6 +260,7 @@ class _Paths:
             msg = "graph.reachable_paths: a path beyond the limit"
             raise BudgetExceeded(msg)
         edges = _edges(self.graph, node)
+        spend(1 + len(path) + (0 if edges is None else len(edges)))
         if edges is None:
             self.add(path)
             return
@@ -268,6 +288,7 @@ def _walk(a: Value) -> Value:
     stack: list[tuple[list[Value], Value]] = [([], a)]
     while stack:
         path, value = stack.pop()
+        spend(1 + len(path) // PARTS)
         result.append([path, value])
         sized(len(result))
         if type(value) is list:

@@ -6,15 +6,21 @@ import re
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 
-from policy.engine.builtins.operands import mapping, sized_text, text
+from policy.engine.builtins.operands import (
+    glanced,
+    mapping,
+    sized_text,
+    text,
+)
 from policy.engine.builtins.texts import decoded
 from policy.engine.errors import BuiltinFailed
-from policy.engine.numbers import number
+from policy.engine.metering import MADE, READ, at_once, spend
+from policy.engine.numbers import Number, number
 from policy.engine.spelling import indented, json_text
 from policy.engine.values import Value
 
 _LONE = re.compile("[\ud800-\udfff]")
-_HEX = re.compile(r"(?:[0-9a-fA-F]{2})*\Z")
+_HEX = re.compile(r"[0-9a-fA-F]*\Z")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
 _ALPHABET = re.compile(rb"[A-Za-z0-9+/]*={0,2}\Z")
 
@@ -35,18 +41,26 @@ def _well_formed(value: Value) -> Value:
     return value
 
 
+def _number(source: str) -> Number:
+    spend(1)
+    return number(source)
+
+
 def read_json(source: str) -> Value:
-    """Read JSON.
+    """Read JSON; each value that there may be in it is charged.
 
     Raises:
         BuiltinFailed: it is none.
+        BudgetExceeded: it may hold too many values.
     """
+    if len(source) > MADE:
+        at_once(sum(map(source.count, "[{,")) + len(source) // MADE)
     try:
         return _well_formed(
             json.loads(
                 source,
-                parse_int=number,
-                parse_float=number,
+                parse_int=_number,
+                parse_float=_number,
                 parse_constant=_constant,
             )
         )
@@ -60,7 +74,7 @@ def _marshal(a: Value) -> Value:
 
 
 def _unmarshal(a: Value) -> Value:
-    return read_json(text(a, 1))
+    return read_json(glanced(a, 1))
 
 
 def _json_is_valid(a: Value) -> Value:
@@ -96,6 +110,7 @@ def _b64_encode(a: Value) -> Value:
 def _b64_is_valid(a: Value) -> Value:
     if type(a) is not str:
         return False
+    at_once(len(a) // READ)
     try:
         _decoded(a.encode())
     except BuiltinFailed:
@@ -130,7 +145,7 @@ def _url_decode(a: Value) -> Value:
 
 def _hex_decode(a: Value) -> Value:
     source = text(a, 1)
-    if not _HEX.match(source):
+    if len(source) % 2 or not _HEX.match(source):
         msg = "illegal hexadecimal"
         raise BuiltinFailed(msg)
     return decoded(bytes.fromhex(source))

@@ -16,9 +16,11 @@ from policy.engine.builtins.operands import (
 )
 from policy.engine.builtins.verbs import TYPES, Flags, argument, shown
 from policy.engine.errors import BudgetExceeded
+from policy.engine.metering import MADE, spend
 from policy.engine.values import Value
 
 _WIDEST = 1_000_000
+_DIRECTIVE = 4  # steps of one directive
 
 
 class Walk:
@@ -61,6 +63,8 @@ class Walk:
         if self.size > MAX_TEXT:
             msg = "sprintf: result beyond the limit"
             raise BudgetExceeded(msg)
+        if len(made) >= MADE:
+            spend(len(made) // MADE)
         self.pieces.append(made)
 
     def run(self) -> str:
@@ -80,12 +84,14 @@ class Walk:
         if not self.reordered and self.arg < len(self.args):
             self.put("%!(EXTRA ")
             for at, arg in enumerate(self.args[self.arg :]):
+                spend(_DIRECTIVE)
                 self.put((", " if at else "") + self.typed(arg))
             self.put(")")
         return "".join(self.pieces)
 
     def directive(self) -> bool:
         """One directive; false where the format ends in it."""
+        spend(_DIRECTIVE)
         self.good = True
         self.after_index = False
         flags = Flags()

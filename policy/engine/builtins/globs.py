@@ -7,15 +7,15 @@ delimiters, `**` does not, `[a-z]`, `[!abc]`, `{one,other}`, and a backslash.
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
 
 from policy.engine.builtins.meeting import globs_match
-from policy.engine.builtins.operands import array, text
+from policy.engine.builtins.operands import array, made, text
 from policy.engine.builtins.regex import compiled
 from policy.engine.errors import BudgetExceeded, BuiltinFailed
+from policy.engine.metering import meets, spend
 from policy.engine.values import Value
 
-_SPECIAL = frozenset("*?\\[]{}")
+_QUOTED = str.maketrans({char: f"\\{char}" for char in "*?\\[]{}"})
 _LONGEST = 4096
 
 
@@ -131,17 +131,17 @@ def _takes_nothing(pieces: list[str], one: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _expression(pattern: str, delimiters: str) -> Any:  # noqa: ANN401 - re2 has no types
+def _expression(pattern: str, delimiters: str) -> str:
     if "\ufffd" in pattern:
         msg = "could not read rune"
         raise _bad(msg)
-    if len(pattern) > _LONGEST:
+    if max(len(pattern), len(pattern) * len(delimiters) // 16) > _LONGEST:
         msg = "glob: a pattern beyond the limit"
         raise BudgetExceeded(msg)
     glob = _Glob(pattern, delimiters)
     pieces = glob.pieces()
     nothing = "|" if _takes_nothing(pieces, glob.one) else ""
-    return compiled(f"^(?:{''.join(pieces)}{nothing})\\z")
+    return f"^(?:{''.join(pieces)}{nothing})\\z"
 
 
 def _match(a: Value, b: Value, c: Value) -> Value:
@@ -155,13 +155,13 @@ def _match(a: Value, b: Value, c: Value) -> Value:
                 raise BuiltinFailed(msg)
         delimiters = "".join(b) or "."
     source = text(c, 3)
-    return _expression(pattern, delimiters).search(source) is not None
+    if meets((pattern, delimiters)):
+        spend(len(pattern))
+    return compiled(_expression(pattern, delimiters)).found(source)
 
 
 def _quote_meta(a: Value) -> Value:
-    return "".join(
-        f"\\{char}" if char in _SPECIAL else char for char in text(a, 1)
-    )
+    return made(text(a, 1).translate(_QUOTED))
 
 
 GLOBS: Mapping[str, Callable[..., Value]] = {

@@ -8,6 +8,10 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
+from policy.engine.metering import READ, spend
+
+_ELEMENT = 8  # steps of one element of a layout
+
 NAMED = {
     "ANSIC": "Mon Jan _2 15:04:05 2006",
     "UnixDate": "Mon Jan _2 15:04:05 MST 2006",
@@ -164,6 +168,7 @@ def written(layout: str, at: Moment) -> str:
     """
     pieces: list[str] = []
     while layout:
+        spend(_ELEMENT + len(layout) // READ)
         before, element, layout = next_element(layout)
         pieces.append(before)
         if element:

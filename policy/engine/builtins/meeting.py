@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 
 from policy.engine.builtins.operands import text
 from policy.engine.errors import BudgetExceeded, BuiltinFailed
+from policy.engine.metering import at_once, spend
 from policy.engine.values import Value
 
 _LONGEST = 4096
+_CHARS = 32  # characters of a set that are looked for in a step
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,9 @@ class _Token:
         if self.chars is None or other.chars is None:
             # A set has a character in common with any, if it has one.
             return True
+        smaller = min(len(self.chars), len(other.chars))
+        if smaller > _CHARS:
+            spend(smaller // _CHARS)
         return not self.chars.isdisjoint(other.chars)
 
 
@@ -51,6 +56,7 @@ class _Tokens:
         return self.source[self.at - 1], True
 
     def read(self) -> list[_Token]:
+        spend(len(self.source))
         found: list[_Token] = []
         while self.at < len(self.source):
             char, escaped = self.rune()
@@ -98,6 +104,7 @@ class _Tokens:
             if (not escaped and high in "]-") or high < previous:
                 msg = "a range is out of order"
                 raise BuiltinFailed(msg)
+            at_once(ord(high) - ord(previous))
             chars |= {chr(n) for n in range(ord(previous), ord(high) + 1)}
             previous = ""
         msg = "a set has no end"
@@ -111,6 +118,7 @@ class _Meeting:
         self.turns = 100_000
 
     def turn(self) -> None:
+        spend(1)
         self.turns -= 1
         if self.turns < 0:
             msg = "regex.globs_match: more turns than the limit"

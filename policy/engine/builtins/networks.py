@@ -19,10 +19,12 @@ from policy.engine.builtins.operands import (
     text,
 )
 from policy.engine.errors import BudgetExceeded, BuiltinFailed, OutsideProfile
+from policy.engine.metering import READ, spend
 from policy.engine.values import Set, Value, elements, key, make_set, pairs
 
 _MAPPED = 0xFFFF << 32
 _MAPPED_BITS = 96
+_ADDRESS = 4  # steps of reading or writing an address
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,12 @@ def _text(address: int) -> str:
     if _is_four(address):
         return str(IPv4Address(address & 0xFFFFFFFF))
     return str(IPv6Address(address))
+
+
+def _paid(address: int) -> str:
+    """The text of one of many addresses."""
+    spend(_ADDRESS)
+    return _text(address)
 
 
 def _address(source: str) -> tuple[int, bool] | None:
@@ -124,6 +132,7 @@ def _intersects(a: Value, b: Value) -> Value:
 def _is_valid(a: Value) -> Value:
     if type(a) is not str:
         return False
+    spend(len(a) // READ)
     try:
         _block(a)
     except BuiltinFailed:
@@ -137,7 +146,7 @@ def _expand(a: Value) -> Value:
         msg = "net.cidr_expand: more addresses than the limit"
         raise BudgetExceeded(msg)
     sized(1 << network.host)
-    shown = map(_text, range(network.first, network.last + 1))
+    shown = map(_paid, range(network.first, network.last + 1))
     return Set((name, name) for name in shown)
 
 
@@ -171,6 +180,7 @@ def _contains_matches(a: Value, b: Value) -> Value:
     for large, first in _indexed(a):
         for small, second in _indexed(b):
             turns += 1
+            spend(2 * _ADDRESS)
             sized(turns)
             if _contains(large, small):
                 pair = [first, second]
@@ -183,6 +193,7 @@ def _given(value: Value) -> _Block:
     if type(value) is not str:
         msg = "element must be string"
         raise BuiltinFailed(msg)
+    spend(2 * _ADDRESS + len(value) // READ)
     single = _address(value)
     if single is None:
         return _network(value)

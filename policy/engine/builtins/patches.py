@@ -9,8 +9,9 @@ that would tell the difference gives here what it gives there.
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
-from policy.engine.builtins.operands import array, mapping
+from policy.engine.builtins.operands import array, mapping, passed
 from policy.engine.errors import BuiltinFailed, OutsideProfile
+from policy.engine.metering import PARTS, spend
 from policy.engine.numbers import small_integer, spelled_integer
 from policy.engine.values import (
     Set,
@@ -31,10 +32,12 @@ def _wrong(what: str) -> BuiltinFailed:
 
 def _path(value: Value) -> _Path:
     if type(value) is list:
+        spend(1 + len(value))
         return value
     if type(value) is not str:
         msg = "a path is neither a string nor an array"
         raise _wrong(msg)
+    spend(1 + len(value) // PARTS)
     if value == "":
         return []
     return [
@@ -74,6 +77,8 @@ def _as_object(paths: list[_Path]) -> _Wanted:
 def _removed(value: Value, wanted: _Wanted) -> Value:
     """A value without what the paths name."""
     kind = type(value)
+    if kind in (dict, list, Set):
+        spend(1 + len(value) // (2 if kind is Set else PARTS))
     if kind is dict:
         found = ((k, v, wanted.get(k, ...)) for k, v in value.items())
         return {
@@ -101,6 +106,8 @@ def _kept(value: Value, wanted: _Wanted | None) -> Value:
     if wanted is None:
         return value
     kind = type(value)
+    if kind in (dict, list, Set):
+        spend(1 + len(value) // PARTS)
     if kind is dict:
         return {
             k: _kept(v, wanted[k]) for k, v in value.items() if k in wanted
@@ -136,6 +143,8 @@ class _Tree:
 
     def reset(self, value: Value) -> None:
         self.value = value
+        if type(value) is list:
+            passed(value)
         # Of an object: what was changed; of an array, each element: where
         # it stood, or what it became.
         self.children: dict[Hashable, _Tree | None] = {}
@@ -145,6 +154,11 @@ class _Tree:
 
     def rendered(self) -> Value:
         kind = type(self.value)
+        if kind is list:
+            passed(self.slots)
+        elif kind is dict or kind is Set:
+            passed(self.value)
+        spend(1)
         if kind is list:
             return [
                 self.value[slot] if type(slot) is int else slot.rendered()  # type: ignore[union-attr] # a tree
@@ -225,6 +239,7 @@ class _Tree:
             if not 0 <= place <= len(self.slots):
                 msg = "an index is out of bounds"
                 raise _wrong(msg)
+            passed(self.slots)
             self.slots.insert(place, _Tree(value))
         elif kind is dict:
             self.children[key(step)] = _Tree(value)

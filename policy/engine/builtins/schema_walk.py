@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from policy.engine.builtins.operands import sized
+from policy.engine.builtins.operands import numeric, sized
 from policy.engine.builtins.regex import compiled
 from policy.engine.builtins.verbs import general
 from policy.engine.errors import BudgetExceeded, BuiltinFailed
+from policy.engine.metering import MADE, spend
 from policy.engine.numbers import number, spelling
 from policy.engine.spelling import json_text
 from policy.engine.values import Value, is_number
 
+_TURN = 8  # steps of a value against a schema
 DEEPEST = 64
 """How deeply a schema and a document may nest."""
 
@@ -30,6 +32,7 @@ def _rounded(value: Value) -> Value:
         return [_rounded(v) for v in value]
     if not is_number(value):
         return value
+    numeric(value, 1)
     near = float(spelling(value))
     if near.is_integer() and abs(near) < 1e21:
         return int(near)
@@ -60,6 +63,8 @@ class _Place:
     depth: int
 
     def part(self, name: str | int, value: Value) -> "_Place":
+        if len(self.field) >= MADE:
+            spend(len(self.field) // MADE)
         return _Place(value, f"{self.field}.{name}", self.depth)
 
     def shown(self) -> str:
@@ -74,6 +79,7 @@ class _Outcome:
         self.score = 0
 
     def add(self, kind: str, at: _Place, description: str) -> None:
+        spend(1 + (2 * len(at.field) + 2 * len(description)) // MADE)
         self.errors.append(
             {
                 "type": kind,
@@ -194,6 +200,7 @@ class _Walk:
     def of(self, schema: _Schema, at: _Place) -> _Outcome:
         outcome = _Outcome()
         self.turns += 1
+        spend(_TURN)
         sized(self.turns)
         if at.depth < 0:
             msg = "json: a document nested too deeply for its schema"
@@ -241,7 +248,7 @@ class _Walk:
         elif kind == "array":
             self.items(schema, at, outcome)
         elif kind in ("integer", "number"):
-            exact = Fraction(spelling(at.value))
+            exact = Fraction(spelling(numeric(at.value, 1)))
             _measured(_NUMBERS, schema, exact, at, outcome)
             outcome.score += 1
         self.common(schema, at, outcome)
@@ -332,6 +339,7 @@ class _Walk:
                 text = f"{at.shown()} does not match: {allowed}"
                 outcome.add("const", at, text)
         if "enum" in schema:
+            spend(len(schema["enum"]))
             choices = [_canonical(one) for one in schema["enum"]]
             if _canonical(at.value) not in choices:
                 listed = ", ".join(choices)
@@ -343,7 +351,7 @@ class _Walk:
         length = Fraction(len(at.value))
         _measured(_LENGTHS, schema, length, at, outcome)
         pattern = schema.get("pattern")
-        if pattern is not None and not compiled(pattern).search(at.value):
+        if pattern is not None and not compiled(pattern).found(at.value):
             text = f"Does not match pattern '{pattern}'"
             outcome.add("pattern", at, text)
         outcome.score += 1
@@ -418,7 +426,7 @@ class _Walk:
         matching = [
             inner
             for pattern, inner in sorted(patterns.items())
-            if compiled(pattern).search(name) is not None
+            if compiled(pattern).found(name)
         ]
         for inner in matching:
             outcome.merge(self.of(inner, part))

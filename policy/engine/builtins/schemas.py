@@ -16,8 +16,18 @@ from jsonschema.exceptions import SchemaError
 from policy.engine.builtins.encoding import read_json
 from policy.engine.builtins.schema_walk import DEEPEST, walked
 from policy.engine.errors import BudgetExceeded, BuiltinFailed, OutsideProfile
+from policy.engine.metering import at_once, spend
 from policy.engine.spelling import json_key
-from policy.engine.values import Raw, Set, Value, elements, is_number, weigh
+from policy.engine.values import (
+    Raw,
+    Set,
+    Value,
+    elements,
+    is_number,
+    weigh,
+)
+
+_SCHEMA = 8  # steps of each value of a schema, which is checked itself
 
 _TYPES = "array boolean integer number null object string"
 _KNOWN = frozenset(
@@ -94,11 +104,18 @@ class _UnknownType(Exception):
     """A schema names a type that there is not."""
 
 
+def _count(value: Value) -> int:
+    if type(value) is dict:
+        return 1 + sum(map(_count, value.values()))
+    return 1 + sum(map(_count, value)) if type(value) is list else 1
+
+
 def _checked(schema: Value, depth: int = DEEPEST) -> None:
     """Refuse what has no answer here, and types that there are not."""
     if depth < 0:
         msg = "json: a schema nested too deeply"
         raise BudgetExceeded(msg)
+    spend(1)
     if type(schema) is not dict:
         return
     unknown = schema.keys() - _KNOWN
@@ -111,6 +128,9 @@ def _checked(schema: Value, depth: int = DEEPEST) -> None:
         msg = "json: a reference that leaves its schema"
         raise OutsideProfile(msg)
     types = schema.get("type", [])
+    if type(types) is list:
+        # Whether they differ is found out by comparing each with each.
+        at_once(len(types) ** 2 // _SCHEMA)
     for name in types if type(types) is list else [types]:
         if type(name) is str and name not in _TYPES.split():
             raise _UnknownType(name)
@@ -139,6 +159,7 @@ def _compiled(schema: Value) -> Value:
     if type(schema) is not dict and type(schema) is not bool:
         msg = "json: a schema is neither object nor boolean"
         raise BuiltinFailed(msg)
+    at_once(_count(schema) * _SCHEMA)
     _checked(schema)
     try:
         jsonschema.Draft7Validator.check_schema(_plain(schema))

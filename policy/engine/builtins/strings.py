@@ -5,12 +5,14 @@ Unicode mapping (the sharp s stays, final sigma is not looked for), as OPA
 maps it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from policy.engine.builtins.operands import (
     MAX_TEXT,
     array,
+    glanced,
     index,
+    made,
     mapping,
     sized,
     sized_text,
@@ -18,6 +20,7 @@ from policy.engine.builtins.operands import (
     texts,
 )
 from policy.engine.errors import BudgetExceeded, BuiltinFailed, OutsideProfile
+from policy.engine.metering import MADE, READ, at_once, spend
 from policy.engine.spelling import display
 from policy.engine.values import Set, Value, is_number, ordered
 
@@ -27,6 +30,10 @@ WHITE = (
 )
 """What Go takes for white space."""
 
+_CHARS = 8  # characters that are looked at one by one in a step
+_ENDS = 32  # prefixes or suffixes that are tried in a step
+_LONG = 1 << 14  # characters that are compared in a step
+
 
 def _concat(a: Value, b: Value) -> Value:
     joint, parts = text(a, 1), texts(b, 2)
@@ -34,6 +41,7 @@ def _concat(a: Value, b: Value) -> Value:
     if size > MAX_TEXT + len(joint):
         msg = "concat: result beyond the limit"
         raise BudgetExceeded(msg)
+    at_once(size // MADE)
     return joint.join(parts)
 
 
@@ -42,11 +50,11 @@ def _contains(a: Value, b: Value) -> Value:
 
 
 def _startswith(a: Value, b: Value) -> Value:
-    return text(a, 1).startswith(text(b, 2))
+    return glanced(a, 1).startswith(text(b, 2))
 
 
 def _endswith(a: Value, b: Value) -> Value:
-    return text(a, 1).endswith(text(b, 2))
+    return glanced(a, 1).endswith(text(b, 2))
 
 
 def _upper_one(char: str) -> str:
@@ -59,7 +67,8 @@ def _upper_one(char: str) -> str:
 def _upper(a: Value) -> Value:
     source = text(a, 1)
     if source.isascii():
-        return source.upper()
+        return made(source.upper())
+    at_once(len(source) // _CHARS)
     return "".join(map(_upper_one, source))
 
 
@@ -67,13 +76,16 @@ def lower(a: Value) -> Value:
     """Lower case, code point by code point."""
     source = text(a, 1)
     if source.isascii():
-        return source.lower()
+        return made(source.lower())
+    at_once(len(source) // _CHARS)
     return "".join(char.lower()[0] for char in source)
 
 
 def _split(a: Value, b: Value) -> Value:
     source, separator = text(a, 1), text(b, 2)
-    sized(source.count(separator))
+    pieces = source.count(separator)
+    sized(pieces)
+    at_once(pieces // 2 + len(source) // MADE)
     return source.split(separator) if separator else list(source)
 
 
@@ -93,7 +105,7 @@ def _replace(a: Value, b: Value, c: Value) -> Value:
     if len(source) + growth > MAX_TEXT:
         msg = "replace: result beyond the limit"
         raise BudgetExceeded(msg)
-    return source.replace(old, new)
+    return made(source.replace(old, new))
 
 
 def _replace_n(a: Value, b: Value) -> Value:
@@ -108,7 +120,9 @@ def _replace_n(a: Value, b: Value) -> Value:
     names = sorted(patterns)
     pieces: list[str] = []
     at = size = 0
+    turn = 1 + len(names) // _CHARS
     while at < len(source):
+        spend(turn)
         found = next((n for n in names if source.startswith(n, at)), None)
         pieces.append(source[at] if found is None else patterns[found])
         at += 1 if found is None else len(found)
@@ -116,31 +130,31 @@ def _replace_n(a: Value, b: Value) -> Value:
         if size > MAX_TEXT:
             msg = "strings.replace_n: result beyond the limit"
             raise BudgetExceeded(msg)
-    return "".join(pieces)
+    return made("".join(pieces))
 
 
 def _trim(a: Value, b: Value) -> Value:
-    return text(a, 1).strip(text(b, 2)) if b != "" else text(a, 1)
+    return made(text(a, 1).strip(text(b, 2))) if b != "" else text(a, 1)
 
 
 def _trim_left(a: Value, b: Value) -> Value:
-    return text(a, 1).lstrip(text(b, 2)) if b != "" else text(a, 1)
+    return made(text(a, 1).lstrip(text(b, 2))) if b != "" else text(a, 1)
 
 
 def _trim_right(a: Value, b: Value) -> Value:
-    return text(a, 1).rstrip(text(b, 2)) if b != "" else text(a, 1)
+    return made(text(a, 1).rstrip(text(b, 2))) if b != "" else text(a, 1)
 
 
 def _trim_prefix(a: Value, b: Value) -> Value:
-    return text(a, 1).removeprefix(text(b, 2))
+    return made(glanced(a, 1).removeprefix(text(b, 2)))
 
 
 def _trim_suffix(a: Value, b: Value) -> Value:
-    return text(a, 1).removesuffix(text(b, 2))
+    return made(glanced(a, 1).removesuffix(text(b, 2)))
 
 
 def _trim_space(a: Value) -> Value:
-    return text(a, 1).strip(WHITE)
+    return made(text(a, 1).strip(WHITE))
 
 
 def _searched(a: Value, b: Value) -> tuple[str, str]:
@@ -161,6 +175,7 @@ def _indexof_n(a: Value, b: Value) -> Value:
     found: list[Value] = []
     at = source.find(wanted)
     while at >= 0:
+        spend(1 + len(wanted) // READ)
         found.append(at)
         sized(len(found))
         at = source.find(wanted, at + 1)
@@ -168,15 +183,17 @@ def _indexof_n(a: Value, b: Value) -> Value:
 
 
 def _substring(a: Value, b: Value, c: Value) -> Value:
-    source, start, length = text(a, 1), index(b, 2), index(c, 3)
+    source, start, length = glanced(a, 1), index(b, 2), index(c, 3)
     if start < 0:
         msg = "substring: negative offset"
         raise BuiltinFailed(msg)
-    return source[start:] if length < 0 else source[start : start + length]
+    return made(
+        source[start:] if length < 0 else source[start : start + length]
+    )
 
 
 def _reverse(a: Value) -> Value:
-    return text(a, 1)[::-1]
+    return made(text(a, 1)[::-1])
 
 
 def _count(a: Value, b: Value) -> Value:
@@ -187,14 +204,22 @@ def _some_texts(value: Value, position: int) -> list[str]:
     return [value] if type(value) is str else texts(value, position)
 
 
+def _searched_for(bases: list[str], ends: tuple[str, ...]) -> Iterator[str]:
+    """Each string that is compared with all of the ends, paid for."""
+    turn = 1 + len(ends) // _ENDS + sum(map(len, ends)) // _LONG
+    for base in bases:
+        spend(turn)
+        yield base
+
+
 def _any_prefix(a: Value, b: Value) -> Value:
     bases, heads = _some_texts(a, 1), tuple(_some_texts(b, 2))
-    return any(base.startswith(heads) for base in bases)
+    return any(b.startswith(heads) for b in _searched_for(bases, heads))
 
 
 def _any_suffix(a: Value, b: Value) -> Value:
     bases, tails = _some_texts(a, 1), tuple(_some_texts(b, 2))
-    return any(base.endswith(tails) for base in bases)
+    return any(b.endswith(tails) for b in _searched_for(bases, tails))
 
 
 def _template(a: Value) -> Value:
@@ -204,6 +229,7 @@ def _template(a: Value) -> Value:
     it is undefined.
     """
     parts: list[str] = []
+    size = 0
     for part in array(a, 1):
         if type(part) is Set:
             if len(part) > 1:
@@ -216,6 +242,10 @@ def _template(a: Value) -> Value:
         else:
             msg = "a template string's part is composite"
             raise OutsideProfile(msg)
+        size += len(parts[-1])
+        if size > MAX_TEXT:
+            msg = "a template string beyond the limit"
+            raise BudgetExceeded(msg)
     return sized_text("".join(parts))
 
 

@@ -44,8 +44,8 @@ from policy.engine.builtins.template_trees import (
     parsed,
 )
 from policy.engine.errors import BudgetExceeded, BuiltinFailed, OutsideProfile
+from policy.engine.metering import spend
 from policy.engine.numbers import spelling
-from policy.engine.runtime import Budget
 from policy.engine.values import Value, is_number, weigh
 
 _DEEPEST = 10_000
@@ -356,19 +356,9 @@ def _cost(value: Given) -> int:
     return len(value) if kind in (list, dict) else 0
 
 
-def _spender(budget: Budget) -> Callable[[int], None]:
-    def spend(steps: int) -> None:
-        budget.left -= steps
-        if budget.left < 0:
-            budget.refill()
-
-    return spend
-
-
-def _render(a: Value, b: Value, budget: Budget) -> Value:
-    """The one built-in that is told the budget: a template is a program."""
+def _render(a: Value, b: Value) -> Value:
+    """A template is a program: what it does is charged as it runs."""
     source, variables = sized_text(text(a, 1)), mapping(b, 2)
-    spend = _spender(budget)
     dot = _given(weigh(variables), spend)
     trees = parsed(source, _FUNCTIONS, spend)
     filled = _Filling(trees, spend).run(dot)

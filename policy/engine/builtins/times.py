@@ -16,6 +16,7 @@ from policy.engine.builtins.clocks import read
 from policy.engine.builtins.layouts import DAYS, NAMED, Moment, written
 from policy.engine.builtins.operands import index, numeric, sized_text, text
 from policy.engine.errors import BuiltinFailed
+from policy.engine.metering import spend
 from policy.engine.numbers import integer
 from policy.engine.values import Value
 
@@ -184,6 +185,7 @@ def _diff(a: Value, b: Value) -> Value:
     return parts
 
 
+_HOURS = 16  # steps of a number of days, weeks or years
 _UNITS = {
     "ns": 1,
     "us": 1000,
@@ -212,6 +214,7 @@ def _duration(source: str) -> int:
         raise _malformed()
     total = at = 0
     while at < len(rest):
+        spend(1)
         found = _PIECE.match(rest, at)
         assert found is not None  # noqa: S101 - it matches the empty text
         whole, fraction, unit = found[1], found[2] or "", found[3]
@@ -274,6 +277,7 @@ def _parse_duration(a: Value) -> Value:
     pieces: list[str] = []
     at = len(sign)
     while at < len(source):
+        spend(_HOURS)
         found = _LONG_PIECE.match(source, at)
         if found is None:
             raise _malformed()

@@ -5,13 +5,22 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, ip_address
 from urllib.parse import quote, unquote_to_bytes
 
-from policy.engine.builtins.operands import mapping, sized, sized_text, text
+from policy.engine.builtins.operands import (
+    MAX_TEXT,
+    mapping,
+    sized,
+    sized_text,
+    text,
+)
 from policy.engine.builtins.texts import of_bytes
-from policy.engine.errors import BuiltinFailed
+from policy.engine.errors import BudgetExceeded, BuiltinFailed
+from policy.engine.metering import at_once, spend
 from policy.engine.spelling import json_key
 from policy.engine.values import Set, Value, elements
 
 _MOST = 10_000
+_CHARS = 16  # characters that are escaped or checked in a step
+_ESCAPES = 4  # escapes that are undone in a step
 _BROKEN = re.compile("%(?![0-9A-Fa-f]{2})")
 _SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*")
 _PORT = re.compile(":[0-9]*")
@@ -34,6 +43,7 @@ def _unescaped(source: str) -> str:
         raise _bad()
     if "%" not in source:
         return source
+    at_once(source.count("%") // _ESCAPES)
     return of_bytes(unquote_to_bytes(source))
 
 
@@ -43,6 +53,7 @@ def _query_unescaped(source: str) -> str:
 
 def query_escaped(source: str) -> str:
     """A text as it stands in a query."""
+    at_once(len(source) // _CHARS)
     return quote(source, safe=_UNRESERVED).replace("%20", "+")
 
 
@@ -58,6 +69,8 @@ def _values(value: Value) -> list[str]:
     if type(value) is str:
         return [value]
     found = elements(value) if type(value) is Set else value
+    if type(found) is list:
+        spend(len(found))
     if type(found) is not list or any(type(v) is not str for v in found):
         msg = "operand 1 values must be string, array[string], or set[string]"
         raise BuiltinFailed(msg)
@@ -66,6 +79,12 @@ def _values(value: Value) -> list[str]:
 
 def _encode_object(a: Value) -> Value:
     fields = {json_key(k): _values(v) for k, v in mapping(a, 1).items()}
+    size = sum(
+        len(name) + len(value) for name in fields for value in fields[name]
+    )
+    if size > MAX_TEXT:
+        msg = "urlquery.encode_object: result beyond the limit"
+        raise BudgetExceeded(msg)
     return sized_text(
         "&".join(
             f"{query_escaped(name)}={query_escaped(value)}"
@@ -82,6 +101,7 @@ def _decode_object(a: Value) -> Value:
         raise BuiltinFailed(msg)
     found: dict[str, Value] = {}
     for part in query.split("&"):
+        spend(2)
         if ";" in part:
             raise _bad()
         if part:
@@ -103,6 +123,7 @@ def _scheme(source: str) -> tuple[str, str]:
 
 def _host_unescaped(source: str) -> str:
     """A host's text; percent stands for bytes beyond ASCII, or itself."""
+    at_once(len(source) // _CHARS)
     if _BROKEN.search(source):
         raise _bad()
     for escape in re.findall("%..", source):
@@ -115,6 +136,7 @@ def _host_unescaped(source: str) -> str:
 
 
 def _zone_unescaped(source: str) -> str:
+    at_once(len(source) // _CHARS)
     if _BROKEN.search(source):
         raise _bad()
     for escape in re.findall("%..", source):
@@ -174,6 +196,7 @@ def _authority(scheme: str, source: str) -> str:
 
 
 def _parsed(source: str) -> dict[str, Value]:
+    at_once(len(source) // _CHARS)
     source, _, fragment = source.partition("#")
     if _CONTROL.search(source):
         raise _bad()

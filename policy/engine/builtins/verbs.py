@@ -12,15 +12,15 @@ from decimal import Decimal
 from math import copysign
 from typing import Any
 
-from policy.engine.builtins.operands import (
-    MAX_TEXT,
-)
+from policy.engine.builtins.operands import MAX_TEXT, numeric
 from policy.engine.errors import BudgetExceeded, OutsideProfile
+from policy.engine.metering import at_once
 from policy.engine.numbers import spelling
 from policy.engine.spelling import notation, quoted
 from policy.engine.values import Value, is_number
 
 _MOST_DIGITS = 1000
+_BYTES = 8  # bytes that are written one by one in a step
 _INT64 = re.compile(r"-?[0-9]{1,19}\Z")
 _BIG = re.compile(r"[+-]?[0-9]+\Z")
 
@@ -60,7 +60,7 @@ def argument(value: Value) -> Any:  # noqa: ANN401 - as Go would have it
         return value
     if not is_number(value):
         return notation(value)
-    shown = spelling(value)
+    shown = spelling(numeric(value, 1))
     if _INT64.match(shown) and -(2**63) <= int(shown) < 2**63:
         return int(shown)
     if "." in shown:
@@ -249,6 +249,7 @@ def _backquotable(value: str) -> bool:
 def _hexadecimal(flags: Flags, verb: str, content: bytes) -> str:
     if flags.precision is not None:
         content = content[: flags.precision]
+    at_once(len(content) // _BYTES)
     mark = f"0{verb}" if flags.sharp else ""
     pairs = [f"{byte:02{verb}}" for byte in content]
     if not pairs:

@@ -9,12 +9,15 @@ from policy.engine.bigfloat import PRECISION, read, times, truncate
 from policy.engine.builtins.operands import text
 from policy.engine.builtins.strings import lower
 from policy.engine.errors import BudgetExceeded, BuiltinFailed, OutsideProfile
+from policy.engine.metering import at_once
 from policy.engine.numbers import MAX_DIGITS, bounded, number, parts
 from policy.engine.values import Value
 
 _IDENTIFIERS = re.compile(r"[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*\Z")
 _WHOLE = re.compile(r"[+-]?[0-9]+\Z")
 _MOST = 2**63 - 1
+
+_CHARS = 16  # characters that are read in a step
 
 _Version = tuple[tuple[int, int, int], str]
 
@@ -27,6 +30,7 @@ def _part(source: str) -> int:
 
 
 def _version(source: str) -> _Version:
+    at_once(len(source) // _CHARS)
     source, _, metadata = source.removeprefix("v").partition("+")
     source, _, prerelease = source.partition("-")
     for named in (metadata, prerelease):
@@ -83,6 +87,7 @@ def _is_valid(a: Value) -> Value:
     return True
 
 
+_DIGITS = re.compile("[0-9]*")
 _BARE = re.compile(r"[0-9a-fA-F]{32}\Z")
 _DASHED = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _GREGORIAN = 122_192_928_000_000_000  # 100 ns from 1582-10-15 to 1970-01-01
@@ -171,6 +176,7 @@ _BYTES: Mapping[str, int] = _bytes_table()
 
 def _split(source: str) -> tuple[str, str]:
     """Amount and unit, as OPA finds where one ends and the other begins."""
+    at_once(len(source) // _CHARS * 4)
     at = 0
     while at < len(source):
         char = source[at]
@@ -181,8 +187,8 @@ def _split(source: str) -> tuple[str, str]:
             if not after or after not in "0123456789+-":
                 break
             at += after in "+-"
-            digits = re.match("[0-9]*", source[at + 1 :])
-            if digits is not None and digits.end() > 6:
+            digits = _DIGITS.match(source, at + 1)
+            if digits is not None and len(digits[0]) > 6:
                 msg = "units: exponent too large"
                 raise BuiltinFailed(msg)
         at += 1
@@ -200,14 +206,20 @@ def _amount(source: str) -> tuple[str, str]:
     return amount, unit
 
 
+def _beyond() -> BudgetExceeded:
+    return BudgetExceeded("units: number beyond the limit")
+
+
 def _checked(amount: str) -> tuple[int, int]:
     if not _AMOUNT.match(amount):
         msg = "units: could not parse amount to a number"
         raise BuiltinFailed(msg)
+    if len(amount) > MAX_DIGITS:
+        raise _beyond()
     mantissa, ten = parts(amount)
-    if abs(ten) > MAX_DIGITS or len(amount) > MAX_DIGITS:
-        msg = "units: number beyond the limit"
-        raise BudgetExceeded(msg)
+    if abs(ten) > MAX_DIGITS:
+        raise _beyond()
+    at_once((len(amount) + abs(ten)) // 4)
     return mantissa, ten
 
 

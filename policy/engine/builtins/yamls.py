@@ -8,17 +8,25 @@ What is left reads and writes as OPA's library does.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cmp_to_key
+from itertools import chain
 from typing import Any
 
 import yaml
 
-from policy.engine.builtins.operands import sized, sized_text, text
+from policy.engine.builtins.operands import (
+    MAX_TEXT,
+    sized,
+    sized_text,
+    text,
+)
 from policy.engine.builtins.verbs import general
 from policy.engine.errors import BudgetExceeded, BuiltinFailed, OutsideProfile
+from policy.engine.metering import PARTS, at_once, spend
 from policy.engine.numbers import integer, number, spelling
 from policy.engine.spelling import json_key
 from policy.engine.values import Set, Value, elements, is_number, weigh
 
+_EVENT = 32  # steps of what PyYAML reads or writes of one value
 _LONGEST = 100_000
 _DEEPEST = 64
 _LONGEST_LINE = 60
@@ -84,6 +92,7 @@ class _Reader:
         self.count = 0
 
     def next(self) -> Any:  # noqa: ANN401 - PyYAML's stubs say no more
+        spend(_EVENT)
         self.count += 1
         sized(self.count)
         return next(self.events)
@@ -139,6 +148,7 @@ def _unmarshal(a: Value) -> Value:
     if len(source) > _LONGEST:
         msg = "yaml: a text beyond the limit"
         raise BudgetExceeded(msg)
+    at_once(len(source))
     try:
         return _Reader(source).document()
     except (yaml.YAMLError, ValueError) as error:
@@ -158,6 +168,7 @@ def _is_valid(a: Value) -> Value:
 
 def _before(a: str, b: str) -> int:
     """Go's order of keys: numbers inside names count as numbers."""
+    spend(1 + min(len(a), len(b)) // PARTS)
     digits = False
     for i, (x, y) in enumerate(zip(a, b, strict=False)):
         if x == y:
@@ -197,6 +208,7 @@ def _event(value: str, style: str | None = None) -> yaml.Event:
 
 
 def _scalar(value: str, *, name: bool = False) -> yaml.Event:
+    at_once(len(value) // PARTS)
     odd = any(not c.isprintable() and c not in "\t\n\0" for c in value)
     if odd or len(value) > _LONGEST_LINE or (name and "\n" in value):
         msg = "a text whose lines or escapes writers differ on"
@@ -219,6 +231,7 @@ def _events(value: Value, depth: int) -> Iterator[yaml.Event]:
     if depth < 0:
         msg = "yaml: nested too deeply"
         raise BudgetExceeded(msg)
+    spend(_EVENT)
     kind = type(value)
     if kind is str:
         yield _scalar(value)
@@ -232,6 +245,7 @@ def _events(value: Value, depth: int) -> Iterator[yaml.Event]:
         fields = {json_key(k): v for k, v in value.items()}
         yield yaml.MappingStartEvent(None, None, True, flow_style=not fields)  # noqa: FBT003 - PyYAML's signature
         for name in sorted(fields, key=cmp_to_key(_before)):
+            spend(_EVENT)
             yield _scalar(name, name=True)
             yield from _events(fields[name], depth - 1)
         yield yaml.MappingEndEvent()
@@ -258,13 +272,11 @@ def _number(value: Value) -> str:
 
 
 def _marshal(a: Value) -> Value:
-    events = [
-        yaml.StreamStartEvent(),
-        yaml.DocumentStartEvent(),
-        *_events(weigh(a), _DEEPEST),
-        yaml.DocumentEndEvent(),
-        yaml.StreamEndEvent(),
-    ]
+    events = chain(
+        (yaml.StreamStartEvent(), yaml.DocumentStartEvent()),
+        _events(weigh(a, text=MAX_TEXT), _DEEPEST),
+        (yaml.DocumentEndEvent(), yaml.StreamEndEvent()),
+    )
     made = yaml.emit(events, allow_unicode=True, width=1 << 20)
     made = made.removesuffix("...\n")
     return sized_text(made.removeprefix("--- ") if a == "" else made)

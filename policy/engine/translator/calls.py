@@ -8,7 +8,6 @@ from policy.engine.plan import Stmt
 from policy.engine.translator.composites import Composites
 from policy.engine.translator.knowledge import (
     KINDS,
-    METERED,
     TOTAL,
     Known,
 )
@@ -86,8 +85,6 @@ class Calls(Composites):
             self.set(stmt["result"], Known(defined=True, kind=kind))
             return
         texts = ", ".join(self.read(arg) for arg in args)
-        if name in METERED:
-            texts = f"{texts}, {self.frame}.budget"
         call = f"{result} = {self.module.builtin(name)}({texts})"
         if name == "count":
             sized = f"len({texts}) if type({texts}) in SIZED"

@@ -7,6 +7,7 @@ from policy.engine.translator.control import Control
 from policy.engine.translator.knowledge import (
     COMPARISONS,
     QUESTIONS,
+    SHORT,
     TOTAL,
     is_plain,
     is_small,
@@ -33,25 +34,30 @@ class Expressions(Control):
         function = self.module.builtin(name)
         call = f"{function}({', '.join(texts)})"
         if name == "internal.member_2":
-            a, b = texts
-            kinds = [self.known(arg).kind for arg in args]
-            tests = [
-                test
-                for test, needed in (
-                    (f"type({a}) is str", kinds[0] != "str"),
-                    (
-                        f"(type({b}) is list or type({b}) is Set)",
-                        kinds[1] not in ("list", "Set"),
-                    ),
-                )
-                if needed
-            ]
+            tests = self.found_at_once(args, texts)
+            found = " in ".join(texts)
             if not tests:
-                return f"{a} in {b}"
-            return f"({a} in {b} if {' and '.join(tests)} else {call})"
+                return found
+            return f"({found} if {' and '.join(tests)} else {call})"
         if name == "equal":
             return self.equality(args[0], args[1])
         return call
+
+    def found_at_once(
+        self, args: tuple[Any, ...], texts: list[str]
+    ) -> list[str]:
+        """What must hold for Python's `in` to be Rego's, at no charge."""
+        a, b = texts
+        first, second = map(self.known, args)
+        tests = [] if first.kind == "str" else [f"type({a}) is str"]
+        short = f"len({b}) < {SHORT}"
+        if second.kind == "list":
+            tests += [] if second.const else [short]
+        elif second.kind != "Set":
+            tests.append(
+                f"(type({b}) is Set or type({b}) is list and {short})"
+            )
+        return tests
 
     def comparison(
         self, name: str, args: tuple[Any, ...], texts: list[str]

@@ -74,8 +74,8 @@ TOTAL = frozenset(
     }
 )
 
-# Built-ins that run a program of their own, and are told the budget.
-METERED = frozenset({"strings.render_template"})
+SHORT = 16
+"""Fewer strings than this are looked through in the turn of a loop."""
 
 State = dict[int, Known]
 

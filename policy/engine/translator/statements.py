@@ -63,7 +63,7 @@ class Statements(Expressions):
             self.indent += 1
         self.emit(f"if {name} is ...:")
         self.emit(f"    {name} = {value}")
-        self.emit(f"elif not ({name} == {value} and same({name}, {value})):")
+        self.emit(f"elif not equal({name}, {value}):")
         self.emit("    raise conflict()")
         if known.defined is not True:
             self.indent -= 1
