@@ -651,7 +651,7 @@ def test_an_extract_takes_two_officers(shell: Shell, tmp_path: Path) -> None:
     assert ("taken", found["rows_out"]) in {
         (one["outcome"], one["rows"]) for one in listed
     }
-    assert "not waiting" in shell(*take, "--as", "bea").line(2)
+    assert "is taken; only one" in shell(*take, "--as", "bea").line(2)
     with (folder / "data.csv").open("a", encoding="utf-8") as file:
         file.write("x\n")
     shell("extract", "check", folder).line()
@@ -682,7 +682,7 @@ def test_an_extract_is_approved_verified_reported_and_recalled(
     recall = ("release", "recall", release, "--reason", "too fine")
     assert "separation_of_duties" in shell(*recall, "--as", "ann").line()
     shell(*recall, "--as", "bea", "--json").document()
-    assert "not waiting" in shell(*recall, "--as", "bea").line(2)
+    assert "is recalled; only one" in shell(*recall, "--as", "bea").line(2)
     (folder / "report.md").write_text("another", encoding="utf-8")
     assert shell(*verify).code != 0
 
@@ -723,7 +723,7 @@ def test_a_release_that_nobody_filed_is_refused(shell: Shell) -> None:
     """An unknown id is one line."""
     said = shell("release", "take", uuid4(), "--as", "bea")
 
-    assert "not waiting" in said.line(2)
+    assert "there is no release" in said.line(2)
 
 
 @pytest.fixture
