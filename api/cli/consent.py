@@ -14,7 +14,7 @@ from uuid import UUID
 import typer
 
 from api.cli.context import Actor, Json, instance, officer
-from api.cli.output import Output, everybody, speaks
+from api.cli.output import Output, Tally, everybody, speaks
 from api.platform import Platform
 from consent import ConsentState, EventType
 from policy import Answer, Place, RequestInvalid
@@ -96,23 +96,17 @@ def verify(context: typer.Context, *, as_json: Json = False) -> None:
     Example: curtilage consent verify
     """
     out = Output(as_json=as_json)
-    seen = 0
     with (
         instance(context).platform() as platform,
         out.progress("Verifying consents", None) as advance,
     ):
-
-        def progress(people: int) -> None:
-            nonlocal seen
-            seen += people
-            advance(people)
-
-        found = list(platform.fact_sweep().run(progress))
+        tally = Tally(advance)
+        found = list(platform.fact_sweep().run(tally))
         size = platform.ledger.size()
     if not found and not as_json:
         out.say(
-            f"Nothing is wrong: what {everybody(seen)} answered and set is "
-            f"as the ledger's {size} entries tell it."
+            f"Nothing is wrong: what {everybody(tally.seen)} answered and "
+            f"set is as the ledger's {size} entries tell it."
         )
         return
     out.table(

@@ -153,6 +153,27 @@ def speaks(function: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
+class Tally:
+    """Shows the progress of a sweep, and counts what it went through.
+
+    Args:
+        advance: shows it.
+
+    Attributes:
+        seen: how much that was.
+
+    """
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self._advance = advance
+        self.seen = 0
+
+    def __call__(self, count: int) -> None:
+        """Take in a page."""
+        self.seen += count
+        self._advance(count)
+
+
 def counted(number: int, one: str, more: str) -> str:
     """A number with its noun."""
     return f"{number} {one if number == 1 else more}"

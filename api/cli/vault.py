@@ -9,7 +9,7 @@ import typer
 
 from api.cli.context import Actor, Json, instance, officer
 from api.cli.indexes import index_commands
-from api.cli.output import Output, counted, everybody, speaks
+from api.cli.output import Output, Tally, counted, everybody, speaks
 from api.cli.records import add_record_commands
 from api.databases import count_rows
 from policy import EpochWitness
@@ -108,21 +108,15 @@ def verify(context: typer.Context, *, as_json: Json = False) -> None:
     out = Output(as_json=as_json)
     with instance(context).platform() as platform:
         witness = EpochWitness(vault=platform.vault, ledger=platform.ledger)
-        seen = 0
         with out.progress("Verifying the vault", None) as advance:
-
-            def progress(people: int) -> None:
-                nonlocal seen
-                seen += people
-                advance(people)
-
+            tally = Tally(advance)
             findings = list(
-                platform.vault.verify(witness=witness, progress=progress)
+                platform.vault.verify(witness=witness, progress=tally)
             )
     if not findings and not as_json:
         out.say(
-            f"Nothing is wrong: the values of {everybody(seen)} are as they "
-            "were written."
+            f"Nothing is wrong: the values of {everybody(tally.seen)} are as "
+            "they were written."
         )
         return
     out.table(

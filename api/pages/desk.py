@@ -776,12 +776,8 @@ def _by_language(name: str) -> Text:
     chinese = [one for one in parts if _HAN.search(one)]
     if len(parts) != len(_LANGUAGES) or len(chinese) != 1:
         return dict.fromkeys(_LANGUAGES, name)
-    return {
-        language: one
-        for one in parts
-        for language in _LANGUAGES
-        if (one in chinese) == (language == "zh-Hans")
-    }
+    (other,) = (one for one in parts if one not in chinese)
+    return dict(zip(_LANGUAGES, (other, *chinese), strict=True))
 
 
 def _statement(
