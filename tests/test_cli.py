@@ -680,7 +680,9 @@ def test_an_extract_is_approved_verified_reported_and_recalled(
     ).document()
     assert "bea" in page.read_text("utf-8")
     recall = ("release", "recall", release, "--reason", "too fine")
-    assert "separation_of_duties" in shell(*recall, "--as", "ann").line()
+    refused = shell(*recall, "--as", "ann").line()
+    assert "separation_of_duties" in refused
+    assert "somebody else must do it" in refused
     shell(*recall, "--as", "bea", "--json").document()
     assert "is recalled; only one" in shell(*recall, "--as", "bea").line(2)
     (folder / "report.md").write_text("another", encoding="utf-8")
@@ -790,6 +792,8 @@ def test_evidence_is_verified_with_public_keys(
     file.write_text(receipt, "utf-8")
     verify = ("receipt", "verify", file, "--key", pem)
     assert shell(*verify, "--json").document()["verified"]
+    spelt = ("receipt", "verify", file, "--vkey", pem)
+    assert shell(*spelt, "--json").document()["verified"]
     file.write_text(receipt[:-9] + "AAAA" + receipt[-5:], "utf-8")
     shell(*verify).line()
     paper = tmp_path / "proof.json"
