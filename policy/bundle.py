@@ -31,13 +31,13 @@ class Bundle:
     Attributes:
         revision: 64 hexadecimal digits over all that decides.
         entrypoints: the paths that can be asked.
-        plan: the parsed plan.
+        plan: the text of the plan, which the engine reads.
         data: the base documents; never to be changed.
     """
 
     revision: str
     entrypoints: tuple[str, ...]
-    plan: Mapping[str, Any]
+    plan: bytes
     data: Mapping[str, JSON]
 
 
@@ -148,7 +148,7 @@ def read_bundle(files: Mapping[str, bytes]) -> Bundle:
     return Bundle(
         revision=str(stated),
         entrypoints=tuple(described.get("entrypoints", ())),
-        plan=_parse(plan, PLAN),
+        plan=plan,
         data=_parse(data, DATA),
     )
 

@@ -26,6 +26,7 @@ from policy.engine import (
     admit,
     release,
     taken,
+    translated,
 )
 from policy.pdp import JSON, Cause, Document, NoDecision, Ruling, Standing
 
@@ -104,7 +105,8 @@ class EmbeddedPdp:
     def _load(self, bundle: Bundle) -> _Loaded:
         return _Loaded(
             machine=Machine(
-                bundle.plan, strict=self._strict, clock=self._clock
+                translated(bundle.plan, strict=self._strict),
+                clock=self._clock,
             ),
             data=admit(bundle.data, _DATA),
             revision=bundle.revision,

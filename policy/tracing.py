@@ -22,6 +22,7 @@ from policy.engine import (
     Tracer,
     admit,
     coverage,
+    translated,
 )
 from policy.pdp import JSON, Cause, Document, NoDecision
 
@@ -82,7 +83,7 @@ class Tracing:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._machine = Machine(bundle.plan, watched=True)
+        self._machine = Machine(translated(bundle.plan, watched=True))
 
     def trace(self, entrypoint: str, document: Mapping[str, JSON]) -> Trace:
         """Decide an input document, and say how.

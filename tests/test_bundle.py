@@ -23,7 +23,7 @@ from policy.compiling import (
     current_capabilities,
     sources,
 )
-from policy.engine import PROFILE, Machine
+from policy.engine import PROFILE, Machine, translated
 from policy.pdp import BundleInvalid, CompileFailed
 from tests.engines import write_policy
 from tests.parts import ROOT
@@ -44,7 +44,7 @@ def test_product_policies_are_found_and_run() -> None:
     assert POLICIES == policies_folder()
     assert load_bundle(COMMITTED).revision == bundle.revision
     assert set(ENTRYPOINTS) == set(bundle.entrypoints)
-    assert set(ENTRYPOINTS) == Machine(bundle.plan).entrypoints
+    assert set(ENTRYPOINTS) == Machine(translated(bundle.plan)).entrypoints
     assert 64 == len(bundle.revision)
 
 

@@ -23,6 +23,7 @@ from policy.engine import (
     EvaluationError,
     Limits,
     Machine,
+    translate,
 )
 from policy.engine.numbers import number
 from policy.engine.spelling import json_key
@@ -146,7 +147,9 @@ def given_input(case: dict[str, Any]) -> Value:
 
 def fault(case: dict[str, Any]) -> str | None:
     """Run one case and say what is wrong with the outcome, if anything."""
-    machine = Machine(case["plan"], strict=bool(case.get("strict_error")))
+    machine = Machine(
+        translate(case["plan"], strict=bool(case.get("strict_error")))
+    )
     wanted_error = {
         "eval_conflict_error": ConflictError,
         "eval_builtin_error": BuiltinFailed,
@@ -187,7 +190,7 @@ def test_every_case_passes_or_is_refused_by_name() -> None:
         outside = asked_for(case) - PROFILE.keys()
         if outside:
             with pytest.raises(BuiltinRefused) as raised:
-                Machine(case["plan"])
+                translate(case["plan"])
             assert raised.value.name in outside
             outcome["refused"] += 1
             continue

@@ -284,7 +284,7 @@ def test_refused_policies_leave_the_old_ones_deciding(
 ) -> None:
     """A swap happens whole or not at all."""
     with pytest.raises(PlanInvalid):
-        pdp.swap(replace(bundle, revision="x", plan={"plans": []}))
+        pdp.swap(replace(bundle, revision="x", plan=b'{"plans": []}'))
     with pytest.raises(DocumentRefused):
         pdp.replace_data({"left": float("nan")})
     assert bundle.revision == pdp.revision

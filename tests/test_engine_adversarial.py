@@ -9,7 +9,7 @@ import pytest
 
 from policy.compiling import current_capabilities
 from policy.embedded import EmbeddedPdp
-from policy.engine import BuiltinRefused, Limits, Machine
+from policy.engine import BuiltinRefused, Limits, Machine, translated
 from policy.pdp import Cause, CompileFailed, NoDecision
 from tests.engines import Engines, both, compiled, exactly, write_policy
 
@@ -397,4 +397,4 @@ def test_plan_made_without_our_capabilities_is_refused_by_name(
     (source / "capabilities.json").write_text(json.dumps(everything))
     bundle = compiled(opa_binary, source, ("p/x",))
     with pytest.raises(BuiltinRefused, match=r"time\.now_ns"):
-        Machine(bundle.plan)
+        Machine(translated(bundle.plan))

@@ -14,6 +14,7 @@ from policy.engine import (
     EvaluationError,
     Limits,
     Machine,
+    translate,
 )
 from policy.pdp import Cause, NoDecision
 from tests.engines import compiled, write_policy
@@ -306,7 +307,7 @@ def function(name: str, *stmts: dict[str, Any]) -> dict[str, Any]:
 
 def test_plan_that_recurs_ends_in_its_budget() -> None:
     """OPA plans no recursion; a plan that has it all the same ends."""
-    machine = Machine(plan(function("f", call("f", result=2))))
+    machine = Machine(translate(plan(function("f", call("f", result=2)))))
     with pytest.raises(BudgetExceeded):
         machine.results("p/x", {}, {}, PATIENT)
 
@@ -322,7 +323,7 @@ def test_plan_that_recurs_through_with_ends_in_its_budget() -> None:
             "block": {"stmts": [call("f", result=2)]},
         },
     }
-    machine = Machine(plan(function("f", inner)))
+    machine = Machine(translate(plan(function("f", inner))))
     with pytest.raises(BudgetExceeded):
         machine.results("p/x", {}, {}, PATIENT)
 
@@ -357,7 +358,7 @@ def test_deadline_needs_no_thread() -> None:
             },
         )
     )
-    machine = Machine(loop, clock=lambda: float(next(now)))
+    machine = Machine(translate(loop), clock=lambda: float(next(now)))
     with pytest.raises(DeadlineExceeded):
         machine.results(
             "p/x",
@@ -387,9 +388,9 @@ def test_name_of_a_function_is_never_code(name: str) -> None:
     )
     document["static"]["files"] = [{"value": name}]
     for watched in (False, True):
-        machine = Machine(document, watched=watched)
-        assert name not in machine.source or name == "v0"
-    results = Machine(document).results("p/x", {}, {}, PATIENT)
+        program = translate(document, watched=watched)
+        assert name not in program.source or name == "v0"
+    results = Machine(translate(document)).results("p/x", {}, {}, PATIENT)
     assert results == []
 
 
@@ -398,6 +399,6 @@ def test_error_inside_the_engine_is_no_answer() -> None:
     document = plan(
         function("f", {"type": "MakeNullStmt", "stmt": {"target": 2}})
     )
-    machine = Machine(document, watched=True)
+    machine = Machine(translate(document, watched=True))
     with pytest.raises(EvaluationError):
         machine.results("p/x", {}, {}, PATIENT)  # watched by nobody

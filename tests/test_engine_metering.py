@@ -17,6 +17,7 @@ from policy.engine import (
     DeadlineExceeded,
     Limits,
     Machine,
+    translated,
 )
 from policy.engine.metering import AT_ONCE, RUNNING, Budget
 from policy.engine.values import Value, make_set
@@ -254,7 +255,7 @@ def machine(
     folder = tmp_path_factory.mktemp("metering") / "policy"
     source = write_policy(folder, {"p.rego": "\n".join([SUPPORT, *rules])})
     entrypoints = tuple(f"p/r{n}" for n in range(len(NAMES)))
-    return Machine(compiled(opa_binary, source, entrypoints).plan)
+    return Machine(translated(compiled(opa_binary, source, entrypoints).plan))
 
 
 def ask(machine: Machine, name: str) -> object:

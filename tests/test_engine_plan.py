@@ -18,6 +18,8 @@ from policy.engine import (
     Limits,
     Machine,
     PlanInvalid,
+    translate,
+    translated,
 )
 
 LIMITS = Limits(steps=10_000, seconds=5.0)
@@ -58,7 +60,7 @@ def plan(*stmts: dict[str, Any], strings: tuple[str, ...] = ("a",)) -> object:
 
 def results(document: object, given_input: object = ...) -> list[Any]:
     """Run the entrypoint `p`."""
-    return Machine(document).results("p", given_input, {}, LIMITS)
+    return Machine(translate(document)).results("p", given_input, {}, LIMITS)
 
 
 def test_smallest_plan_runs() -> None:
@@ -123,7 +125,7 @@ MALFORMED = {
 def test_malformed_plan_is_refused(name: str) -> None:
     """What is not a plan is refused before anything of it runs."""
     with pytest.raises(PlanInvalid):
-        Machine(MALFORMED[name])
+        translate(MALFORMED[name])
 
 
 def test_builtin_outside_the_profile_is_refused_by_name() -> None:
@@ -131,7 +133,7 @@ def test_builtin_outside_the_profile_is_refused_by_name() -> None:
     made = plan()
     made["static"]["builtin_funcs"][0]["name"] = "http.send"
     with pytest.raises(BuiltinRefused, match=r"http\.send") as raised:
-        Machine(made)
+        translate(made)
     assert raised.value.name == "http.send"
 
 
@@ -173,9 +175,9 @@ def test_text_of_a_plan_cannot_become_code() -> None:
 
 def test_generated_code_reaches_no_builtin_of_python() -> None:
     """The functions see what they were given, and no `open` or `import`."""
-    machine = Machine(load_bundle().plan)
+    program = translated(load_bundle().plan)
     for word in ("import", "open(", "exec", "eval", "getattr", "__"):
-        assert word not in machine.source
+        assert word not in program.source
 
 
 def numbers_of(count: int) -> list[dict[str, Any]]:
@@ -199,7 +201,7 @@ def test_loops_within_loops_are_translated_or_refused() -> None:
     """CPython's limit of nested blocks never shows as a broken plan."""
     assert [] == results(plan(*numbers_of(10)), [1])
     with pytest.raises(PlanInvalid, match="nested"):
-        Machine(plan(*numbers_of(30)))
+        translate(plan(*numbers_of(30)))
 
 
 def test_jump_over_several_blocks_ends_at_its_target() -> None:
@@ -290,7 +292,7 @@ def test_loop_cannot_overwrite_the_value_of_a_rule() -> None:
 @functools.cache
 def small_plan() -> object:
     """Return the first functions of the product's own plan."""
-    made = load_bundle().plan
+    made = json.loads(load_bundle().plan)
     functions = made["funcs"]["funcs"]
     wanted = [f for f in functions if ".api." in f["name"]]
     return {
@@ -325,7 +327,7 @@ def test_damaged_plan_is_refused_or_still_decides(data: st.DataObject) -> None:
             break
         parent = parent[at]
     try:
-        machine = Machine(damaged)
+        machine = Machine(translate(damaged))
     except PlanInvalid:
         return
     for entrypoint in machine.entrypoints:

@@ -20,6 +20,7 @@ from policy.engine import (
     EngineError,
     Limits,
     Machine,
+    translated,
 )
 from policy.engine.errors import OutsideProfile
 from policy.engine.metering import Budget
@@ -337,7 +338,7 @@ def test_a_policy_pays_for_its_templates(
     source = write_policy(
         tmp_path / "policy", {"p.rego": f"package p\n\n{rule}\n"}
     )
-    machine = Machine(compiled(opa_binary, source, ("p/x",)).plan)
+    machine = Machine(translated(compiled(opa_binary, source, ("p/x",)).plan))
     answer = machine.results("p/x", {}, {}, Limits(steps=10_000))
     assert answer == [{"result": "." * 1000}]
     with pytest.raises(BudgetExceeded):

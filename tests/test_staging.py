@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from policy import EmbeddedPdp, load_bundle
 from policy.bundle import Bundle
-from policy.engine import PROFILE, Limits, Machine
+from policy.engine import PROFILE, Limits, Machine, translated
 from policy.engine.reader import read_plan
 from policy.engine.staging import members_read
 from policy.gate import ENTRYPOINT
@@ -78,7 +78,7 @@ def read(bundle: Bundle) -> dict[str, frozenset[str] | None]:
     return {
         name.rpartition(".")[2]: members
         for name, members in members_read(
-            read_plan(bundle.plan, PROFILE)
+            read_plan(json.loads(bundle.plan), PROFILE)
         ).items()
     }
 
@@ -177,12 +177,12 @@ def test_every_kind_of_rule_is_answered_as_without(
 
 def test_stage_holds_what_did_not_fail(bundle: Bundle) -> None:
     """A rule with two values fails where it is asked for, not before."""
-    machine = Machine(bundle.plan)
+    machine = Machine(translated(bundle.plan))
     stage = machine.stage({"side": [1, 2]}, bundle.data, Limits())
     numbers = {
         name.rpartition(".")[2]: number
         for number, name in enumerate(
-            read_plan(bundle.plan, PROFILE).functions
+            read_plan(json.loads(bundle.plan), PROFILE).functions
         )
     }
     assert stage.values[numbers["tally"]] == 2
@@ -196,7 +196,7 @@ def test_stage_that_costs_too_much_is_empty_and_costs_nothing(
     bundle: Bundle,
 ) -> None:
     """Then each decision does the work, within its own budget."""
-    machine = Machine(bundle.plan)
+    machine = Machine(translated(bundle.plan))
     stage = machine.stage({"side": [1, 2]}, bundle.data, Limits(steps=1_000))
     assert not stage.values
     assert not stage.steps

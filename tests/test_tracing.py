@@ -10,7 +10,14 @@ from typer.testing import CliRunner
 
 from api.cli.main import build
 from policy import explained, load_bundle, trace_decision
-from policy.engine import EvaluationError, Limits, Machine, Tracer, coverage
+from policy.engine import (
+    EvaluationError,
+    Limits,
+    Machine,
+    Tracer,
+    coverage,
+    translated,
+)
 from policy.pdp import Cause, Document, NoDecision, Standing
 from policy.tracing import Tracing
 from tests.parts import ROOT
@@ -37,7 +44,7 @@ def golden(kind: str) -> dict[str, dict[str, Any]]:
 def test_watched_machine_decides_what_the_other_decides() -> None:
     """On every golden case the trace ends in the decision itself."""
     bundle = load_bundle()
-    plain, tracing = Machine(bundle.plan), Tracing(bundle)
+    plain, tracing = Machine(translated(bundle.plan)), Tracing(bundle)
     for kind, entrypoint in DECIDED:
         for name, case in golden(kind).items():
             trace = tracing.trace(entrypoint, case["input"])
@@ -68,7 +75,7 @@ def test_document_with_members_in_common_is_traced_whole() -> None:
 def test_golden_cases_cover_the_lines_of_the_policies() -> None:
     """What no golden case reaches is a small part of the rules."""
     bundle = load_bundle()
-    machine = Machine(bundle.plan, watched=True)
+    machine = Machine(translated(bundle.plan, watched=True))
     tracers: list[Tracer] = []
     for kind, entrypoint in DECIDED:
         for case in golden(kind).values():

@@ -1,7 +1,7 @@
 """An engine for OPA's plans, embedded.
 
 OPA's own compiler makes a plan of the Rego (`opa build -t plan`); this
-package runs it: `plan` checks it, `translate` makes Python functions of it,
+package runs it: `plan` checks it, `program` makes Python functions of it,
 `machine` holds them, `runtime`, `values` and `numbers` give them Rego's
 semantics, `builtins` is the profile (`PROFILE.md` lists it, and what is
 refused and why), `door` is where JSON comes in and goes
@@ -28,6 +28,7 @@ from policy.engine.errors import (
     PlanInvalid,
 )
 from policy.engine.machine import Limits, Machine
+from policy.engine.program import Program, translate, translated
 from policy.engine.staging import Stage
 from policy.engine.tracing import Call, Coverage, Tracer, coverage
 
@@ -48,10 +49,13 @@ __all__ = [
     "Machine",
     "OutsideProfile",
     "PlanInvalid",
+    "Program",
     "Stage",
     "Tracer",
     "admit",
     "coverage",
     "release",
     "taken",
+    "translate",
+    "translated",
 ]

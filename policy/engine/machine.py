@@ -10,54 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policy.engine import runtime
-from policy.engine.builtins import PROFILE
 from policy.engine.errors import (
     BudgetExceeded,
-    BuiltinFailed,
     DeadlineExceeded,
     EvaluationError,
-    PlanInvalid,
 )
 from policy.engine.metering import RUNNING, Budget
 from policy.engine.plan import Function
-from policy.engine.reader import read_plan
+from policy.engine.program import Program
 from policy.engine.runtime import Frame, Watcher
-from policy.engine.staging import Stage, members_read
-from policy.engine.translator import Module
-from policy.engine.values import (
-    Raw,
-    Set,
-    Value,
-    equal,
-    key,
-    lookup,
-    lookup_base,
-    union,
-)
-
-_SUPPORT: Mapping[str, Any] = {
-    "BuiltinFailed": BuiltinFailed,
-    "MISSING": (KeyError, TypeError, IndexError),
-    "SIZED": frozenset({list, dict, Set, str, Raw}),
-    "Set": Set,
-    "add": runtime.add,
-    "conflict": runtime.conflict,
-    "dynamic": runtime.dynamic,
-    "equal": equal,
-    "insert_once": runtime.insert_once,
-    "items": runtime.items,
-    "key": key,
-    "length": runtime.length,
-    "lookup": lookup,
-    "lookup_base": lookup_base,
-    "merge": runtime.merge,
-    "ordered_items": runtime.ordered_items,
-    "ordered_values": runtime.ordered_values,
-    "union": union,
-    "upsert": runtime.upsert,
-    "values": runtime.values,
-}
+from policy.engine.staging import Stage
+from policy.engine.values import Value
 
 
 def _watched(
@@ -90,71 +53,32 @@ class Machine:
     """The functions of one plan.
 
     Args:
-        document: the parsed `plan.json`.
-        strict: whether a built-in's error ends the evaluation, rather than
-            being undefined as an OPA server has it.
+        program: the plan, translated.
         clock: a monotonic clock in seconds, for the deadline.
-        watched: whether its evaluations may be watched, which slows them.
-
-    Raises:
-        PlanInvalid: the plan is malformed or beyond what the engine has.
     """
 
     def __init__(
         self,
-        document: Any,  # noqa: ANN401 - JSON, checked by the reader
+        program: Program,
         *,
-        strict: bool = False,
         clock: Callable[[], float] = time.monotonic,
-        watched: bool = False,
     ) -> None:
-        plan = read_plan(document, PROFILE)
-        module = Module(plan, strict=strict, watched=watched)
-        try:
-            self.source = module.source()
-        except EvaluationError as error:
-            msg = "plan: a number is not one"
-            raise PlanInvalid(msg) from error
-        space: dict[str, Any] = {
-            **_SUPPORT,
-            **module.constants,
-            "__builtins__": {
-                "bool": bool,
-                "type": type,
-                "len": len,
-                "dict": dict,
-                "list": list,
-                "str": str,
-                "int": int,
-            },
-        }
-        space.update(
-            (short, PROFILE[name]) for name, short in module.builtins.items()
-        )
-        try:
-            code = compile(self.source, "<plan>", "exec")
-        except (SyntaxError, RecursionError, MemoryError) as error:
-            msg = "plan: too large or too deeply nested to translate"
-            raise PlanInvalid(msg) from error
-        exec(code, space)  # noqa: S102 - our own source; constants via repr
-        if watched:
-            for name, function in plan.functions.items():
-                short = module.names[name]
-                space[short] = _watched(function, space[short])
-        self.files = plan.files
-        self.places = tuple(module.places)
+        space = program.space()
+        if program.watched:
+            for name, function in program.functions.items():
+                space[name] = _watched(function, space[name])
         space["DYNAMIC"] = {
-            function.path: space[module.names[name]]
-            for name, function in plan.functions.items()
-            if function.path and len(function.params) == 2
+            path: space[name] for path, name in program.dynamic.items()
         }
+        self.files = program.files
+        self.places = program.places
         self._entrypoints: Mapping[str, Callable[..., list[Value]]] = {
-            name: space[f"p{i}"] for i, name in enumerate(plan.entrypoints)
+            entrypoint: space[name]
+            for entrypoint, name in program.entrypoints.items()
         }
         self._rules = tuple(
-            (module.numbers[name], members, space[module.names[name]])
-            for name, members in members_read(plan).items()
-            if members is not None and len(plan.functions[name].params) == 2
+            (number, members, space[name])
+            for number, members, name in program.rules
         )
         self._clock = clock
 

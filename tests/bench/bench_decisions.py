@@ -28,7 +28,7 @@ from typing import Any
 from policy.bundle import Bundle, load_bundle
 from policy.compiling import build_server_bundle
 from policy.embedded import EmbeddedPdp
-from policy.engine import Limits, Machine
+from policy.engine import Limits, Machine, translated
 from policy.opa import OpaPdp
 from tests.bench.population import base_documents, inputs
 from tests.bench.room import Needs
@@ -141,7 +141,7 @@ def _embedded(
     bundle: Bundle, path: str, documents: Inputs, repeats: int
 ) -> dict[str, object]:
     pdp = EmbeddedPdp(bundle)
-    machine, limits = Machine(bundle.plan), Limits()
+    machine, limits = Machine(translated(bundle.plan)), Limits()
     return {
         "decided": _timed(
             lambda document: pdp.evaluate(path, document), documents, repeats
@@ -205,7 +205,7 @@ def _loading(bundles: Mapping[str, Bundle]) -> dict[str, float]:
         times = []
         for _ in range(3):
             start = time.thread_time()
-            Machine(bundle.plan)
+            Machine(translated(bundle.plan))
             times.append(time.thread_time() - start)
         found[f"{name}_ms"] = round(min(times) * 1e3, 1)
     return found
