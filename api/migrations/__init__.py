@@ -7,12 +7,13 @@ PostgreSQL.
 """
 
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData
+from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
 import consent
 import policy
@@ -39,13 +40,14 @@ def metadata(chain: Chain) -> list[MetaData]:
 
 def head(chain: Chain) -> str:
     """The newest revision of a chain."""
-    found = ScriptDirectory.from_config(_config(chain)).get_current_head()
-    return found or ""
+    return _scripts(chain).get_current_head() or ""
 
 
 def upgrade(engine: Engine, chain: Chain, revision: str = "head") -> None:
     """Bring a database up to `revision`, all of it or nothing."""
     with engine.begin() as connection:
+        if revision == "head" and stands(connection, chain) == {head(chain)}:
+            return
         config = _config(chain)
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
@@ -66,8 +68,23 @@ def version_table(chain: Chain) -> str:
 
 def revisions(chain: Chain) -> frozenset[str]:
     """Every revision that is known here."""
-    script = ScriptDirectory.from_config(_config(chain))
-    return frozenset(one.revision for one in script.walk_revisions())
+    return frozenset(one.revision for one in _scripts(chain).walk_revisions())
+
+
+def stands(connection: Connection, chain: Chain) -> frozenset[str]:
+    """At which revisions a database stands; none where it was never made."""
+    own = version_table(chain)
+    if not inspect(connection).has_table(own):
+        return frozenset()
+    return frozenset(
+        connection.execute(text(f"SELECT version_num FROM {own}")).scalars()
+    )
+
+
+@cache
+def _scripts(chain: Chain) -> ScriptDirectory:
+    """The revisions of a chain; they are files of the package."""
+    return ScriptDirectory.from_config(_config(chain))
 
 
 def _config(chain: Chain) -> Config:
