@@ -1,4 +1,6 @@
-"""Databases for tests: files, or fresh copies on a PostgreSQL server.
+"""Databases for tests: fresh copies, as files or on a PostgreSQL server.
+
+Files are copied from two that were migrated once a process.
 
 On PostgreSQL each instance of a test gets a database of its own, copied
 from one that was migrated once a process, with a schema for the data and
@@ -6,13 +8,17 @@ one for the keys. The role that owns them is an ordinary one, as in
 production: row-level security does not bind a superuser.
 """
 
+import atexit
 import itertools
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -139,6 +145,26 @@ def _template(server: str) -> str:
         upgrade(engine, chain)
         engine.dispose()
     return name
+
+
+def lay_files(home: Path) -> None:
+    """Put migrated, empty files where an instance would make its own."""
+    for chain in Chain:
+        folder = home / chain
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        shutil.copy(_files() / f"{chain}.db", folder)
+
+
+@cache
+def _files() -> Path:
+    """Migrate two files once, for all that are copied from them."""
+    folder = Path(tempfile.mkdtemp(prefix="curtilage-files-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for chain in Chain:
+        engine = open_database(f"sqlite:///{folder}/{chain}.db")
+        upgrade(engine, chain)
+        engine.dispose()
+    return folder
 
 
 def counted(engine: Engine) -> set[str]:

@@ -40,7 +40,7 @@ from policy import (
     RestraintKind,
     RestraintStore,
 )
-from tests.databases import Kind, fresh
+from tests.databases import Kind, fresh, lay_files
 
 T = TypeVar("T")
 CHEAP = Costs(iterations=1, lanes=1, memory_kib=8)
@@ -287,6 +287,9 @@ def build_platform(
     """Make an instance with nobody in it, and close it afterwards."""
     clock = Clock(start)
     with fresh(database) as addresses:
+        if not {"data_url", "keys_url"} & (addresses.keys() | more.keys()):
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lay_files(home)
         settings = create_instance(
             home,
             passphrase_file=home.parent / f"{home.name}.passphrase",
