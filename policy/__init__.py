@@ -160,7 +160,7 @@ from policy.proposals import DeclarationDesk, Proposal, ProposalState
 from policy.reading import Reader
 from policy.records import FoundPeople, RecordDesk, Sought
 from policy.registrar import Admitted, Form, RegistrarDoor
-from policy.registry import Credential, Registry
+from policy.registry import Credential, Issued, Registry
 from policy.release import ReleaseDesk, ReleaseRequest, Taken
 from policy.released import OwnRelease, ReleasedStore
 from policy.replay import Replay, Replayed
@@ -278,6 +278,7 @@ __all__ = [
     "Impact",
     "ImpactDesk",
     "ImpactStudy",
+    "Issued",
     "Judge",
     "Judged",
     "Judgement",

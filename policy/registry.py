@@ -42,6 +42,23 @@ _LIVE = _OF_TENANT.where(_TABLE.c.client_id == bindparam("client_id"))
 _ALL_LIVE = _OF_TENANT.where(
     _TABLE.c.client_id == any_(bindparam("client_ids", type_=ARRAY(String)))
 )
+_LISTED = (
+    select(
+        _TABLE.c.client_id,
+        _TABLE.c.service,
+        _TABLE.c.purpose,
+        _TABLE.c.assurance,
+        _TABLE.c.created_at,
+        _TABLE.c.revoked_at,
+    )
+    .where(_TABLE.c.tenant == bindparam("tenant"))
+    .order_by(
+        _TABLE.c.service,
+        _TABLE.c.purpose,
+        _TABLE.c.created_at,
+        _TABLE.c.client_id,
+    )
+)
 # Compared when the client is unknown, so that both answers cost the same.
 _NO_SECRET = hashlib.sha256(b"no such credential").digest()
 
@@ -54,6 +71,21 @@ class Credential:
     service: str
     purpose: str
     assurance: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A credential as it stands in the register, without its secret.
+
+    Attributes:
+        credential: whose it is, and for what.
+        at: when it was made, POSIX seconds.
+        revoked_at: when it ended; None while it lives.
+    """
+
+    credential: Credential
+    at: int
+    revoked_at: int | None
 
 
 class _Live(NamedTuple):
@@ -175,6 +207,31 @@ class Registry:
         if not ended.rowcount:
             msg = "there is no live credential of that id"
             raise RecordUnknown(msg)
+
+    def issued(self, *, revoked: bool = False) -> Sequence[Issued]:
+        """List the credentials, by service and purpose, the oldest first.
+
+        Args:
+            revoked: whether those that ended are listed too.
+
+        """
+        rows = self._reader.now(
+            lambda conn: conn.execute(_LISTED, {"tenant": self._tenant}).all()
+        )
+        return [
+            Issued(
+                credential=Credential(
+                    client_id=client_id,
+                    service=service,
+                    purpose=purpose,
+                    assurance=assurance,
+                ),
+                at=at,
+                revoked_at=ended,
+            )
+            for client_id, service, purpose, assurance, at, ended in rows
+            if revoked or ended is None
+        ]
 
     def _row(self, client_id: str) -> _Live | None:
         given = {"tenant": self._tenant, "client_id": _possible(client_id)}

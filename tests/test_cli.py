@@ -235,13 +235,22 @@ def test_a_wrong_setting_is_named(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_a_credential_is_made_and_ended(shell: Shell) -> None:
-    """The secret is shown once; revoking twice is an error."""
+    """The secret is shown once, never listed; revoking twice is an error."""
     found = shell("service", "add", SERVICE, PURPOSE, "--json").document()
 
     assert found["client_id"].startswith(SERVICE)
     assert len(found["client_secret"]) > 40
+    listed = shell("service", "list", "--json").document()["credentials"]
+    assert found["client_id"] in {one["client_id"] for one in listed}
+    assert found["client_secret"] not in json.dumps(listed)
     ended = shell("service", "revoke", found["client_id"], "--json")
     assert ended.document()["revoked"]
+    listed = shell("service", "list", "--json").document()["credentials"]
+    assert found["client_id"] not in {one["client_id"] for one in listed}
+    told = shell("service", "list", "--revoked", "--json").document()
+    assert [found["client_id"]] == [
+        one["client_id"] for one in told["credentials"] if one["revoked_at"]
+    ]
     assert (
         "no live credential"
         in shell("service", "revoke", found["client_id"]).line()
@@ -987,6 +996,22 @@ def test_a_table_that_is_too_wide_is_one_block_a_row(
     assert set(columns) == set(
         json.loads(capsys.readouterr().out)["epochs"][0]
     )
+
+
+def test_a_table_gives_way_between_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is copied stays in one piece; what is read takes two lines."""
+    monkeypatch.setenv("COLUMNS", "80")
+    client, since = "service-000.dc631f34", 1_796_060_460
+    columns = ("client_id", "service", "purpose", "assurance", "since")
+    rows = [(client, "service-000", "purpose", 2, since)]
+    Output(as_json=False).table("credentials", columns, rows)
+    shown = capsys.readouterr().out.splitlines()
+
+    assert all(len(one) == len(shown[0]) <= 80 for one in shown)
+    assert any(f" {client} " in one and "30 17:41" in one for one in shown)
+    assert any(one.strip("│ ") == "UTC" for one in shown)
 
 
 def test_a_table_shows_what_it_was_given(

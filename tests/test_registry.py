@@ -1,6 +1,7 @@
 """Credentials: one for each purpose, proved by a secret, revoked at once."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 from policy import CredentialRefused, Reader, RecordUnknown, Registry
 from tests.databases import Kind
 from tests.doors import credential
-from tests.worlds import World, build_world
+from tests.worlds import PURPOSE, World, build_world
 
 T = TypeVar("T")
 
@@ -240,3 +241,33 @@ def test_a_long_service_has_a_client_id_that_fits(world: World) -> None:
 
     assert len(client_id) <= 64
     assert world.platform.registry.authenticate(client_id, secret)
+
+
+def test_what_was_issued_is_listed(world: World) -> None:
+    """With purpose and dates, of this tenant alone; an end takes it off."""
+    registry = world.platform.registry
+    client_id, _ = credential(world)
+    before = {one.credential.client_id: one for one in registry.issued()}
+    assert (PURPOSE, world.clock(), None) == (
+        before[client_id].credential.purpose,
+        before[client_id].at,
+        before[client_id].revoked_at,
+    )
+    world.clock.now += 60
+    with world.platform.data.begin() as conn:
+        registry.revoke(conn, client_id)
+    assert client_id not in {
+        one.credential.client_id for one in registry.issued()
+    }
+    after = {
+        one.credential.client_id: one for one in registry.issued(revoked=True)
+    }
+    assert world.clock() == after[client_id].revoked_at
+    others = Registry(
+        tenant="other",
+        engine=world.platform.data,
+        reader=world.platform.reader,
+        clock=world.clock,
+        random=os.urandom,
+    )
+    assert [] == others.issued(revoked=True)

@@ -95,8 +95,8 @@ class Output:
         ]
         if not rows:
             self._console.print(f"{name}: none", markup=False)
-        elif _narrowest([columns, *cells]) <= self._console.width:
-            self._console.print(_table(columns, cells))
+        elif widths := _widths([columns, *cells], self._console.width):
+            self._console.print(_table(columns, widths, cells))
         else:
             for row in cells:
                 self._console.print(_block(columns, row))
@@ -257,9 +257,18 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def _table(
+    columns: Sequence[str],
+    widths: Sequence[int],
+    rows: Sequence[Sequence[str]],
+) -> Table:
     # What is cut cannot be given to the next command, so cells fold.
-    table = Table(*(Column(one, overflow="fold") for one in columns))
+    table = Table(
+        *(
+            Column(one, overflow="fold", width=width)
+            for one, width in zip(columns, widths, strict=True)
+        )
+    )
     for row in rows:
         table.add_row(*map(Text, row))
     return table
@@ -286,12 +295,35 @@ def _block(columns: Sequence[str], row: Sequence[str]) -> Table:
     return block
 
 
-def _narrowest(rows: Sequence[Sequence[str]]) -> int:
-    """The width at which a table of these rows breaks no word."""
-    widths = (
-        max(cell_len(word) for cell in column for word in (cell.split() or ""))
-        if any(cell.split() for cell in column)
-        else 0
-        for column in zip(*rows, strict=True)
-    )
-    return 1 + sum(width + _AROUND for width in widths)
+def _widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """How wide each column is in a table that breaks no word.
+
+    Args:
+        rows: cells, the headings among them.
+        width: of the table at most, borders and all.
+
+    Returns:
+        As much as every column asks for, where that fits; else the widest
+        between words give way first. Nothing where words would break.
+    """
+    columns = [*zip(*rows, strict=True)]
+    least = [
+        max(
+            (cell_len(word) for cell in one for word in cell.split()),
+            default=0,
+        )
+        for one in columns
+    ]
+    widths = [max(cell_len(cell) for cell in one) for one in columns]
+    over = 1 + sum(one + _AROUND for one in widths) - width
+    for _ in range(over):
+        spare, place = max(
+            (one - narrowest, place)
+            for place, (one, narrowest) in enumerate(
+                zip(widths, least, strict=True)
+            )
+        )
+        if not spare:
+            return []
+        widths[place] -= 1
+    return widths

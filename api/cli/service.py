@@ -15,6 +15,7 @@ def service_commands() -> typer.Typer:
         no_args_is_help=True,
     )
     group.command("add")(add)
+    group.command("list")(listed)
     group.command("revoke")(revoke)
     return group
 
@@ -52,9 +53,50 @@ def add(
 
 
 @speaks
+def listed(
+    context: typer.Context,
+    *,
+    revoked: Annotated[
+        bool, typer.Option("--revoked", help="Also those that ended.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the credentials; no secret can be shown again.
+
+    Example: curtilage service list
+    """
+    columns = (
+        *("client_id", "service", "purpose", "assurance", "since"),
+        *(("revoked_at",) if revoked else ()),
+    )
+    with instance(context).platform() as platform:
+        found = platform.registry.issued(revoked=revoked)
+    Output(as_json=as_json).table(
+        "credentials",
+        columns,
+        [
+            (
+                one.credential.client_id,
+                one.credential.service,
+                one.credential.purpose,
+                one.credential.assurance,
+                one.at,
+                *((one.revoked_at,) if revoked else ()),
+            )
+            for one in found
+        ],
+    )
+
+
+@speaks
 def revoke(
     context: typer.Context,
-    client_id: Annotated[str, typer.Argument(help="Id of the credential.")],
+    client_id: Annotated[
+        str,
+        typer.Argument(
+            help="Id of the credential; see `curtilage service list`."
+        ),
+    ],
     *,
     as_json: Json = False,
 ) -> None:
