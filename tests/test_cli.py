@@ -713,11 +713,15 @@ def test_an_extract_that_misses_its_criteria_is_not_there(
 
 
 def test_a_request_beyond_the_declaration_is_refused(shell: Shell) -> None:
-    """Another recipient or an undeclared column: the line has the code."""
-    for more in (("--recipient", "elsewhere"), ("--column", STREET)):
-        said = request(shell, "--k", "3", *SENSITIVE, *more)
+    """Another recipient or column: the line has the code, and says why."""
+    for more, why in (
+        (("--recipient", "elsewhere"), "other than the declared one"),
+        (("--column", STREET), "did not declare that it needs this"),
+    ):
+        line = request(shell, "--k", "3", *SENSITIVE, *more).line()
 
-        assert "release refused: " in said.line()
+        assert "release refused: " in line
+        assert why in line
 
 
 def test_a_request_cannot_go_below_the_floor(

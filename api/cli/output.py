@@ -36,7 +36,12 @@ from api.cli.system_errors import told
 from api.faults import fault_of, sentence
 from api.opening import addresses
 from api.problems import row_of
-from policy import NotPermitted
+from policy import (
+    NotPermitted,
+    ReleaseRefused,
+    load_reasons,
+    reasons_file,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -212,15 +217,25 @@ def _sentence(error: Exception) -> str:
             for one in error.errors(include_input=False, include_url=False)
         )
         return f"settings are wrong: {places}"
-    if isinstance(error, NotPermitted):
-        found = [_REMEDIES[one] for one in error.reasons if one in _REMEDIES]
-        return "; ".join([f"{error}", *found])
+    if isinstance(error, NotPermitted | ReleaseRefused):
+        return "; ".join([f"{error}", *_plain(error.reasons)])
     if _ours(error) or isinstance(error, _SHOWN):
         return f"{error}"
     return (
         f"{type(error).__name__} (unexpected; set CURTILAGE_TRACEBACK=1 "
         "to see where)"
     )
+
+
+def _plain(codes: Sequence[str]) -> list[str]:
+    """What each code of the policies means here: what helps, or says why."""
+    reasons = load_reasons(reasons_file())
+    # A code without words says nothing that the error does not.
+    return [
+        text.rstrip(".")
+        for one in codes
+        if (text := _REMEDIES.get(one) or reasons.text(one, "en")) != one
+    ]
 
 
 def _ours(error: Exception) -> bool:
