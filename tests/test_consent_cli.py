@@ -85,6 +85,21 @@ def test_records_and_differences_are_listed(tmp_path: Path) -> None:
     run(home, "consent", "diff", who, *HERE, "--because", "", code=1)
 
 
+def test_what_was_never_declared_is_refused_unlooked(tmp_path: Path) -> None:
+    """A misspelt service is said to be one, and no look is entered."""
+    home = tmp_path / "home"
+    with build_world(home) as world:
+        who = str(world.cast["consenting"])
+    before = run(home, "ledger", "verify")["entries"]
+    misspelt = (HERE[0], f"{HERE[1]}s")
+    at = ("--at", day(START))
+    run(home, "consent", "as-of", who, *misspelt, *at, *WHY, code=2)
+    run(home, "consent", "diff", who, *misspelt, *WHY, code=2)
+    assert before == run(home, "ledger", "verify")["entries"]
+    run(home, "consent", "diff", who, *HERE, *WHY)
+    assert before + 1 == run(home, "ledger", "verify")["entries"]
+
+
 @pytest.mark.slow
 def test_an_officer_writes_down_confirms_and_asks(tmp_path: Path) -> None:
     """The yes waits, the confirmation lets it count, once."""

@@ -16,7 +16,7 @@ import typer
 from api.cli.context import Actor, Json, instance, officer
 from api.cli.output import Output, Tally, everybody, speaks
 from api.platform import Platform
-from consent import ConsentState, EventType
+from consent import ConsentState, DeclarationInvalid, EventType
 from policy import Answer, Place, RequestInvalid
 
 T = TypeVar("T")
@@ -71,6 +71,26 @@ def when(text: str) -> int:
         at = at.replace(tzinfo=UTC)
     whole_day = re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII)
     return int(at.timestamp()) + (86_399 if whole_day else 0)
+
+
+def _refuse_undeclared(platform: Platform, service: str, purpose: str) -> None:
+    """Refuse what nobody can have answered, before a look is entered.
+
+    Raises:
+        ValueError: nothing of that service and purpose was ever declared.
+
+    """
+    try:
+        declared = platform.consents.declaration(service, purpose)
+    except DeclarationInvalid:
+        # What was answered to one that is damaged now can still be told.
+        return
+    if declared is None:
+        msg = (
+            f"{service}/{purpose} is not declared; `curtilage declaration "
+            "list` names what is"
+        )
+        raise ValueError(msg)
 
 
 def within(
@@ -163,6 +183,7 @@ def as_of(  # noqa: PLR0917 - typer reads the options from here
     instant = when(at)
     before = when(known) if known else None
     with instance(context).platform() as platform:
+        _refuse_undeclared(platform, service, purpose)
         found = within(
             platform,
             lambda: platform.history.as_of(
@@ -284,6 +305,7 @@ def diff(  # noqa: PLR0917 - typer reads the options from here
     --because "request 4"
     """
     with instance(context).platform() as platform:
+        _refuse_undeclared(platform, service, purpose)
         found = within(
             platform,
             lambda: platform.history.difference(
