@@ -273,7 +273,10 @@ def _open_sqlite(url: str, *, turns: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's event type
-        if connection.get_execution_options().get("read_only"):
+        options = connection.get_execution_options()
+        if options.get("begun"):
+            return
+        if options.get("read_only"):
             connection.exec_driver_sql("BEGIN")
             return
         with nullcontext() if folder is None else turn(folder):

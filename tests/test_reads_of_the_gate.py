@@ -66,6 +66,37 @@ def test_each_read_sees_what_is_committed(
     assert before + 1 == reader.now(count)
 
 
+def test_a_file_is_read_in_one_state(tmp_path: Path) -> None:
+    """All of one read, whichever way it asks; it ends with the work."""
+    made = open_empty(Kind.SQLITE.value, tmp_path)
+    reader = Reader(made)
+    kept = driver_of(reader.now(lambda conn: conn))
+
+    def by_driver(conn: Connection) -> int:
+        asked = driver_of(conn).execute("SELECT count(*) FROM ledger_head")
+        return int(asked.fetchone()[0])
+
+    def looks(conn: Connection) -> tuple[int, ...]:
+        before = by_driver(conn)
+        add(made)
+        return before, by_driver(conn), count(conn)
+
+    def fails(conn: Connection) -> None:
+        looks(conn)
+        msg = "half-way"
+        raise LookupError(msg)
+
+    assert (0, 0, 0) == reader.now(looks)
+    assert not kept.in_transaction
+    with pytest.raises(LookupError):
+        reader.now(fails)
+    assert not kept.in_transaction
+    assert (2, 2) == (reader.now(count), reader.now(by_driver))
+    assert not kept.in_transaction
+    reader.close()
+    made.dispose()
+
+
 def test_a_thread_keeps_one_connection(engine: Engine, reader: Reader) -> None:
     """Two reads of a thread use the same; another thread has its own."""
     seen: list[object] = [reader.now(driver_of), reader.now(driver_of)]
