@@ -4,6 +4,7 @@ A rule calls each of them often on a large operand. Its loop has few turns, so
 that without charges it is far within its steps, however long it takes.
 """
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,8 +20,9 @@ from policy.engine import (
     Machine,
     translated,
 )
+from policy.engine.builtins import regex
 from policy.engine.metering import AT_ONCE, RUNNING, Budget
-from policy.engine.values import Value, make_set
+from policy.engine.values import Value, make_set, weigh
 from tests.engines import charged, compiled, write_policy
 
 pytestmark = pytest.mark.opa
@@ -445,3 +447,34 @@ def test_no_evaluation_leaves_its_budget_behind(machine: Machine) -> None:
     with pytest.raises(BudgetExceeded):
         ask(machine, "sort")
     assert RUNNING.get() is None
+
+
+def test_what_an_evaluation_met_takes_little_room() -> None:
+    """A rule that makes expressions by the thousand fills no memory."""
+    budget = Budget(steps=1, deadline=1.0, clock=lambda: 0.0)
+    assert all(budget.meets(n) for n in range(1_000))
+    assert len(budget._met or ()) < 200
+    assert not budget.meets(999)
+
+
+def test_time_that_goes_by_between_matches_is_seen() -> None:
+    """Few matches cost few steps, whatever is done with each of them."""
+    ticks = itertools.count()
+    budget = Budget(
+        steps=10_000, deadline=10.0, clock=lambda: float(next(ticks))
+    )
+    outer = RUNNING.set(budget)
+    try:
+        found = regex.compiled("a").matches("a" * 30)
+        with pytest.raises(DeadlineExceeded):
+            list(found)
+    finally:
+        RUNNING.reset(outer)
+
+
+def test_text_that_is_named_often_counts_as_often() -> None:
+    """Of one long string a value holds as much as it is named."""
+    named = ["a" * 1_000] * 100
+    assert named == weigh(named, text=100_000)
+    with pytest.raises(BudgetExceeded, match="text"):
+        weigh(named, text=99_999)
