@@ -478,3 +478,12 @@ def test_text_that_is_named_often_counts_as_often() -> None:
     assert named == weigh(named, text=100_000)
     with pytest.raises(BudgetExceeded, match="text"):
         weigh(named, text=99_999)
+
+
+def test_a_glob_of_many_delimiters_is_not_spelt_out() -> None:
+    """Each `?` stands for all but the delimiters, which are named again."""
+    delimiters: list[Value] = [chr(0x100 + n) for n in range(1_000)]
+    match = PROFILE["glob.match"]
+    assert match("?" * 40, delimiters, "x" * 40)
+    with pytest.raises(BudgetExceeded):
+        match("?" * 400, delimiters, "x" * 400)
