@@ -382,6 +382,7 @@ def _assemble(
         clock=clock,
         random=random,
     )
+    embedded = settings.engine is EngineChoice.EMBEDDED
     guard = Guard(secrets.impact_key())
     reasons = load_reasons(reasons_file())
     facts = FactSource(
@@ -517,7 +518,9 @@ def _assemble(
         rounds=Rounds(
             gate=gate,
             batch=batch,
-            under_way=2 if settings.engine is EngineChoice.EMBEDDED else 64,
+            under_way=2 if embedded else 64,
+            # There, too, facts are read on the event loop's own thread.
+            in_turn=embedded and data.dialect.name == "sqlite",
         ),
         policies=policies,
         bundles=BundleStore(tenant=tenant, engine=data),

@@ -205,7 +205,12 @@ class BatchGate:
             seen.add(person)
         return first
 
-    async def walk(self, requests: Sequence[AccessRequest]) -> list[Outcome]:
+    async def walk(
+        self,
+        requests: Sequence[AccessRequest],
+        *,
+        decided: Callable[[], None] = lambda: None,
+    ) -> list[Outcome]:
         """Answer some requests in one walk, as `disclose` does.
 
         Each is decided by itself, all at the same time. After
@@ -213,10 +218,11 @@ class BatchGate:
 
         Args:
             requests: of one service for one purpose, none malformed.
+            decided: hears when what is left is to be committed.
 
         """
         course = _Course(carries=frozenset())
-        return await self._walk(self._part(requests, course), None)
+        return await self._walk(self._part(requests, course), None, decided)
 
     def _part(
         self, requests: Sequence[AccessRequest], course: _Course
@@ -224,7 +230,10 @@ class BatchGate:
         return _Part(requests, course, self._clock(), self._clock)
 
     async def _walk(
-        self, part: _Part, first: Sequence[bool] | None
+        self,
+        part: _Part,
+        first: Sequence[bool] | None,
+        decided: Callable[[], None] = lambda: None,
     ) -> list[Outcome]:
         requests = part.requests
         outcomes: dict[int, Outcome] = {}
@@ -240,6 +249,7 @@ class BatchGate:
             outcomes[place] = one
             if isinstance(one, NoDecision):
                 unentered[place] = one
+        decided()
         if part.late():
             _close(ready)
         else:

@@ -3,9 +3,9 @@
 Each request is about one person and has its own facts, decision, entry and
 answer. What stands in common is what a walk costs whoever takes it: the
 transaction in which facts are read, and the one in which entries are written.
-Nobody waits for company: a round takes who is there when it starts, and grows
-with the load by itself, as the ledger's group commit does. No ruling is
-shared between the requests of a round.
+Nobody waits for company: a round takes who is there when it can be worked on,
+and grows with the load by itself, as the ledger's group commit does. No
+ruling is shared between the requests of a round.
 """
 
 import asyncio
@@ -34,15 +34,25 @@ class Rounds:
         under_way: how many rounds at most. With two, one is committed while
             the next is decided; where an engine elsewhere is waited for, more
             let nobody wait for another's answer.
+        in_turn: whether a round starts only when those before it are decided.
+            Where facts and rulings are this thread's own work, it would not
+            be answered sooner, and would leave out who comes meanwhile.
     """
 
     def __init__(
-        self, *, gate: Gate, batch: BatchGate, under_way: int = 2
+        self,
+        *,
+        gate: Gate,
+        batch: BatchGate,
+        under_way: int = 2,
+        in_turn: bool = False,
     ) -> None:
         self._gate = gate
         self._batch = batch
         self._waiting: deque[_Waiting] = deque()
         self._most = under_way
+        self._in_turn = in_turn
+        self._deciding = 0
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def disclose(self, request: AccessRequest) -> Disclosure:
@@ -60,38 +70,58 @@ class Rounds:
             asyncio.get_running_loop().create_future()
         )
         self._waiting.append(_Waiting(request, answer))
-        if len(self._under_way) < self._most:
-            self._start()
+        self._start()
         outcome = await answer
         if isinstance(outcome, Disclosure):
             return outcome
         raise outcome
 
     def _start(self) -> None:
+        """Start a round, if somebody waits and it may start now."""
+        if not self._waiting or len(self._under_way) >= self._most:
+            return
+        if self._in_turn and self._deciding:
+            return
+        self._deciding += 1
         task = asyncio.create_task(self._run())
         self._under_way.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
-        if self._waiting and not task.cancelled():
+        if not task.cancelled():
             self._start()
 
     async def _run(self) -> None:
-        """Answer rounds until nobody waits."""
-        while taken := self._take():
-            try:
-                outcomes = await self._batch.walk(
-                    [one.request for one in taken]
-                )
-            except BaseException as error:
-                _fail(taken, error)
-                if not isinstance(error, Exception):
-                    raise
-                continue
+        """Answer one round."""
+        deciding = True
+
+        def decided() -> None:
+            nonlocal deciding
+            deciding = False
+            self._deciding -= 1
+            self._start()
+
+        taken: list[_Waiting] = []
+        try:
+            # One turn of the loop lets callers that are ready join.
+            await asyncio.sleep(0)
+            if not (taken := self._take()):
+                return
+            outcomes = await self._batch.walk(
+                [one.request for one in taken], decided=decided
+            )
+        except BaseException as error:
+            _fail(taken, error)
+            if not isinstance(error, Exception):
+                raise
+        else:
             for one, outcome in zip(taken, outcomes, strict=True):
                 if not one.answer.done():
                     one.answer.set_result(outcome)
+        finally:
+            if deciding:
+                self._deciding -= 1
 
     def _take(self) -> list[_Waiting]:
         """Take those who ask for the first one's service and purpose.

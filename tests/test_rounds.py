@@ -1,7 +1,7 @@
 """Requests that wait together: each is answered as if it had come alone."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +14,10 @@ from policy import (
     Disclosure,
     NoDecision,
     RequestInvalid,
+    Rounds,
     Ruling,
 )
-from policy.batch import Outcome
+from policy.batch import BatchGate, Outcome
 from policy.decisions import Json
 from tests.databases import Kind
 from tests.worlds import (
@@ -247,9 +248,11 @@ def test_services_in_turn_do_not_shrink_rounds(
     sizes: list[int] = []
     real = platform.batch.walk
 
-    async def walk(requests: Sequence[AccessRequest]) -> list[Outcome]:
+    async def walk(
+        requests: Sequence[AccessRequest], *, decided: Callable[[], None]
+    ) -> list[Outcome]:
         sizes.append(len(requests))
-        return await real(requests)
+        return await real(requests, decided=decided)
 
     monkeypatch.setattr(platform.batch, "walk", walk)
 
@@ -265,6 +268,99 @@ def test_services_in_turn_do_not_shrink_rounds(
     alike, mixed = sizes[:end], sizes[end + 1 : -1]
     assert 64 == sum(alike) == sum(mixed)
     assert len(mixed) <= len(alike) + 2
+
+
+class Walk:
+    """A walk that a test decides and ends."""
+
+    def __init__(self, size: int, decided: Callable[[], None]) -> None:
+        self.size = size
+        self.decided = decided
+        self.end: asyncio.Future[Exception | None] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+
+class Walks(BatchGate):
+    """Answers nobody until a test says so, and then that it was too slow."""
+
+    def __init__(self) -> None:
+        self.all: list[Walk] = []
+
+    async def walk(
+        self,
+        requests: Sequence[AccessRequest],
+        *,
+        decided: Callable[[], None] = lambda: None,
+    ) -> list[Outcome]:
+        """Wait for the test."""
+        self.all.append(Walk(len(requests), decided))
+        error = await self.all[-1].end
+        if error is not None:
+            raise error
+        return [NoDecision(Cause.TIMEOUT) for _ in requests]
+
+    async def sizes(self) -> list[int]:
+        """How many are in each walk, once nothing moves any more."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return [one.size for one in self.all]
+
+
+def test_a_round_starts_when_those_before_are_decided(shared: World) -> None:
+    """Who comes meanwhile is in it, and two are under way at most."""
+    request = shared.request("consenting", STREET)
+
+    async def story() -> None:
+        walks = Walks()
+        rounds = Rounds(gate=shared.platform.gate, batch=walks, in_turn=True)
+
+        def ask(count: int) -> list[asyncio.Task[Disclosure]]:
+            asks = (rounds.disclose(request) for _ in range(count))
+            return [asyncio.create_task(one) for one in asks]
+
+        asked = ask(1)
+        assert [1] == await walks.sizes()
+        asked += ask(3)
+        assert [1] == await walks.sizes()
+        walks.all[0].decided()
+        assert [1, 3] == await walks.sizes()
+        asked += ask(1)
+        walks.all[1].decided()
+        assert [1, 3] == await walks.sizes()
+        walks.all[0].end.set_result(None)
+        assert [1, 3, 1] == await walks.sizes()
+        asked += ask(2)
+        # One that fails undecided gives its turn up.
+        walks.all[2].end.set_result(LookupError("lost"))
+        assert [1, 3, 1, 2] == await walks.sizes()
+        for one in (walks.all[1], walks.all[3]):
+            one.end.set_result(None)
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        lost = [isinstance(one, LookupError) for one in found]
+        assert [False] * 4 + [True] + [False] * 2 == lost
+
+    asyncio.run(story())
+
+
+def test_rounds_that_wait_elsewhere_start_beside_each_other(
+    shared: World,
+) -> None:
+    """Where an engine or a server is waited for, nobody waits for a turn."""
+    request = shared.request("consenting", STREET)
+
+    async def story() -> None:
+        walks = Walks()
+        rounds = Rounds(gate=shared.platform.gate, batch=walks)
+        first = asyncio.create_task(rounds.disclose(request))
+        assert [1] == await walks.sizes()
+        second = asyncio.create_task(rounds.disclose(request))
+        assert [1, 1] == await walks.sizes()
+        for one in walks.all:
+            one.end.set_result(None)
+        await asyncio.gather(first, second, return_exceptions=True)
+
+    asyncio.run(story())
 
 
 def test_who_leaves_does_not_disturb_the_others(world: World) -> None:
