@@ -45,6 +45,7 @@ class LivePdp:
 
     Raises:
         BundleInvalid: the bundle in force does not verify.
+        EngineError: the engine does not run it.
     """
 
     def __init__(
@@ -126,8 +127,9 @@ class LivePdp:
             Whether it moved.
 
         Raises:
-            BundleInvalid: the one that it points to does not verify; the
-                one before goes on deciding, and the next call tries again.
+            BundleInvalid, EngineError: the one that it points to does not
+                verify or run; the one before goes on deciding, and the next
+                call tries again.
         """
         live = self._store.live()
         if live.changes == self._seen:
@@ -183,9 +185,10 @@ class Shadow:
         """Take another candidate, or none."""
         if number == self._number:
             return
+        # First: one that the engine refuses is not counted as the other.
+        candidate = None if bundle is None else EmbeddedPdp(bundle)
         self._waiting.clear()
-        self._number = number
-        self._candidate = None if bundle is None else EmbeddedPdp(bundle)
+        self._number, self._candidate = number, candidate
 
     def saw(self, document: Mapping[str, JSON], ruling: Ruling) -> None:
         """Remember one decision; beyond 2,000 the oldest is let go."""

@@ -120,9 +120,8 @@ class PolicyDesk:
             EngineError: the engine does not run its plan.
         """
         await authorize(self._pdp, officer, Action.POLICY_PROPOSE, target={})
-        # What the engine cannot run must not wait for approval.
         bundle = read_bundle(files)
-        EmbeddedPdp(bundle).close()
+        _demand_runs(bundle)
 
         def write(conn: Connection) -> int:
             self._ledger.lock(conn)
@@ -157,6 +156,7 @@ class PolicyDesk:
             NotPermitted: the same officer proposed it, or not their role.
             RecordUnknown: no proposal of that number waits.
             BundleInvalid: the stored files were changed.
+            EngineError: the engine does not run the plan any more.
             FactsChanged: another bundle came into force since.
         """
         proposal = self._waiting(number)
@@ -166,7 +166,7 @@ class PolicyDesk:
             Action.POLICY_PUBLISH,
             target={"proposer": proposal.proposer},
         )
-        self._store.load(number)
+        _demand_runs(self._store.load(number))
 
         def write(conn: Connection) -> None:
             self._ledger.lock(conn)
@@ -258,6 +258,7 @@ class PolicyDesk:
             NotPermitted: no reason, or not this officer's role.
             RecordUnknown: no bundle of that number was ever published.
             BundleInvalid: the stored files were changed.
+            EngineError: the engine does not run the plan any more.
         """
         if number != OURS:
             found = self._store.proposal(number)
@@ -265,6 +266,7 @@ class PolicyDesk:
                 msg = f"bundle {number} was never in force"
                 raise RecordUnknown(msg)
         bundle = self.bundle(number)
+        _demand_runs(bundle)
         await authorize(
             self._pdp,
             officer,
@@ -298,10 +300,14 @@ class PolicyDesk:
             NotPermitted: not this officer's role.
             RecordUnknown: there is none of that number.
             BundleInvalid: the stored files were changed.
+            EngineError: the engine does not run the plan any more.
         """
         await authorize(self._pdp, officer, Action.POLICY_PROPOSE, target={})
-        chosen = NONE if number is None else number
-        revision = "" if number is None else self._store.load(chosen).revision
+        chosen, revision = NONE, ""
+        if number is not None:
+            candidate = self._store.load(number)
+            _demand_runs(candidate)
+            chosen, revision = number, candidate.revision
 
         def write(conn: Connection) -> None:
             self._ledger.lock(conn)
@@ -354,3 +360,14 @@ class PolicyDesk:
 
     def _new_id(self) -> UUID:
         return uuid.UUID(bytes=self._random(16), version=4)
+
+
+def _demand_runs(bundle: Bundle) -> None:
+    """Refuse what would stop deciding, or never start.
+
+    An engine of another version may run less than the one at a proposal's.
+
+    Raises:
+        EngineError: the engine does not run its plan, or take its data.
+    """
+    EmbeddedPdp(bundle).close()

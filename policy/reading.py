@@ -12,6 +12,7 @@ so a transaction around reads alone would promise nothing.
 """
 
 import asyncio
+import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -47,15 +48,18 @@ class Reader:
         """Run `work` on the calling thread.
 
         On SQLite all of it sees one state. On a server each statement sees
-        what is committed when it begins, and where the server went away
-        since the last read, `work` is run once more from its beginning.
+        what is committed when it begins. Where the connection was lost since
+        the last read, `work` is run once more from its beginning.
         """
         try:
             return self._run(work)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-            self.release()
+        except sqlite3.ProgrammingError:
+            # Of a connection that somebody closed; else it comes again.
+            pass
+        self.release()
         return self._run(work)
 
     def release(self) -> None:

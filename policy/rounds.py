@@ -52,8 +52,8 @@ class Rounds:
         self._waiting: deque[_Waiting] = deque()
         self._most = under_way
         self._in_turn = in_turn
-        self._deciding = 0
         self._under_way: set[asyncio.Task[None]] = set()
+        self._undecided: set[asyncio.Task[None]] = set()
 
     async def disclose(self, request: AccessRequest) -> Disclosure:
         """Answer as `Gate.disclose` does, together with who waits as well.
@@ -80,26 +80,26 @@ class Rounds:
         """Start a round, if somebody waits and it may start now."""
         if not self._waiting or len(self._under_way) >= self._most:
             return
-        if self._in_turn and self._deciding:
+        if self._in_turn and self._undecided:
             return
-        self._deciding += 1
         task = asyncio.create_task(self._run())
         self._under_way.add(task)
+        self._undecided.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
+        # Here, too: one that is cancelled before it began decides nothing.
+        self._undecided.discard(task)
         if not task.cancelled():
             self._start()
 
     async def _run(self) -> None:
         """Answer one round."""
-        deciding = True
+        own = asyncio.current_task()
 
         def decided() -> None:
-            nonlocal deciding
-            deciding = False
-            self._deciding -= 1
+            self._undecided -= {own}
             self._start()
 
         taken: list[_Waiting] = []
@@ -119,9 +119,6 @@ class Rounds:
             for one, outcome in zip(taken, outcomes, strict=True):
                 if not one.answer.done():
                     one.answer.set_result(outcome)
-        finally:
-            if deciding:
-                self._deciding -= 1
 
     def _take(self) -> list[_Waiting]:
         """Take those who ask for the first one's service and purpose.

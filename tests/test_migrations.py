@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
@@ -109,6 +111,27 @@ def test_upgrading_again_changes_nothing(engine: Engine, chain: Chain) -> None:
     upgrade(engine, chain)
 
     assert before == tables(engine)
+
+
+def test_only_what_is_behind_is_migrated(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the newest revision Alembic is not asked; a step before, it is."""
+    upgrade(engine, Chain.KEYS)
+    asked: list[str] = []
+    real = command.upgrade
+
+    def note(config: Config, revision: str) -> None:
+        asked.append(revision)
+        real(config, revision)
+
+    monkeypatch.setattr(command, "upgrade", note)
+    upgrade(engine, Chain.KEYS)
+    assert [] == asked
+    downgrade(engine, Chain.KEYS, "-1")
+    upgrade(engine, Chain.KEYS)
+    assert ["head"] == asked
+    assert [] == differences(engine, Chain.KEYS, metadata(Chain.KEYS))
 
 
 def test_both_chains_fit_in_one_database(engine: Engine) -> None:

@@ -26,9 +26,10 @@ from policy import (
     bundle_files,
     load_bundle,
 )
-from policy.bundle import MANIFEST, PLAN
+from policy.bundle import DATA, MANIFEST, PLAN, manifest, serialize
 from policy.compiling import build_bundle
-from policy.live import NOTHING
+from policy.engine import PlanInvalid
+from policy.live import NOTHING, Shadow
 from tests.databases import Kind
 from tests.parts import ROOT
 from tests.worlds import (
@@ -194,6 +195,51 @@ def test_what_is_no_bundle_is_not_proposed(
 
     assert [] == list(world.platform.policies.proposals())
     assert before == world.platform.ledger.size()
+
+
+def test_what_runs_no_more_is_not_put_into_force(
+    world: World, candidate: Path
+) -> None:
+    """A plan that the engine refuses, although it was kept as it came."""
+    platform = world.platform
+    files = bundle_files(candidate)
+    described = json.loads(files[MANIFEST])
+    files[PLAN] = b"{"
+    files[MANIFEST] = serialize(
+        manifest(
+            plan=files[PLAN],
+            data=files[DATA],
+            sources=described["sources"],
+            entrypoints=tuple(described["entrypoints"]),
+            compiler=described["compiler"],
+        )
+    )
+    with pytest.raises(PlanInvalid):
+        asyncio.run(platform.policies.propose(OFFICER, files))
+    with platform.data.begin() as conn:
+        number = platform.bundles.add(
+            conn,
+            files,
+            archive=None,
+            base=load_bundle().revision,
+            proposer=OFFICER.id,
+            now=world.clock(),
+        )
+    for step in (
+        platform.policies.publish(OTHER_OFFICER, number),
+        platform.policies.shadow(OFFICER, number),
+    ):
+        with pytest.raises(PlanInvalid):
+            asyncio.run(step)
+    good = proposed(world, candidate)
+    shadow = Shadow(platform.bundles)
+    shadow.run(good, load_bundle(candidate))
+    for _ in range(2):
+        with pytest.raises(PlanInvalid):
+            shadow.run(number, platform.bundles.load(number))
+    assert shadow.runs
+    refresh(world)
+    assert load_bundle().revision == platform.pdp.revision
 
 
 def test_a_changed_row_is_not_taken(world: World, candidate: Path) -> None:

@@ -1,6 +1,7 @@
 """The gate's reader: one connection a thread, and nothing held on a server."""
 
 import gc
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -93,6 +94,25 @@ def test_a_file_is_read_in_one_state(tmp_path: Path) -> None:
     assert not kept.in_transaction
     assert (2, 2) == (reader.now(count), reader.now(by_driver))
     assert not kept.in_transaction
+    reader.close()
+    made.dispose()
+
+
+def test_a_file_whose_connection_was_closed_is_opened_again(
+    tmp_path: Path,
+) -> None:
+    """Once; what is wrong with the work itself is still said."""
+    made = open_empty(Kind.SQLITE.value, tmp_path)
+    reader = Reader(made)
+    reader.now(driver_of).close()
+    assert 0 == reader.now(count)
+
+    def misbinds(conn: Connection) -> None:
+        driver_of(conn).execute("SELECT ?", ())
+
+    with pytest.raises(sqlite3.ProgrammingError):
+        reader.now(misbinds)
+    assert 0 == reader.now(count)
     reader.close()
     made.dispose()
 

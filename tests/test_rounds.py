@@ -343,6 +343,51 @@ def test_a_round_starts_when_those_before_are_decided(shared: World) -> None:
     asyncio.run(story())
 
 
+def test_who_is_ready_joins_a_round(shared: World) -> None:
+    """Also one who comes in the very turn in which it starts."""
+    request = shared.request("consenting", STREET)
+
+    async def story() -> None:
+        walks = Walks()
+        rounds = Rounds(gate=shared.platform.gate, batch=walks, in_turn=True)
+
+        async def late() -> Disclosure:
+            await asyncio.sleep(0)
+            return await rounds.disclose(request)
+
+        asked = [
+            asyncio.create_task(one)
+            for one in (rounds.disclose(request), late())
+        ]
+        assert [2] == await walks.sizes()
+        walks.all[0].end.set_result(None)
+        await asyncio.gather(*asked, return_exceptions=True)
+
+    asyncio.run(story())
+
+
+def test_a_round_that_never_began_is_in_nobodys_way(shared: World) -> None:
+    """A loop that ends before it takes its turn with it."""
+    request = shared.request("consenting", STREET)
+    walks = Walks()
+    rounds = Rounds(gate=shared.platform.gate, batch=walks, in_turn=True)
+
+    async def leave() -> None:
+        one = asyncio.create_task(rounds.disclose(request))
+        await asyncio.sleep(0)
+        assert not one.done()
+
+    async def story() -> None:
+        one = asyncio.create_task(rounds.disclose(request))
+        assert [1] == await walks.sizes()
+        walks.all[0].end.set_result(None)
+        with pytest.raises(NoDecision):
+            await one
+
+    asyncio.run(leave())
+    asyncio.run(story())
+
+
 def test_rounds_that_wait_elsewhere_start_beside_each_other(
     shared: World,
 ) -> None:

@@ -16,7 +16,7 @@ import typer
 from api.cli.context import Actor, Json, instance, officer
 from api.cli.output import Output, Tally, everybody, speaks
 from api.platform import Platform
-from consent import ConsentState, DeclarationInvalid, EventType
+from consent import ConsentState, EventType
 from policy import Answer, Place, RequestInvalid
 
 T = TypeVar("T")
@@ -78,14 +78,10 @@ def _refuse_undeclared(platform: Platform, service: str, purpose: str) -> None:
 
     Raises:
         ValueError: nothing of that service and purpose was ever declared.
+        DeclarationInvalid: what is stored of it was changed.
 
     """
-    try:
-        declared = platform.consents.declaration(service, purpose)
-    except DeclarationInvalid:
-        # What was answered to one that is damaged now can still be told.
-        return
-    if declared is None:
+    if platform.consents.declaration(service, purpose) is None:
         msg = (
             f"{service}/{purpose} is not declared; `curtilage declaration "
             "list` names what is"

@@ -329,7 +329,13 @@ def _widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:
         )
         for one in columns
     ]
-    widths = [max(cell_len(cell) for cell in one) for one in columns]
+    widths = [
+        max(
+            (cell_len(line) for cell in one for line in cell.splitlines()),
+            default=0,
+        )
+        for one in columns
+    ]
     over = 1 + sum(one + _AROUND for one in widths) - width
     for _ in range(over):
         spare, place = max(
