@@ -11,13 +11,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, inspect, select, text
+from sqlalchemy import Engine, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from api.databases import Pool, Rows, UnsafeDatabaseError, open_database
 from api.faults import DatabaseFaultError, is_sound, sentence
-from api.migrations import Chain, revisions, upgrade, version_table
+from api.migrations import (
+    Chain,
+    revisions,
+    stands,
+    upgrade,
+    version_table,
+)
 from api.migrations.isolation import open_tables
 from api.settings import Settings
 from consent import ledger_number
@@ -148,8 +154,7 @@ def _recognise(
                 )
                 raise WrongDatabaseError(msg)
             return
-        stands = conn.execute(text(f"SELECT version_num FROM {own}"))
-        unknown = sorted(set(stands.scalars()) - revisions(chain))
+        unknown = sorted(stands(conn, chain) - revisions(chain))
     if unknown:
         msg = (
             f"the {chain} database ({where}) is of a newer version "

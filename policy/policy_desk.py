@@ -266,7 +266,6 @@ class PolicyDesk:
                 msg = f"bundle {number} was never in force"
                 raise RecordUnknown(msg)
         bundle = self.bundle(number)
-        _demand_runs(bundle)
         await authorize(
             self._pdp,
             officer,
@@ -274,6 +273,7 @@ class PolicyDesk:
             target={},
             justification=reason,
         )
+        _demand_runs(bundle)
 
         def write(conn: Connection) -> None:
             self._ledger.lock(conn)

@@ -59,6 +59,7 @@ _LISTED = (
         _TABLE.c.client_id,
     )
 )
+_LISTED_LIVE = _LISTED.where(_TABLE.c.revoked_at.is_(None))
 # Compared when the client is unknown, so that both answers cost the same.
 _NO_SECRET = hashlib.sha256(b"no such credential").digest()
 
@@ -215,8 +216,9 @@ class Registry:
             revoked: whether those that ended are listed too.
 
         """
+        listed = _LISTED if revoked else _LISTED_LIVE
         rows = self._reader.now(
-            lambda conn: conn.execute(_LISTED, {"tenant": self._tenant}).all()
+            lambda conn: conn.execute(listed, {"tenant": self._tenant}).all()
         )
         return [
             Issued(
@@ -230,7 +232,6 @@ class Registry:
                 revoked_at=ended,
             )
             for client_id, service, purpose, assurance, at, ended in rows
-            if revoked or ended is None
         ]
 
     def _row(self, client_id: str) -> _Live | None:

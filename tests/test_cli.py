@@ -1016,6 +1016,10 @@ def test_a_table_gives_way_between_words(
     assert all(len(one) == len(shown[0]) <= 80 for one in shown)
     assert any(f" {client} " in one and "30 17:41" in one for one in shown)
     assert any(one.strip("│ ") == "UTC" for one in shown)
+    # Lines of a cell stand below each other, and so are not added up.
+    rows = [("the first line\nand the second", "word " * 10)]
+    Output(as_json=False).table("texts", ("a", "b"), rows)
+    assert "word " * 10 in capsys.readouterr().out
 
 
 def test_a_table_shows_what_it_was_given(

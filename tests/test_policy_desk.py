@@ -231,6 +231,16 @@ def test_what_runs_no_more_is_not_put_into_force(
     ):
         with pytest.raises(PlanInvalid):
             asyncio.run(step)
+    with platform.data.begin() as conn:
+        platform.bundles.decide(
+            conn,
+            number,
+            state=BundleState.PUBLISHED,
+            officer=OTHER_OFFICER.id,
+            now=world.clock(),
+        )
+    with pytest.raises(PlanInvalid):
+        asyncio.run(platform.policies.roll_back(OFFICER, number, reason="try"))
     good = proposed(world, candidate)
     shadow = Shadow(platform.bundles)
     shadow.run(good, load_bundle(candidate))

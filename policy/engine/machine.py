@@ -64,9 +64,8 @@ class Machine:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         space = program.space()
-        if program.watched:
-            for name, function in program.functions.items():
-                space[name] = _watched(function, space[name])
+        for name, function in program.functions.items():
+            space[name] = _watched(function, space[name])
         space["DYNAMIC"] = {
             path: space[name] for path, name in program.dynamic.items()
         }

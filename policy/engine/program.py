@@ -78,14 +78,14 @@ class Program:
         source: the Python source.
         code: the same, compiled.
         names: what the code finds: support, constants and built-ins.
-        functions: each planned function, by its name in the code.
+        functions: by its name in the code each planned function that is
+            watched; none where evaluations are not.
         dynamic: names in the code, by the path that they are called by.
         entrypoints: names in the code, by entrypoint.
         rules: number, members of the input that it reads, and name in the
             code of each rule without parameters that reads only some.
         files: the Rego files that places refer to.
         places: file and row of what is watched.
-        watched: whether evaluations may be watched.
     """
 
     source: str
@@ -97,7 +97,6 @@ class Program:
     rules: tuple[tuple[int, frozenset[str], str], ...]
     files: tuple[str, ...]
     places: tuple[tuple[int, int], ...]
-    watched: bool
 
     def space(self) -> dict[str, Any]:
         """Make the functions; give all that the code names.
@@ -150,6 +149,7 @@ def translate(
         functions={
             module.names[name]: function
             for name, function in plan.functions.items()
+            if watched
         },
         dynamic={
             function.path: module.names[name]
@@ -160,7 +160,6 @@ def translate(
         rules=_rules(plan, module),
         files=tuple(plan.files),
         places=tuple(module.places),
-        watched=watched,
     )
 
 
