@@ -51,6 +51,8 @@ DEADLINE = 0.75
 # A commit, and a busy machine: what comes on top of the engine's deadline.
 SLACK = 30.0  # of a loaded machine: what is not bounded takes minutes
 QUICK = Patience(seconds=DEADLINE, attempts=1, failures=1_000)
+# A wrong answer comes at once, unless the machine stalls: that is no lateness.
+CALM = Patience(seconds=SLACK, attempts=1, failures=1_000)
 # What a hostile or broken policy could hold: 10^8 turns before an answer.
 ENDLESS = """package curtilage.disclosure
 
@@ -256,9 +258,18 @@ def assert_undecided(
     assert [told[0]] * 3 == told
 
 
-def assert_recovered(door: Door) -> None:
-    """The next question is decided, and its values leave."""
-    found = door.ask(body_about(door.world, "consenting", *ADDRESS))
+def assert_recovered(door: Door, *, tries: int = 1) -> None:
+    """The next question is decided, and its values leave.
+
+    Args:
+        door: where it is asked.
+        tries: how often, of an engine with a short deadline: a stall of the
+            machine is one more lateness, and no fault that stays.
+    """
+    for _ in range(tries):
+        found = door.ask(body_about(door.world, "consenting", *ADDRESS))
+        if 200 == found.status_code:
+            break
 
     assert 200 == found.status_code
     assert "0 Canary Street" in found.text
@@ -270,13 +281,15 @@ def test_a_failing_server_is_no_decision(door: Door, name: str) -> None:
     spoil, cause = SPOILT[name]
     with falsified() as server:
         pdp = OpaPdp(
-            url=server.url, revision=load_bundle().revision, patience=QUICK
+            url=server.url,
+            revision=load_bundle().revision,
+            patience=QUICK if cause is Cause.TIMEOUT else CALM,
         )
         with decided_by(door, pdp):
             server.spoil = spoil
             assert_undecided(door, cause, *ADDRESS, within=DEADLINE + SLACK)
             server.spoil = well
-            assert_recovered(door)
+            assert_recovered(door, tries=5)
 
 
 def test_an_absent_server_is_no_decision(door: Door) -> None:
@@ -286,7 +299,7 @@ def test_an_absent_server_is_no_decision(door: Door) -> None:
     pdp = OpaPdp(
         url=url,
         revision=load_bundle().revision,
-        patience=Patience(seconds=DEADLINE, failures=3, rest=60.0),
+        patience=Patience(seconds=SLACK, failures=3, rest=600.0),
     )
     with decided_by(door, pdp):
         assert_undecided(door, Cause.DOWN, *ADDRESS, within=DEADLINE + SLACK)
@@ -337,7 +350,7 @@ def test_a_rule_of_many_steps_on_a_server_is_no_decision(
             assert_undecided(
                 door, Cause.TIMEOUT, *ADDRESS, BIRTH, within=DEADLINE + SLACK
             )
-            assert_recovered(door)
+            assert_recovered(door, tries=5)
 
 
 class Silent:

@@ -415,7 +415,7 @@ def test_failures_are_tried_again_under_the_same_id(there: Town) -> None:
         2: lambda handler: reply(
             handler, 302, {"Location": f"http://{there.receiver.host}/other"}
         ),
-        3: lambda _handler: time.sleep(3),
+        3: lambda _handler: time.sleep(8),
         4: drip,
         5: huge,
         6: lambda handler: handler.wfile.write(b"SSH-2.0-x\r\n\r\n"),
@@ -427,7 +427,7 @@ def test_failures_are_tried_again_under_the_same_id(there: Town) -> None:
     faults = []
     for _ in answers:
         begun = time.monotonic()
-        done = there.deliver(seconds=1.0)
+        done = there.deliver(seconds=4.0)
         took = time.monotonic() - begun
         (one,) = there.listed(everything=False)
         faults.append(one.fault)
