@@ -46,6 +46,7 @@ from consent import (
     GroupCommit,
     Ledger,
     LedgerSigner,
+    RowMacs,
     TrustPolicy,
     TrustPolicyInvalid,
     read_trust_policy,
@@ -316,9 +317,11 @@ def _assemble(
     requests = ConsentRequests(
         tenant=tenant, engine=data, members=vault.members
     )
+    macs = RowMacs(secrets.row_key(), tenant, required=secrets.vouched)
     consents = ConsentStore(
         data,
         tenant,
+        macs=macs,
         heard=_both(outbox.consent_recorded, requests.answered),
     )
     # SQLite has one writer at a time, whoever it is: numbering later would
@@ -441,7 +444,12 @@ def _assemble(
         random=random,
     )
     registry = Registry(
-        tenant=tenant, engine=data, reader=reader, clock=clock, random=random
+        tenant=tenant,
+        engine=data,
+        reader=reader,
+        macs=macs,
+        clock=clock,
+        random=random,
     )
     policies = PolicyDesk(
         transactions=transactions,
@@ -502,6 +510,7 @@ def _assemble(
         transactions=transactions,
         vault=vault,
         consents=consents,
+        macs=macs,
         ledger=ledger,
         ledger_vkey=str(signer.verifier),
         ledger_vkeys=tuple(

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from api.secrets import Secrets
 from api.settings import Settings
 from api.tokens import Tokens
-from consent import ConsentStore, GroupCommit, Ledger
+from consent import ConsentStore, GroupCommit, Ledger, RowMacs
 from policy import (
     AskDesk,
     AssistDesk,
@@ -67,6 +67,7 @@ class Platform:
     transactions: Transactions
     vault: Vault
     consents: ConsentStore
+    macs: RowMacs
     ledger: Ledger
     ledger_vkey: str
     ledger_vkeys: tuple[str, ...]

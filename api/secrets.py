@@ -41,6 +41,9 @@ _SEED = "ledger_mldsa"
 _JOURNAL, _BACKUP = b"curtilage/journal/1", b"curtilage/backup/1"
 _WEBHOOK = b"curtilage/webhook/1"
 _IMPACT = b"curtilage/impact/1"
+_ROWS = b"curtilage/rows/1"
+# Stands in the box once somebody has vouched for all rows without a code.
+_VOUCHED = "vouched"
 
 
 class SecretsUnreadableError(Exception):
@@ -61,6 +64,8 @@ class Secrets:
     """Keys in use. They have no `repr` and compare by identity.
 
     `ledger_mldsa` is ``None`` in a file of before there was such a key.
+    `vouched` says that no row of the data database counts without the code
+    that `row_key` makes; in a file of before there were codes it is false.
     """
 
     audit: bytes
@@ -72,6 +77,7 @@ class Secrets:
     receipt: Ed25519PrivateKey
     release: Ed25519PrivateKey
     ledger_mldsa: MLDSA44PrivateKey | None
+    vouched: bool
 
     def receipt_public_key(self) -> str:
         """The key that verifies consent receipts, in PEM."""
@@ -100,6 +106,10 @@ class Secrets:
         """The key that rounds and seals counts of past decisions, 32 bytes."""
         return hmac.digest(self.audit, _IMPACT, "sha256")
 
+    def row_key(self) -> bytes:
+        """The key of the codes of rows that decide, 32 bytes."""
+        return hmac.digest(self.audit, _ROWS, "sha256")
+
     def __reduce__(self) -> str:
         """Refuse to be pickled."""
         msg = "secrets do not leave the process"
@@ -122,6 +132,7 @@ def create_secrets(
     salt, nonce = random(16), random(12)
     names = (*_NAMES, *_SIGNERS, _SEED)
     body = {name: _text(random(32)) for name in names}
+    body[_VOUCHED] = _text(b"1")
     key = _derive(passphrase, salt, costs)
     document = {
         "v": _VERSION,
@@ -156,20 +167,49 @@ def add_ledger_mldsa(
         OSError: The file cannot be replaced; it is as it was.
 
     """
+    return _added(path, passphrase, _SEED, random(32), random)
+
+
+def add_vouched(
+    path: Path, passphrase: bytes, *, random: Callable[[int], bytes]
+) -> Secrets:
+    """Note in a file of before that from now on every row needs its code.
+
+    Args:
+        path: The secrets file.
+        passphrase: That opens it.
+        random: Like ``os.urandom``.
+
+    Returns:
+        The secrets, with `Secrets.vouched`.
+
+    Raises:
+        SecretsUnreadableError: The file does not open.
+        OSError: The file cannot be replaced; it is as it was.
+
+    """
+    return _added(path, passphrase, _VOUCHED, b"1", random)
+
+
+def _added(
+    path: Path,
+    passphrase: bytes,
+    name: str,
+    what: bytes,
+    random: Callable[[int], bytes],
+) -> Secrets:
+    """Add something to the box, unless it is there."""
     with (path.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        secrets = load_secrets(path, passphrase)
-        if secrets.ledger_mldsa is not None:
-            return secrets
-        document = json.loads(path.read_text("ascii"))
-        key, body = _unboxed(document, passphrase)
-        body[_SEED] = _text(random(32))
-        fresh = path.with_suffix(".new")
-        with suppress(FileNotFoundError):
-            fresh.unlink()
-        _write(fresh, document | _boxed(key, random(12), body))
-        fresh.replace(path)
-        _sync_folder(path.parent)
+        document, key, body = _opened(path, passphrase)
+        if name not in body:
+            body[name] = _text(what)
+            fresh = path.with_suffix(".new")
+            with suppress(FileNotFoundError):
+                fresh.unlink()
+            _write(fresh, document | _boxed(key, random(12), body))
+            fresh.replace(path)
+            _sync_folder(path.parent)
         return _secrets(body)
 
 
@@ -204,15 +244,24 @@ def load_secrets(path: Path, passphrase: bytes) -> Secrets:
             file and a wrong passphrase cannot be told apart.
 
     """
+    return _secrets(_opened(path, passphrase)[2])
+
+
+def _opened(
+    path: Path, passphrase: bytes
+) -> tuple[dict[str, Any], bytes, dict[str, str]]:
+    """Read the file: what stands in it, the box's key and what is in it."""
     try:
         document = json.loads(path.read_text("ascii"))
-        return _secrets(_unboxed(document, passphrase)[1])
+        key, body = _unboxed(document, passphrase)
+        _secrets(body)
     except (OSError, ValueError, KeyError, TypeError, InvalidTag):
         msg = (
             f"{path}: cannot be opened. Check the passphrase; if the "
             "instance is new, run `curtilage init` first."
         )
         raise SecretsUnreadableError(msg) from None
+    return document, key, body
 
 
 def _unboxed(
@@ -251,6 +300,7 @@ def _secrets(body: Mapping[str, str]) -> Secrets:
         ledger_mldsa=None
         if seed is None
         else MLDSA44PrivateKey.from_seed_bytes(_bytes(seed)),
+        vouched=_VOUCHED in body,
     )
 
 

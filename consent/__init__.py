@@ -144,6 +144,7 @@ from consent.errors import (
     ReceiptInvalid,
     RecordError,
     RecordInvalid,
+    RowForged,
     SeparateConsentNeeded,
     TrustPolicyInvalid,
     UnknownDeclaration,
@@ -217,6 +218,7 @@ from consent.receipts import (
     verify_receipt,
 )
 from consent.records import ConsentEvent, ConsentState, carried, states
+from consent.row_macs import RowMacs
 from consent.rule_terms import (
     Hold,
     RuleTerms,
@@ -424,6 +426,8 @@ __all__ = [
     "ReleaseTerms",
     "Required",
     "Retention",
+    "RowForged",
+    "RowMacs",
     "Rule",
     "RuleTerms",
     "Ruleset",

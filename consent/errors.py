@@ -8,6 +8,7 @@ ConsentError
 │   └── UnknownDeclaration    no such service, purpose, version or digest
 ├── PreferencesInvalid        a rule set that cannot be evaluated
 ├── ConsentDamaged            what is stored of a person does not read
+├── RowForged                 a row is not as this instance wrote it
 ├── RecordError
 │   ├── RecordInvalid         an event that contradicts its declaration
 │   ├── ConsentNotAsked       the law is the basis, so nobody may be asked
@@ -107,6 +108,18 @@ class ConsentDamaged(ConsentError):
     def __init__(self, subject: "UUID") -> None:
         self.subject = subject
         super().__init__(f"person {subject}: stored consent does not read")
+
+
+class RowForged(ConsentError):
+    """A row is not as this instance wrote it.
+
+    Attributes:
+        kind: which table's.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(f"a row of {kind} is not as it was written")
 
 
 class RecordError(ConsentError):

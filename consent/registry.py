@@ -36,6 +36,7 @@ from consent.errors import (
 from consent.notices import Notice, notice_digest, render_notice
 from consent.predicates import excess, predicates_in, source_of
 from consent.prepared import PreparedSelect
+from consent.row_macs import RowMacs
 from consent.separation import separate_grounds
 from consent.tables import DeclarationRow, EventRow, NoticeRow, RegistryRow
 from consent.vocabulary import Language
@@ -117,9 +118,11 @@ class DeclarationRegistry:
     Args:
         engine: the data database.
         tenant: whose declarations.
+        macs: vouches for which there are.
     """
 
-    def __init__(self, engine: Engine, tenant: str) -> None:
+    def __init__(self, engine: Engine, tenant: str, macs: RowMacs) -> None:
+        self._macs = macs
         self._engine = engine
         self._tenant = tenant
         self._revision = PreparedSelect(engine, _REVISION)

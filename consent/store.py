@@ -41,6 +41,7 @@ from consent.preferences import Preferences
 from consent.prepared import listed
 from consent.records import ConsentEvent, ConsentState, carried, states
 from consent.registry import DeclarationRegistry
+from consent.row_macs import RowMacs
 from consent.rule_terms import Uses
 from consent.separation import check_act, separate_grounds
 from consent.serving import KEPT, Served, ServedLog
@@ -79,17 +80,23 @@ class ConsentStore:
     Args:
         engine: the data database.
         tenant: whose people and declarations.
+        macs: vouches for what decides.
         heard: called once an event is appended; what it writes stands or
             falls with the event.
     """
 
     def __init__(
-        self, engine: Engine, tenant: str, *, heard: Heard = _nobody
+        self,
+        engine: Engine,
+        tenant: str,
+        *,
+        macs: RowMacs,
+        heard: Heard = _nobody,
     ) -> None:
         self._heard = heard
         self._engine = engine
         self._native_ids = engine.dialect.name != "sqlite"
-        self._registry = DeclarationRegistry(engine, tenant)
+        self._registry = DeclarationRegistry(engine, tenant, macs)
         self._log = EventLog(engine, tenant)
         self._revisions = Revisions(engine, tenant)
         self._rules = Rules(engine, tenant)

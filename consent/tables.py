@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     ForeignKeyConstraint,
     Index,
+    LargeBinary,
     MetaData,
     Text,
     UniqueConstraint,
@@ -45,12 +46,16 @@ class DeclarationRow(ConsentTable, table=True):
 
 
 class RegistryRow(ConsentTable, table=True):
-    """Counts the changes of a tenant's declarations."""
+    """Counts the changes of a tenant's declarations.
+
+    `mac` is the code of which declarations there are (`consent.row_macs`).
+    """
 
     __tablename__ = "consent_registry"
 
     tenant: str = Field(primary_key=True, max_length=64)
     revision: int = Field(sa_type=BigInteger)
+    mac: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class NoticeRow(ConsentTable, table=True):
@@ -130,7 +135,11 @@ class EventRow(ConsentTable, table=True):
 
 
 class RevisionRow(ConsentTable, table=True):
-    """Counts the facts about a person that a decision may rest on."""
+    """Counts the facts about a person that a decision may rest on.
+
+    `parts` are digests of what those facts are, and `mac` is the code of
+    both (`consent.fact_macs`).
+    """
 
     __tablename__ = "consent_revision"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -138,6 +147,8 @@ class RevisionRow(ConsentTable, table=True):
     tenant: str = Field(primary_key=True, max_length=64)
     subject: UUID = Field(primary_key=True, sa_type=Uuid)
     revision: int = Field(sa_type=BigInteger)
+    parts: bytes | None = Field(default=None, sa_type=LargeBinary)
+    mac: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class PreferencesRow(ConsentTable, table=True):

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlmodel import col
 
+from consent import RowMacs
 from policy.errors import CredentialRefused, RecordUnknown
 from policy.reading import DriverStatement, Reader
 from policy.tables import CredentialRow
@@ -108,9 +109,11 @@ class Registry:
         tenant: str,
         engine: Engine,
         reader: Reader,
+        macs: RowMacs,
         clock: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
+        self._macs = macs
         self._tenant = tenant
         self._reader = reader
         self._clock = clock

@@ -25,7 +25,8 @@ class CredentialRow(PolicyTable, table=True):
     """One credential: one service, one purpose (see DESIGN, service).
 
     Only a hash of the secret is kept. The secret has 256 random bits, so a
-    plain SHA-256 cannot be searched; a slow hash would add nothing.
+    plain SHA-256 cannot be searched; a slow hash would add nothing. `mac` is
+    the code of the other columns (`consent.row_macs`).
     """
 
     __tablename__ = "policy_credential"
@@ -38,6 +39,7 @@ class CredentialRow(PolicyTable, table=True):
     secret_hash: bytes = Field(sa_type=LargeBinary)
     created_at: int = Field(sa_type=BigInteger)
     revoked_at: int | None = Field(default=None, sa_type=BigInteger)
+    mac: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class RestraintRow(PolicyTable, table=True):

@@ -35,6 +35,7 @@ from consent import (
     UnknownNotice,
     render_notice,
 )
+from tests.macs import vouching
 
 ANNA = UUID("11111111-1111-4111-8111-111111111111")
 BRUNO = UUID("22222222-2222-4222-8222-222222222222")
@@ -58,7 +59,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def store(engine: Engine) -> ConsentStore:
     """Make a store in which the declaration below is in force."""
-    made = ConsentStore(engine, "city")
+    made = ConsentStore(engine, "city", macs=vouching())
     with engine.begin() as conn:
         made.register(conn, declaration())
     return made
@@ -161,7 +162,7 @@ def test_only_matching_events_are_selected(
 ) -> None:
     """Another service, person, tenant or time is not read."""
     other = declaration(service="tax")
-    neighbour = ConsentStore(engine, "county")
+    neighbour = ConsentStore(engine, "county", macs=vouching("county"))
     with engine.begin() as conn:
         store.register(conn, other)
         neighbour.register(conn, declaration())
@@ -345,7 +346,7 @@ def test_another_process_sees_a_new_version_at_once(
     engine: Engine, store: ConsentStore
 ) -> None:
     """A cache is believed only under the revision that it was read at."""
-    other = ConsentStore(engine, "city")
+    other = ConsentStore(engine, "city", macs=vouching())
     assert other.declaration("moving-house", "address-change") is not None
     with engine.begin() as conn:
         store.register(conn, declaration(2))
@@ -538,7 +539,7 @@ def test_nothing_but_a_count_is_left_of_an_erased_person(
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_a_read_costs_what_it_returns(engine: Engine) -> None:
     """Twenty answers over a hundred services: one select finds its one."""
-    store = ConsentStore(engine, "city")
+    store = ConsentStore(engine, "city", macs=vouching())
     declared = [declaration(service=f"service-{n}") for n in range(100)]
     with engine.begin() as conn:
         for one in declared:

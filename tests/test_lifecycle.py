@@ -36,6 +36,7 @@ from consent import (
     render_notice,
     states,
 )
+from tests.macs import vouching
 
 PERSON = UUID("11111111-1111-4111-8111-111111111111")
 NAMES = ("user.bdate", "user.gender", "user.employer")
@@ -124,7 +125,7 @@ def empty_store() -> Iterator[tuple[Engine, ConsentStore]]:
     with TemporaryDirectory() as folder:
         engine = open_database(f"sqlite:///{Path(folder) / 'data.db'}")
         ConsentTable.metadata.create_all(engine)
-        store = ConsentStore(engine, "city")
+        store = ConsentStore(engine, "city", macs=vouching())
         with engine.begin() as conn:
             store.register(conn, DECLARED)
         yield engine, store

@@ -31,6 +31,7 @@ from consent import (
     render_notice,
     states,
 )
+from tests.macs import vouching
 
 ANNA = UUID("11111111-1111-4111-8111-111111111111")
 OPTIONAL = ("user.bdate", "user.gender", "user.employer")
@@ -108,7 +109,7 @@ class Answers(RuleBasedStateMachine):
         path = Path(self.folder.name) / "data.db"
         self.engine = open_database(f"sqlite:///{path}")
         ConsentTable.metadata.create_all(self.engine)
-        self.store = ConsentStore(self.engine, "city")
+        self.store = ConsentStore(self.engine, "city", macs=vouching())
         with self.engine.begin() as conn:
             self.store.register(conn, DECLARED)
         self.now = 1000
@@ -172,7 +173,7 @@ class Answers(RuleBasedStateMachine):
     @rule()
     def another_process_reads(self) -> None:
         """A store without memory sees the same."""
-        fresh = ConsentStore(self.engine, "city")
+        fresh = ConsentStore(self.engine, "city", macs=vouching())
         assert self.seen(fresh) == self.seen(self.store)
 
     def seen(self, store: ConsentStore) -> dict[str, ConsentState]:

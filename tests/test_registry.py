@@ -116,6 +116,7 @@ def test_a_refusal_costs_what_a_proof_costs(world: World) -> None:
         tenant=platform.settings.tenant,
         engine=platform.data,
         reader=reader,
+        macs=platform.macs,
         clock=world.clock,
         random=platform.random,
     )
@@ -177,6 +178,7 @@ def test_a_server_is_waited_for_beside_the_loop(
         tenant=platform.settings.tenant,
         engine=platform.data,
         reader=reader,
+        macs=platform.macs,
         clock=world.clock,
         random=platform.random,
     )
@@ -224,6 +226,7 @@ def test_a_tenant_sees_its_own_credentials(world: World) -> None:
         tenant="other",
         engine=platform.data,
         reader=platform.reader,
+        macs=platform.macs,
         clock=world.clock,
         random=platform.random,
     )
@@ -267,6 +270,7 @@ def test_what_was_issued_is_listed(world: World) -> None:
         tenant="other",
         engine=world.platform.data,
         reader=world.platform.reader,
+        macs=world.platform.macs,
         clock=world.clock,
         random=os.urandom,
     )

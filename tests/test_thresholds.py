@@ -201,7 +201,7 @@ def test_what_does_not_read_is_not_left_uncounted(world: World) -> None:
     register(world, declared(OTHER, *AGES[:3]))
     with world.platform.data.begin() as conn:
         assert spoil(conn, OTHER)
-    store = ConsentStore(world.platform.data, "test")
+    store = ConsentStore(world.platform.data, "test", macs=world.platform.macs)
 
     with (
         pytest.raises(DeclarationInvalid, match="restore it from a backup"),
