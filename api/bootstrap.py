@@ -103,6 +103,7 @@ from policy import (
     Telling,
     VisibilityDesk,
     VisibilityRules,
+    Vouching,
     WebhookDesk,
     WhatIf,
     WithPredicates,
@@ -332,11 +333,21 @@ def _assemble(
     classification = standard_classification()
     askable = WithPredicates(classification)
     restraints = RestraintStore(
-        tenant=tenant, engine=data, random=random, heard=outbox.restrained
+        tenant=tenant,
+        engine=data,
+        consents=consents,
+        random=random,
+        heard=outbox.restrained,
     )
     decisions = DecisionStore(tenant=tenant, engine=data)
     glass = GlassStore(tenant=tenant, random=random)
     transactions = Transactions(data, random=random)
+    vouching = Vouching(
+        transactions=transactions,
+        vault=vault,
+        consents=consents,
+        restraints=restraints,
+    )
     visibility = VisibilityRules(tenant=tenant, engine=data, consents=consents)
     box = NoteBox(secrets.webhook_key(), random=random)
     deliveries = Deliveries(
@@ -583,8 +594,10 @@ def _assemble(
             vault=vault,
             consents=consents,
             restraints=restraints,
+            vouching=vouching,
             ledgers=(*past, ledger),
         ),
+        vouching=vouching,
         declarations=DeclarationDesk(
             tenant=tenant,
             guide=guide,

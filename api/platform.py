@@ -50,6 +50,7 @@ from policy import (
     Retention,
     Rounds,
     VisibilityDesk,
+    Vouching,
     WebhookDesk,
     WhatIf,
 )
@@ -103,6 +104,7 @@ class Platform:
     journal: ErasureJournal
     past_ledgers: tuple[Ledger, ...]
     fact_sweep: Callable[[], FactSweep]
+    vouching: Vouching
     registry: Registry
     tokens: Tokens
     reader: Reader

@@ -159,6 +159,7 @@ from consent.explanations import (
     explain,
     explain_declaration,
 )
+from consent.fact_parts import RESTRAINTS_PART, Parts
 from consent.findings import Finding, Severity
 from consent.handling import (
     HandlingDecision,
@@ -324,6 +325,7 @@ __all__ = [
     "RECIPIENT_ORDER",
     "REFERENCE_PATH",
     "REQUIRED_ORDER",
+    "RESTRAINTS_PART",
     "RETENTION_ORDER",
     "SENSITIVE_TERMS",
     "SEPARATE_CONSENT",
@@ -411,6 +413,7 @@ __all__ = [
     "P3PPolicy",
     "P3PReading",
     "P3PStatement",
+    "Parts",
     "PolicyReference",
     "Predicate",
     "PredicateKind",

@@ -25,6 +25,7 @@ from sqlmodel import col
 
 from consent.each import PreparedForEach
 from consent.errors import ConsentDamaged
+from consent.fact_parts import Parts, answers_part
 from consent.kept import KeptEvent, Owners
 from consent.prepared import STRANGE, PreparedSelect, among, as_uuid, id_text
 from consent.records import ConsentEvent
@@ -55,6 +56,9 @@ _COLUMNS = (
 )
 # Last what only orders: it is checked, and no part of an event.
 _READ = (*(_TABLE.c[name] for name in _COLUMNS), _TABLE.c.revision)
+_SERVICE, _PURPOSE = _COLUMNS.index("service"), _COLUMNS.index("purpose")
+WIDTH = len(_READ)
+"""How many columns of a row are an event's, or order it."""
 _ID = (str, UUID)
 _FORM: Mapping[str, tuple[type, ...]] = {
     "at": (int,),
@@ -176,14 +180,33 @@ class EventLog:
         *,
         until: int | None,
         conn: Connection | None,
+        parts: Parts | None = None,
     ) -> list[ConsentEvent]:
         """Return one person's log for one service and purpose, in order.
 
         Raises:
             ConsentDamaged: a row is not of the form that was written, also
-                one whose instant may be later than `until`.
+                one whose instant may be later than `until`; or the rows are
+                not those that `parts` vouches for.
         """
-        rows = self._of_purpose.rows(
+        rows = self.rows(subject, service, purpose, conn)
+        if parts is not None:
+            parts.demand(answers_part(service, purpose), rows)
+        events = [as_event(subject, row) for row in rows]
+        if until is None:
+            return events
+        # Not in SQL: an instant that is no number would hide a withdrawal.
+        return [event for event in events if event.at <= until]
+
+    def rows(
+        self,
+        subject: UUID,
+        service: str,
+        purpose: str,
+        conn: Connection | None,
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of that log, as the driver gives them."""
+        return self._of_purpose.rows(
             {
                 "tenant": self._tenant,
                 "subject": subject,
@@ -192,11 +215,6 @@ class EventLog:
             },
             conn,
         )
-        events = [as_event(subject, row) for row in rows]
-        if until is None:
-            return events
-        # Not in SQL: an instant that is no number would hide a withdrawal.
-        return [event for event in events if event.at <= until]
 
     def of_many(
         self,
@@ -247,21 +265,41 @@ class EventLog:
         subjects: Sequence[UUID],
         service: str,
         purpose: str,
+        parts: Sequence[Parts],
     ) -> list[list[ConsentEvent]]:
-        """Return several people's logs for one service and purpose."""
+        """Return several people's logs, as `of_purpose` does.
+
+        Args:
+            conn: the transaction to read in.
+            subjects: the people.
+            service: the service.
+            purpose: its purpose.
+            parts: vouch for each person's rows.
+        """
+        part = answers_part(service, purpose)
         given = {
             "tenant": self._tenant,
             "service": service,
             "purpose": purpose,
         }
+        found = self._of_each.rows(conn, subjects, given)
+        for vouched, rows in zip(parts, found, strict=True):
+            vouched.demand(part, rows)
         return [
             [as_event(subject, row) for row in rows]
-            for subject, rows in zip(
-                subjects,
-                self._of_each.rows(conn, subjects, given),
-                strict=True,
-            )
+            for subject, rows in zip(subjects, found, strict=True)
         ]
+
+    def parts(
+        self, conn: Connection, subject: UUID
+    ) -> dict[bytes, list[tuple[Any, ...]]]:
+        """Return one person's rows, by the part that vouches for them."""
+        values = {"tenant": self._tenant, "subject": subject}
+        found: dict[bytes, list[tuple[Any, ...]]] = {}
+        for row in self._all.rows(values, conn):
+            service, purpose = row[_SERVICE], row[_PURPOSE]
+            found.setdefault(answers_part(service, purpose), []).append(row)
+        return found
 
     def all(self, subject: UUID) -> list[ConsentEvent]:
         """Return one person's whole log, in order."""

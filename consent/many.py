@@ -30,12 +30,14 @@ class Answered(NamedTuple):
             `LIKENESS` names, instant, end, and the whole row.
         preferences: their rules.
         uses: what was used under their counted rules, by rule id.
+        revision: the row that vouches for the rest, unchecked.
     """
 
     subject: UUID
     rows: Sequence[tuple[Any, ...]]
     preferences: StoredPreferences
     uses: Mapping[str, Uses]
+    revision: Sequence[Any] | None = None
 
     def events(self) -> tuple[ConsentEvent, ...]:
         """Make the events of the rows."""

@@ -1,9 +1,4 @@
-"""One person's fact revision, and the rules that they chose.
-
-The revision counts everything about a person that a decision may rest on.
-Whoever writes such a fact counts first: the row's lock then puts the facts
-of one person into one order, also between processes.
-"""
+"""The rules that one person chose, in all their versions."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -16,50 +11,24 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
-    Uuid,
     bindparam,
     delete,
     func,
     insert,
     select,
-    text,
 )
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from consent.each import PreparedForEach
-from consent.errors import ConsentDamaged, PreferencesInvalid
+from consent.errors import PreferencesInvalid
+from consent.fact_parts import Rows
 from consent.kept import KeptRules, Owners
 from consent.preferences import Preferences, read_preferences
 from consent.prepared import PreparedSelect, among
 from consent.presets import DEFAULT_PRESET, PRESETS
-from consent.tables import PreferencesRow, RevisionRow
+from consent.tables import PreferencesRow
 
-_REVISION = select(col(RevisionRow.revision)).where(
-    col(RevisionRow.tenant) == bindparam("tenant"),
-    col(RevisionRow.subject) == bindparam("subject"),
-)
-
-
-def _revision_of(
-    subject: ColumnElement[Any],
-) -> Select[*tuple[Any, ...]]:
-    return select(col(RevisionRow.revision)).where(
-        col(RevisionRow.tenant) == bindparam("tenant"),
-        col(RevisionRow.subject) == subject,
-    )
-
-
-_COUNT = text(
-    "INSERT INTO consent_revision (tenant, subject, revision)"
-    " VALUES (:tenant, :subject, 1) ON CONFLICT (tenant, subject) DO UPDATE"
-    " SET revision = consent_revision.revision + 1 RETURNING revision"
-).bindparams(bindparam("subject", type_=Uuid()))
-_LOCK = text(
-    "INSERT INTO consent_revision (tenant, subject, revision)"
-    " VALUES (:tenant, :subject, 0) ON CONFLICT (tenant, subject) DO UPDATE"
-    " SET revision = consent_revision.revision RETURNING revision"
-).bindparams(bindparam("subject", type_=Uuid()))
 _RULES = select(col(PreferencesRow.version), col(PreferencesRow.text)).where(
     col(PreferencesRow.tenant) == bindparam("tenant"),
     col(PreferencesRow.subject) == bindparam("subject"),
@@ -119,67 +88,11 @@ class StoredPreferences:
     version: int
     preferences: Preferences
 
-
-class Revisions:
-    """The fact revisions of one tenant's people.
-
-    Args:
-        engine: the data database.
-        tenant: whose people.
-    """
-
-    def __init__(self, engine: Engine, tenant: str) -> None:
-        self._tenant = tenant
-        self._read = PreparedSelect(engine, _REVISION)
-        self._of_each = PreparedForEach(engine, _revision_of)
-
-    def read(self, conn: Connection | None, subject: UUID) -> int:
-        """Return a person's fact revision; 0 if nothing was ever recorded.
-
-        Args:
-            conn: a transaction to read in; None reads what is committed.
-            subject: the person.
-
-        Raises:
-            ConsentDamaged: it is no number.
-        """
-        values = {"tenant": self._tenant, "subject": subject}
-        return _number(subject, self._read.rows(values, conn))
-
-    def of_each(self, conn: Connection, subjects: Sequence[UUID]) -> list[int]:
-        """Return several people's fact revisions, as `read` does."""
-        found = self._of_each.rows(conn, subjects, {"tenant": self._tenant})
-        return [
-            _number(subject, rows)
-            for subject, rows in zip(subjects, found, strict=True)
-        ]
-
-    def count(self, conn: Connection, subject: UUID) -> int:
-        """Count up a person's fact revision, and return it.
-
-        Args:
-            conn: the caller's transaction; the row stays locked to its end.
-            subject: the person.
-        """
-        values = {"tenant": self._tenant, "subject": subject}
-        return int(conn.execute(_COUNT, values).scalar_one())
-
-    def lock(self, conn: Connection, subject: UUID) -> int:
-        """Lock a person's fact revision, and return it uncounted.
-
-        Args:
-            conn: the caller's transaction; the row stays locked to its end.
-            subject: the person.
-        """
-        values = {"tenant": self._tenant, "subject": subject}
-        return int(conn.execute(_LOCK, values).scalar_one())
-
-
-def _number(subject: UUID, rows: Sequence[tuple[Any, ...]]) -> int:
-    found = rows[0][0] if rows else 0
-    if type(found) is not int:
-        raise ConsentDamaged(subject)
-    return found
+    def rows(self) -> Rows:
+        """Give what stands for the rules among a person's facts."""
+        if not self.version:
+            return ()
+        return ((self.version, self.preferences.digest),)
 
 
 class Rules:

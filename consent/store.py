@@ -30,17 +30,19 @@ from consent.errors import (
     UnknownDeclaration,
     UnknownNotice,
 )
-from consent.event_log import EventLog
+from consent.event_log import WIDTH, EventLog, as_event
+from consent.fact_parts import RULES_PART, Parts, Rows, answers_part
 from consent.kept import Kept, Page
 from consent.lifecycle import BY_CONTROLLER, IN_FORCE, placed
 from consent.mandates import MAY, Mandate, Mandates, fitting, under_age
 from consent.many import Answered
 from consent.notices import Notice
-from consent.people import Revisions, Rules, StoredPreferences
+from consent.people import Rules, StoredPreferences
 from consent.preferences import Preferences
 from consent.prepared import listed
 from consent.records import ConsentEvent, ConsentState, carried, states
 from consent.registry import DeclarationRegistry
+from consent.revisions import Counted, Revisions
 from consent.row_macs import RowMacs
 from consent.rule_terms import Uses
 from consent.separation import check_act, separate_grounds
@@ -63,12 +65,14 @@ class Told(NamedTuple):
 
     Attributes:
         revision: the fact revision, read before all else.
+        parts: vouches for what is read of the person elsewhere.
         events: their answers, in the order of the log.
         preferences: their rules.
         uses: what was used under their counted rules, by rule id.
     """
 
     revision: int
+    parts: Parts
     events: list[ConsentEvent]
     preferences: StoredPreferences
     uses: Mapping[str, Uses]
@@ -94,11 +98,12 @@ class ConsentStore:
         heard: Heard = _nobody,
     ) -> None:
         self._heard = heard
+        self.macs = macs
         self._engine = engine
         self._native_ids = engine.dialect.name != "sqlite"
         self._registry = DeclarationRegistry(engine, tenant, macs)
         self._log = EventLog(engine, tenant)
-        self._revisions = Revisions(engine, tenant)
+        self._revisions = Revisions(engine, tenant, macs)
         self._rules = Rules(engine, tenant)
         self._uses = UseCounts(engine, tenant)
         self._served = ServedLog(engine, tenant)
@@ -291,15 +296,22 @@ class ConsentStore:
         self, conn: Connection, event: ConsentEvent, declaration: Declaration
     ) -> int:
         revision = self.bump(conn, event.subject)
-        earlier = self.events(
-            event.subject, event.service, event.purpose, until=None, conn=conn
-        )
+        about = event.subject, event.service, event.purpose
+        before = self._log.rows(*about, conn)
+        earlier = [as_event(event.subject, row) for row in before]
         event = self._within_mandate(conn, event)
         check_answer(event, declaration, earlier)
         self._check_notice(conn, event, declaration)
         self._check_served(conn, event, declaration, earlier)
         record, _ = placed(event, earlier)
         self._log.append(conn, replace(event, record=record), revision)
+        self._revisions.replace(
+            conn,
+            event.subject,
+            answers_part(event.service, event.purpose),
+            before,
+            self._log.rows(*about, conn),
+        )
         self._heard(conn, event, earlier)
         return revision
 
@@ -482,6 +494,7 @@ class ConsentStore:
         *,
         until: int | None,
         conn: Connection | None = None,
+        parts: Parts | None = None,
     ) -> list[ConsentEvent]:
         """Return one person's log for one service and purpose.
 
@@ -491,12 +504,16 @@ class ConsentStore:
             purpose: its purpose.
             until: POSIX seconds after which events do not count, or None.
             conn: a transaction to read in; None reads what is committed.
+            parts: vouches for the rows, for whoever decides by them.
 
         Returns:
             The events in the order of the log.
+
+        Raises:
+            ConsentDamaged: a row is not as it was written.
         """
         return self._log.of_purpose(
-            subject, service, purpose, until=until, conn=conn
+            subject, service, purpose, until=until, conn=conn, parts=parts
         )
 
     def all_events(self, subject: UUID) -> list[ConsentEvent]:
@@ -618,18 +635,33 @@ class ConsentStore:
             The person's new fact revision.
         """
         revision = self.bump(conn, subject)
+        before = self._rules.latest(subject, conn).rows()
         self._rules.add(conn, subject, preferences, at)
+        after = self._rules.latest(subject, conn).rows()
+        self._revisions.replace(conn, subject, RULES_PART, before, after)
         return revision
 
     def preferences(
-        self, subject: UUID, conn: Connection | None = None
+        self,
+        subject: UUID,
+        conn: Connection | None = None,
+        parts: Parts | None = None,
     ) -> StoredPreferences:
         """Return a person's rules; `DEFAULT_PRESET` if they never chose.
 
+        Args:
+            subject: the person.
+            conn: a transaction to read in; None reads what is committed.
+            parts: vouches for the row, for whoever decides by it.
+
         Raises:
             PreferencesInvalid: the stored rules were changed.
+            ConsentDamaged: `parts` does not vouch for them.
         """
-        return self._rules.latest(subject, conn)
+        found = self._rules.latest(subject, conn)
+        if parts is not None:
+            parts.demand(RULES_PART, found.rows())
+        return found
 
     def preferences_at(
         self, subject: UUID, version: int
@@ -693,7 +725,8 @@ class ConsentStore:
     ) -> Iterator[Answered]:
         """Read of many people what may decide about a purpose.
 
-        Three statements, however many they are.
+        Four statements, however many they are. Nothing vouches for what is
+        read until `vouched` was asked.
 
         Args:
             conn: a transaction to read in.
@@ -711,6 +744,7 @@ class ConsentStore:
         if not self._native_ids:
             own = [one.hex for one in subjects]
         people = listed(own, native=self._native_ids)
+        revisions = self._revisions.counted_many(conn, people)
         rows = self._log.of_many(conn, people, service, purpose)
         rules = self._rules.of_many(conn, people)
         uses = self._uses.of_many(conn, people, service, purpose)
@@ -721,7 +755,30 @@ class ConsentStore:
                 rows.get(key, ()),
                 rules.get(key, unchosen) if rules else unchosen,
                 uses.get(key, _NONE_USED) if uses else _NONE_USED,
+                revisions.get(key),
             )
+
+    def vouched(self, answered: Answered, service: str, purpose: str) -> Parts:
+        """Make sure that what was read of a known person is as written.
+
+        Args:
+            answered: what `answered` gave.
+            service: the service that it was asked for.
+            purpose: its purpose.
+
+        Returns:
+            What vouches for what is read of the person elsewhere.
+
+        Raises:
+            ConsentDamaged: it is not; or it changed while it was read.
+        """
+        parts = self._revisions.checked(
+            answered.subject, answered.revision
+        ).parts
+        part = answers_part(service, purpose)
+        parts.demand(part, [row[:WIDTH] for row in answered.rows])
+        parts.demand(RULES_PART, answered.preferences.rows())
+        return parts
 
     # --- as it is stored --------------------------------------------------
 
@@ -750,6 +807,7 @@ class ConsentStore:
         subjects: Sequence[UUID],
         service: str,
         purpose: str,
+        known: Sequence[bool],
     ) -> list[Told]:
         """Return what several people allow one service, in few statements.
 
@@ -758,6 +816,7 @@ class ConsentStore:
             subjects: the people; merged records are not followed.
             service: the service.
             purpose: its purpose.
+            known: of each, whether the vault knows them.
 
         Returns:
             One for each person, in order. The revisions are read first, so
@@ -765,14 +824,20 @@ class ConsentStore:
 
         Raises:
             PreferencesInvalid: somebody's stored rules were changed.
+            ConsentDamaged: somebody's rows are not as they were written.
         """
-        revisions = self._revisions.of_each(conn, subjects)
-        events = self._log.of_each(conn, subjects, service, purpose)
+        counted = self._revisions.counted_each(conn, subjects, known)
+        parts = [one.parts for one in counted]
+        events = self._log.of_each(conn, subjects, service, purpose, parts)
         rules = self._rules.of_each(conn, subjects)
+        for vouched, stored in zip(parts, rules, strict=True):
+            vouched.demand(RULES_PART, stored.rows())
         uses = self._uses.of_each(conn, subjects, service, purpose)
         return [
-            Told(*one)
-            for one in zip(revisions, events, rules, uses, strict=True)
+            Told(one.revision, one.parts, said, wanted, used)
+            for one, said, wanted, used in zip(
+                counted, events, rules, uses, strict=True
+            )
         ]
 
     def revisions(
@@ -791,6 +856,91 @@ class ConsentStore:
             subject: the person.
         """
         return self._revisions.read(conn, subject)
+
+    def counted(
+        self, conn: Connection, subject: UUID, *, known: bool
+    ) -> Counted:
+        """Return a person's fact revision, and what vouches for their facts.
+
+        Args:
+            conn: the transaction to read in.
+            subject: the person.
+            known: whether the vault knows them; of nobody else anything is
+                demanded.
+
+        Raises:
+            ConsentDamaged: what vouches is missing, or was changed.
+        """
+        return self._revisions.counted(conn, subject, known=known)
+
+    def admit(self, conn: Connection, subjects: Sequence[UUID]) -> None:
+        """Begin the record of new people's facts, of which there are none.
+
+        Args:
+            conn: the caller's transaction.
+            subjects: the people.
+        """
+        self._revisions.admit(conn, subjects)
+
+    def replace_part(
+        self,
+        conn: Connection,
+        subject: UUID,
+        name: bytes,
+        before: Rows,
+        after: Rows,
+    ) -> None:
+        """Vouch for facts that are kept elsewhere and are being changed.
+
+        Args:
+            conn: the caller's transaction.
+            subject: the person.
+            name: of the part (`consent.fact_parts`).
+            before: its rows before the change.
+            after: its rows after it.
+
+        Raises:
+            ConsentDamaged: what stood there before was not as written.
+        """
+        self._revisions.lock(conn, subject)
+        self._revisions.replace(conn, subject, name, before, after)
+
+    def vouch(
+        self, conn: Connection, subject: UUID, parts: Mapping[bytes, Rows]
+    ) -> None:
+        """Take what is stored of a person for what they said, unchecked.
+
+        Args:
+            conn: the caller's transaction.
+            subject: the person.
+            parts: the rows of facts that are kept elsewhere, by part.
+        """
+        self._revisions.vouch(conn, subject, self._parts(conn, subject, parts))
+
+    def demand_vouched(
+        self, conn: Connection, subject: UUID, parts: Mapping[bytes, Rows]
+    ) -> None:
+        """Make sure that all that is stored of a known person is as written.
+
+        Args:
+            conn: the transaction to read in.
+            subject: the person.
+            parts: as `vouch`.
+
+        Raises:
+            ConsentDamaged, PreferencesInvalid: it is not.
+        """
+        counted = self._revisions.counted(conn, subject, known=True)
+        counted.parts.demand_all(self._parts(conn, subject, parts))
+
+    def _parts(
+        self, conn: Connection, subject: UUID, parts: Mapping[bytes, Rows]
+    ) -> dict[bytes, Rows]:
+        return {
+            **self._log.parts(conn, subject),
+            RULES_PART: self._rules.latest(subject, conn).rows(),
+            **parts,
+        }
 
     def bump(self, conn: Connection, subject: UUID) -> int:
         """Count up a person's fact revision.
@@ -824,7 +974,7 @@ class ConsentStore:
             conn: the caller's transaction.
             subject: the person.
         """
-        self.bump(conn, subject)
+        self._revisions.forget(conn, subject)
         self._log.forget(conn, subject)
         self._rules.forget(conn, subject)
         self._uses.forget(conn, subject)

@@ -184,6 +184,7 @@ from policy.visibility import (
     VisibilityRules,
 )
 from policy.vocabulary import ReasonTable, Side, load_reasons, reasons_file
+from policy.vouching import Vouching
 from policy.webhook_desk import Outgoing, WebhookDesk, asks_to
 from policy.what_if import Hypothesis, Outlook, Sight, WhatIf
 
@@ -364,6 +365,7 @@ __all__ = [
     "VisibilityDesk",
     "VisibilityRule",
     "VisibilityRules",
+    "Vouching",
     "WebhookDesk",
     "WhatIf",
     "WithPredicates",

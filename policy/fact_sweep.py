@@ -7,9 +7,10 @@ the tree: so a row without its entry, an entry without its row, and a row
 that says other than its entry are found, by person.
 
 What this rests on is `Ledger.verify`: an entry that was taken out of the
-ledger together with its row is for that sweep to name. Not compared is what
-entries do not tell: to which record an answer belongs, and how often a
-rule's uses were counted.
+ledger together with its row is for that sweep to name. Rows that are as
+their entries tell have to have their code as well, or nobody decides by them
+(`policy.vouching`). Not compared is what entries do not tell: to which record
+an answer belongs, and how often a rule's uses were counted.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,8 +33,9 @@ from policy.fact_rows import (
     stored,
     told,
 )
-from policy.facts import is_damage
+from policy.facts import is_damage, settled
 from policy.restraints import RestraintKind, RestraintStore
+from policy.vouching import Vouching
 from vault import Vault, VaultError
 
 _PAGE = 500
@@ -51,6 +53,7 @@ class FactFault(StrEnum):
     ALTERED = "altered"
     ADDED = "added"
     UNREADABLE = "unreadable"
+    UNVOUCHED = "unvouched"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,7 @@ class FactSweep:
         vault: gives the log keys of everybody with a live key.
         consents: answers and rules.
         restraints: restraints.
+        vouching: checks the code of what is stored of somebody.
         ledgers: those of former names first, the present one last.
     """
 
@@ -116,8 +120,10 @@ class FactSweep:
         vault: Vault,
         consents: ConsentStore,
         restraints: RestraintStore,
+        vouching: Vouching,
         ledgers: Sequence[Ledger],
     ) -> None:
+        self._vouching = vouching
         self._engine = engine
         self._vault = vault
         self._consents = consents
@@ -167,10 +173,27 @@ class FactSweep:
         if found is None:
             yield FactFinding(fault=FactFault.UNREADABLE, subject=subject)
             return
+        if found.sound() and subject != self._vault.decoy():
+            yield from self._unvouched(subject)
         yield from found.findings
         self._missing += found.missing
         self._extra += found.extra
         self._frozen_at += found.told.frozen_at
+
+    def _unvouched(self, subject: UUID) -> Iterator[FactFinding]:
+        """Find somebody whose rows are right, and the code of them is not."""
+        with self._engine.connect().execution_options(read_only=True) as conn:
+            try:
+                settled(
+                    self._consents,
+                    conn,
+                    (subject,),
+                    lambda: self._vouching.demand(conn, subject),
+                )
+            except Exception as error:
+                if not is_damage(error):
+                    raise
+                yield FactFinding(fault=FactFault.UNVOUCHED, subject=subject)
 
     def _look(self, subject: UUID) -> _Person:
         keys: list[bytes] = []

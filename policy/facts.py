@@ -9,10 +9,10 @@ then the writer finds the revision changed and the gate decides again.
 """
 
 import sqlite3
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -56,6 +56,7 @@ from policy.restraints import (
     NO_RESTRAINTS,
     Restraints,
     RestraintStore,
+    restraints_of,
     union,
 )
 from vault import CryptoFailure, Holding, Vault, VaultError
@@ -65,6 +66,8 @@ _CATALOGUES_KEPT = 256
 _SIDES_KEPT = 256
 _UNANSWERED = "unanswered"
 _UNREAD = -1
+_LOOKS = 3
+T = TypeVar("T")
 _NO_EVENT = UUID(int=0)
 _OF_ONE = (ConsentError, PolicyError, VaultError)
 # Their texts have ids alone.
@@ -378,8 +381,12 @@ class FactSource:
             return
         subjects = [one.subject for one in holdings]
         service, purpose = requests[0].service, requests[0].purpose
-        told = self._consents.told(conn, subjects, service, purpose)
-        restraints = self._restraints.of_each(conn, subjects, now)
+        told = self._consents.told(
+            conn, subjects, service, purpose, [one.known for one in holdings]
+        )
+        restraints = self._restraints.of_each(
+            conn, subjects, now, [one.parts for one in told]
+        )
         declaration = self._consents.declaration(service, purpose, conn)
         for place, holding, said, held in zip(
             simple, holdings, told, restraints, strict=True
@@ -417,25 +424,64 @@ class FactSource:
 
         Of records that are `merged` into the person's, answers count in
         the order they were given, and every restraint holds.
+
+        Raises:
+            ConsentDamaged, PreferencesInvalid, RestraintDamaged: what is
+                stored is not as it was written.
         """
-        revision = self._consents.revision(conn, subject)
+        members = (subject, *merged)
+        return settled(
+            self._consents,
+            conn,
+            members,
+            lambda: self._about(
+                conn,
+                members,
+                request,
+                now,
+                known=known,
+                present=present,
+                counts=counts,
+            ),
+        )
+
+    def _about(
+        self,
+        conn: Connection,
+        members: tuple[UUID, ...],
+        request: AccessRequest,
+        now: int,
+        *,
+        known: bool,
+        present: frozenset[str],
+        counts: bool,
+    ) -> Facts:
+        subject = members[0]
+        counted = [
+            self._consents.counted(
+                conn, one, known=known or one is not subject
+            )
+            for one in members
+        ]
         declaration = self._consents.declaration(
             request.service, request.purpose, conn
         )
         events = [
             event
-            for one in (subject, *merged)
+            for one, (_, parts) in zip(members, counted, strict=True)
             for event in self._consents.events(
                 one,
                 request.service,
                 request.purpose,
                 until=None,
                 conn=conn,
+                parts=parts,
             )
         ]
-        if merged:
+        if len(members) > 1:
             events.sort(key=lambda event: event.at)
-        stored = self._consents.preferences(subject, conn)
+        revision, parts = counted[0]
+        stored = self._consents.preferences(subject, conn, parts)
         return Facts(
             revision=revision,
             known=known,
@@ -445,14 +491,14 @@ class FactSource:
             verdicts=self.verdicts(stored, declaration),
             restraints=union(
                 [
-                    self._restraints.at(conn, one, now)
-                    for one in (subject, *merged)
+                    self._restraints.at(conn, one, now, parts)
+                    for one, (_, parts) in zip(members, counted, strict=True)
                 ]
             ),
             present=_present(request, present),
             since=max((event.at for event in events), default=0),
             uses=self._consents.uses(
-                (subject, *merged), request.service, request.purpose, conn
+                members, request.service, request.purpose, conn
             ),
             counts=counts,
         )
@@ -490,7 +536,7 @@ class FactSource:
         answered = self._consents.answered(
             conn, subjects, request.service, request.purpose
         )
-        restraints = self._restraints.of_many(conn, subjects, now)
+        rows = self._restraints.of_many(conn, subjects)
         preferences = None
         verdicts: tuple[Verdict, ...] = ()
         for one in answered:
@@ -498,12 +544,46 @@ class FactSource:
             if one.preferences is not preferences:
                 preferences = one.preferences
                 verdicts = self.verdicts(preferences, declaration)
-            held = (
-                restraints.get(one.subject, NO_RESTRAINTS)
-                if restraints
-                else NO_RESTRAINTS
+            try:
+                held = self._held(one, rows, request, now)
+            except _DAMAGED:
+                # Or it was being changed, in which case one more look says so.
+                yield self._again(conn, one.subject, request, now, shared)
+            else:
+                yield Gathered(one, held, verdicts, shared)
+
+    def _held(
+        self,
+        one: Answered,
+        rows: Mapping[UUID, Sequence[Sequence[Any]]],
+        request: AccessRequest,
+        now: int,
+    ) -> Restraints:
+        """Say what holds of somebody, of whom all read is vouched for."""
+        parts = self._consents.vouched(one, request.service, request.purpose)
+        own = rows.get(one.subject, ()) if rows else ()
+        return restraints_of(one.subject, own, now, parts)
+
+    def _again(
+        self,
+        conn: Connection,
+        subject: UUID,
+        request: AccessRequest,
+        now: int,
+        shared: _Shared,
+    ) -> Gathered:
+        """Read one of many by themselves."""
+
+        def look() -> Gathered:
+            (one,) = self._consents.answered(
+                conn, [subject], request.service, request.purpose
             )
-            yield Gathered(one, held, verdicts, shared)
+            rows = {subject: self._restraints.rows(conn, subject)}
+            held = self._held(one, rows, request, now)
+            verdicts = self.verdicts(one.preferences, shared.declaration)
+            return Gathered(one, held, verdicts, shared)
+
+        return settled(self._consents, conn, (subject,), look)
 
     def verdicts(
         self, stored: StoredPreferences, declaration: Declaration | None
@@ -687,6 +767,40 @@ class FactSource:
             }
             for one in standing.values()
         ]
+
+
+def settled(
+    consents: ConsentStore,
+    conn: Connection,
+    members: Sequence[UUID],
+    look: Callable[[], T],
+) -> T:
+    """Look at somebody's facts, again where they were changed meanwhile.
+
+    A server shows each statement what is committed when it begins, so rows
+    may be newer than what vouches for them. What is wrong although nothing
+    changed is damage.
+
+    Args:
+        consents: counts the changes.
+        conn: the transaction to read in.
+        members: whose facts are read.
+        look: reads them.
+
+    Raises:
+        ConsentDamaged, PreferencesInvalid, RestraintDamaged: they are not as
+            they were written.
+    """
+    with suppress(*_DAMAGED):
+        return look()
+    for _ in range(_LOOKS):
+        before = consents.revisions(conn, members)
+        try:
+            return look()
+        except _DAMAGED:
+            if before == consents.revisions(conn, members):
+                raise
+    return look()
 
 
 @contextmanager

@@ -38,6 +38,7 @@ from policy.classification import Classification
 from policy.decisions import Json
 from policy.errors import NotPermitted, RecordUnknown, RequestInvalid
 from policy.evidence import EPOCH
+from policy.facts import settled
 from policy.gate import Gate, Shown
 from policy.glass_attempts import Attempt, Attempts
 from policy.glass_question import (
@@ -62,7 +63,7 @@ from policy.glass_store import (
 )
 from policy.pdp import Cause, NoDecision, PolicyDecisionPoint
 from policy.reading import Reader
-from policy.restraints import RestraintStore, union
+from policy.restraints import Restraints, RestraintStore, union
 from policy.retrying import FactsMovedError, look_again
 from policy.visibility import OFFICE
 from vault import CryptoFailure, Holding, NoteBox, Vault
@@ -763,8 +764,11 @@ class GlassDesk:
             holding = self._vault.holding(subject)
             now = self._now(conn)
             members = _members(holding)
-            held = union(
-                [self._restraints.at(conn, one, now) for one in members]
+            held = settled(
+                self._consents,
+                conn,
+                members,
+                lambda: self._held(conn, holding, members, now),
             )
             return holding, Known(
                 now=now,
@@ -775,6 +779,21 @@ class GlassDesk:
             )
 
         return await self._read(look)
+
+    def _held(
+        self,
+        conn: Connection,
+        holding: Holding,
+        members: Sequence[UUID],
+        now: int,
+    ) -> Restraints:
+        found = []
+        for one in members:
+            counted = self._consents.counted(
+                conn, one, known=holding.known or one != holding.subject
+            )
+            found.append(self._restraints.at(conn, one, now, counted.parts))
+        return union(found)
 
     async def _known_of_grant(self, glass: Glass, officer: str) -> Known:
         """What is known of the person of a grant, and nobody once erased."""

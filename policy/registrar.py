@@ -140,6 +140,7 @@ class RegistrarDoor:
 
         def write(conn: Connection) -> int:
             self._ledger.lock(conn)
+            self._consents.admit(conn, subjects)
             self._vault.put_many(
                 conn, zip(subjects, people, strict=True), source=source
             )

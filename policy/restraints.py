@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
+from types import NoneType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,15 +20,20 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
-    and_,
     bindparam,
-    or_,
     select,
     update,
 )
 from sqlmodel import col
 
-from consent import Owners, PreparedForEach, id_text
+from consent import (
+    RESTRAINTS_PART,
+    ConsentStore,
+    Owners,
+    Parts,
+    PreparedForEach,
+    id_text,
+)
 from policy.errors import RestraintDamaged
 from policy.reading import DriverStatement
 from policy.tables import RestraintRow
@@ -103,51 +109,77 @@ def union(listed: Sequence[Restraints]) -> Restraints:
     )
 
 
+_INSTANT = (int, NoneType)
 _KINDS = frozenset(one.value for one in RestraintKind)
 _BY_ID = attrgetter("int")
 NO_RESTRAINTS = Restraints(restricted=False, objected=())
 """What holds of somebody of whom nothing does."""
-_AS_OF = select(_TABLE.c.kind, _TABLE.c.purpose).where(
-    and_(
-        _TABLE.c.tenant == bindparam("tenant"),
-        _TABLE.c.subject == bindparam("subject"),
-        or_(_TABLE.c.until.is_(None), _TABLE.c.until > bindparam("now")),
-    )
+_COLUMNS = (
+    _TABLE.c.id,
+    _TABLE.c.kind,
+    _TABLE.c.purpose,
+    _TABLE.c.since,
+    _TABLE.c.until,
+    _TABLE.c.evidence,
 )
 
 
-_KEPT = (
-    select(
-        _TABLE.c.id,
-        _TABLE.c.kind,
-        _TABLE.c.purpose,
-        _TABLE.c.since,
-        _TABLE.c.until,
-        _TABLE.c.evidence,
+def _of(subject: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
+    # Also what was lifted: a date that somebody set ends nothing unnoticed.
+    return (
+        select(*_COLUMNS)
+        .where(
+            _TABLE.c.tenant == bindparam("tenant"),
+            _TABLE.c.subject == subject,
+        )
+        .order_by(_TABLE.c.since, _TABLE.c.id)
     )
+
+
+_OF_MANY = (
+    select(_TABLE.c.subject, *_COLUMNS)
     .where(
         _TABLE.c.tenant == bindparam("tenant"),
-        _TABLE.c.subject == bindparam("subject"),
+        _TABLE.c.subject.between(bindparam("first"), bindparam("last")),
     )
     .order_by(_TABLE.c.since, _TABLE.c.id)
 )
-_OF_MANY = select(_TABLE.c.subject, _TABLE.c.kind, _TABLE.c.purpose).where(
-    _TABLE.c.tenant == bindparam("tenant"),
-    _TABLE.c.subject.between(bindparam("first"), bindparam("last")),
-    or_(_TABLE.c.until.is_(None), _TABLE.c.until > bindparam("now")),
-)
+_Row = Sequence[Any]
+"""With the columns of `_COLUMNS`."""
 
 
-def _restraints(subject: UUID, rows: Sequence[tuple[str, str]]) -> Restraints:
-    """Read rows of kind and purpose.
+def restraints_of(
+    subject: UUID, rows: Sequence[_Row], now: int, parts: Parts
+) -> Restraints:
+    """Say what holds of somebody at an instant.
+
+    Args:
+        subject: the person.
+        rows: all of theirs, as the store gives them.
+        now: POSIX seconds.
+        parts: vouches for the rows.
 
     Raises:
         RestraintDamaged: one is of no kind, and could be of any.
+        ConsentDamaged: the rows are not those that were written.
     """
+    parts.demand(RESTRAINTS_PART, rows)
     if not rows:
         return NO_RESTRAINTS
-    if any(kind not in _KINDS or type(what) is not str for kind, what in rows):
+    if any(
+        kind not in _KINDS
+        or type(what) is not str
+        or type(until) not in _INSTANT
+        for _, kind, what, _, until, _ in rows
+    ):
         raise RestraintDamaged(subject)
+    rows = [
+        (kind, purpose)
+        for _, kind, purpose, _, until, _ in rows
+        if until is None or until > now
+    ]
+    if not rows:
+        return NO_RESTRAINTS
     return Restraints(
         restricted=any(kind == RestraintKind.RESTRICTION for kind, _ in rows),
         objected=tuple(
@@ -163,16 +195,6 @@ def _restraints(subject: UUID, rows: Sequence[tuple[str, str]]) -> Restraints:
     )
 
 
-def _of_each(
-    subject: ColumnElement[Any],
-) -> Select[*tuple[Any, ...]]:
-    return select(_TABLE.c.kind, _TABLE.c.purpose).where(
-        _TABLE.c.tenant == bindparam("tenant"),
-        _TABLE.c.subject == subject,
-        or_(_TABLE.c.until.is_(None), _TABLE.c.until > bindparam("now")),
-    )
-
-
 Heard = Callable[[Connection, UUID, RestraintKind, str, int], None]
 """Hears, in the same transaction, of each restraint that is imposed."""
 
@@ -182,59 +204,64 @@ def _nobody(*_imposed: object) -> None:
 
 
 class RestraintStore:
-    """The restraints of one tenant's people."""
+    """The restraints of one tenant's people.
+
+    Args:
+        tenant: whose people.
+        engine: the data database.
+        consents: vouches for what is stored, with the rest of their facts.
+        random: like ``os.urandom``.
+        heard: hears of each that is imposed.
+    """
 
     def __init__(
         self,
         *,
         tenant: str,
         engine: Engine,
+        consents: ConsentStore,
         random: Callable[[int], bytes],
         heard: Heard = _nobody,
     ) -> None:
         self._heard = heard
         self._tenant = tenant
         self._random = random
-        self._as_of = DriverStatement(engine, _AS_OF)
+        self._consents = consents
         self._of_many = DriverStatement(engine, _OF_MANY)
-        self._of_each = PreparedForEach(engine, _of_each)
-        self._kept = DriverStatement(engine, _KEPT)
+        self._of_each = PreparedForEach(engine, _of)
+        self._kept = DriverStatement(engine, _of(bindparam("subject")))
         self._owners = Owners(engine, _TABLE)
 
-    def at(self, conn: Connection, subject: UUID, now: int) -> Restraints:
+    def at(
+        self, conn: Connection, subject: UUID, now: int, parts: Parts
+    ) -> Restraints:
         """Read what holds for `subject` at the instant `now`.
 
         One that was imposed by a clock ahead of ours holds already.
 
         Raises:
             RestraintDamaged: a row is not of the form that was written.
+            ConsentDamaged: `parts` does not vouch for the rows.
         """
-        rows = self._as_of.rows(
-            conn,
-            {
-                "tenant": self._tenant,
-                "subject": subject,
-                "now": now,
-            },
-        )
-        return _restraints(subject, rows)
+        return restraints_of(subject, self.rows(conn, subject), now, parts)
+
+    def rows(self, conn: Connection, subject: UUID) -> list[tuple[Any, ...]]:
+        """Return every row of a person's, oldest first."""
+        values = {"tenant": self._tenant, "subject": subject}
+        return self._kept.rows(conn, values)
 
     def of_many(
-        self, conn: Connection, subjects: Sequence[UUID], now: int
-    ) -> dict[UUID, Restraints]:
-        """Read what holds for neighbours by id as `at`, by one statement.
+        self, conn: Connection, subjects: Sequence[UUID]
+    ) -> dict[UUID, list[_Row]]:
+        """Read the rows of neighbours by id, by one statement.
 
         Args:
             conn: the transaction to read in.
             subjects: the people: some hundreds with few others between
                 the first and the last of them by id.
-            now: the instant.
 
         Returns:
-            By person; nobody of whom nothing holds is in it.
-
-        Raises:
-            RestraintDamaged: as `at`.
+            By person, for `restraints_of`; who has none is not in it.
 
         """
         if not subjects:
@@ -243,37 +270,40 @@ class RestraintStore:
             "tenant": self._tenant,
             "first": min(subjects, key=_BY_ID),
             "last": max(subjects, key=_BY_ID),
-            "now": now,
         }
         rows = self._of_many.rows(conn, values)
         if not rows:  # as of most
             return {}
         # By the driver's own form: a damaged id is nobody's who is asked of.
         asked = {one.hex: one for one in subjects}
-        found: dict[UUID, list[tuple[str, str]]] = {}
-        for who, kind, purpose in rows:
+        found: dict[UUID, list[_Row]] = {}
+        for who, *row in rows:
             person = asked.get(who.hex if isinstance(who, UUID) else who)
             if person is not None:
-                found.setdefault(person, []).append((kind, purpose))
-        return {one: _restraints(one, held) for one, held in found.items()}
+                found.setdefault(person, []).append(row)
+        return found
 
     def of_each(
-        self, conn: Connection, subjects: Sequence[UUID], now: int
+        self,
+        conn: Connection,
+        subjects: Sequence[UUID],
+        now: int,
+        parts: Sequence[Parts],
     ) -> list[Restraints]:
         """Read what holds for each of several people, as `at` does."""
-        given = {"tenant": self._tenant, "now": now}
-        found = self._of_each.rows(conn, subjects, given)
+        found = self._of_each.rows(conn, subjects, {"tenant": self._tenant})
         return [
-            _restraints(subject, rows)
-            for subject, rows in zip(subjects, found, strict=True)
+            restraints_of(subject, rows, now, vouched)
+            for subject, rows, vouched in zip(
+                subjects, found, parts, strict=True
+            )
         ]
 
     def kept(self, conn: Connection, subject: UUID) -> list[KeptRestraint]:
         """Return every row of a person's, for a sweep, oldest first."""
-        values = {"tenant": self._tenant, "subject": subject}
         return [
             KeptRestraint(id_text(row[0]), *row[1:])
-            for row in self._kept.rows(conn, values)
+            for row in self.rows(conn, subject)
         ]
 
     def owners(self, conn: Connection, after: object, limit: int) -> list[Any]:
@@ -319,6 +349,7 @@ class RestraintStore:
         """
         if identity is None:
             identity = uuid.UUID(bytes=self._random(16), version=4)
+        before = self.rows(conn, subject)
         conn.execute(
             _TABLE.insert().values(
                 id=identity,
@@ -330,6 +361,7 @@ class RestraintStore:
                 evidence=evidence,
             )
         )
+        self._vouch(conn, subject, before)
         self._heard(conn, subject, kind, purpose, now)
         return identity
 
@@ -337,6 +369,7 @@ class RestraintStore:
         self, conn: Connection, subject: UUID, identity: UUID, *, now: int
     ) -> None:
         """End a restraint of this person at `now`."""
+        before = self.rows(conn, subject)
         conn.execute(
             update(RestraintRow)
             .where(
@@ -345,6 +378,14 @@ class RestraintStore:
                 col(RestraintRow.until).is_(None),
             )
             .values(until=now)
+        )
+        self._vouch(conn, subject, before)
+
+    def _vouch(
+        self, conn: Connection, subject: UUID, before: Sequence[_Row]
+    ) -> None:
+        self._consents.replace_part(
+            conn, subject, RESTRAINTS_PART, before, self.rows(conn, subject)
         )
 
     def forget(self, conn: Connection, subject: UUID) -> None:

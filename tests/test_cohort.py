@@ -79,6 +79,7 @@ def restrain(world: World, name: str, kind: RestraintKind) -> None:
     store = RestraintStore(
         tenant="test",
         engine=world.platform.data,
+        consents=world.platform.consents,
         random=world.platform.random,
     )
     with world.platform.data.begin() as conn:

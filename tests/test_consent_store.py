@@ -62,6 +62,7 @@ def store(engine: Engine) -> ConsentStore:
     made = ConsentStore(engine, "city", macs=vouching())
     with engine.begin() as conn:
         made.register(conn, declaration())
+        made.admit(conn, [ANNA, BRUNO])
     return made
 
 
@@ -166,6 +167,7 @@ def test_only_matching_events_are_selected(
     with engine.begin() as conn:
         store.register(conn, other)
         neighbour.register(conn, declaration())
+        neighbour.admit(conn, [ANNA])
     wanted = stored(event(at=100))
     record(engine, store, event(of=other), wanted, event(at=300))
     record(engine, store, event(subject=BRUNO))
@@ -544,6 +546,7 @@ def test_a_read_costs_what_it_returns(engine: Engine) -> None:
     with engine.begin() as conn:
         for one in declared:
             store.register(conn, one)
+        store.admit(conn, [ANNA, BRUNO])
         for one in declared[:20]:
             store.record(conn, event(of=one))
     plan = store._log._of_purpose

@@ -117,6 +117,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
         restraints = RestraintStore(
             tenant=platform.settings.tenant,
             engine=platform.data,
+            consents=platform.consents,
             random=os.urandom,
         )
         with platform.data.begin() as conn:

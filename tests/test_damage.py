@@ -354,6 +354,8 @@ def test_a_damaged_declaration_is_its_services(
         with world.platform.data.begin() as conn:
             if change.startswith("digest"):
                 conn.execute(text("DELETE FROM consent_event"))
+                for subject in world.cast.values():
+                    world.platform.vouching.person(conn, subject)
             spoilt = conn.execute(
                 text(
                     f"UPDATE consent_declaration SET {change}"

@@ -111,7 +111,10 @@ def other_eraser(
 
 def _restraints(world: World) -> RestraintStore:
     return RestraintStore(
-        tenant="test", engine=world.platform.data, random=os.urandom
+        tenant="test",
+        engine=world.platform.data,
+        consents=world.platform.consents,
+        random=os.urandom,
     )
 
 

@@ -99,6 +99,7 @@ def facts_of(world: World) -> FactSource:
         restraints=RestraintStore(
             tenant=platform.settings.tenant,
             engine=platform.data,
+            consents=platform.consents,
             random=os.urandom,
         ),
         classification=platform.classification,

@@ -128,6 +128,7 @@ def empty_store() -> Iterator[tuple[Engine, ConsentStore]]:
         store = ConsentStore(engine, "city", macs=vouching())
         with engine.begin() as conn:
             store.register(conn, DECLARED)
+            store.admit(conn, [PERSON])
         yield engine, store
         engine.dispose()
 

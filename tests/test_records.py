@@ -112,6 +112,7 @@ class Answers(RuleBasedStateMachine):
         self.store = ConsentStore(self.engine, "city", macs=vouching())
         with self.engine.begin() as conn:
             self.store.register(conn, DECLARED)
+            self.store.admit(conn, [ANNA])
         self.now = 1000
         self.revision = 0
         self.allowed: dict[str, tuple[frozenset[str], int | None]] = {}

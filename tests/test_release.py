@@ -182,7 +182,10 @@ def object_to_statistics(world: World, name: str) -> None:
     """Object as one of the cast."""
     platform = world.platform
     restraints = RestraintStore(
-        tenant="test", engine=platform.data, random=platform.random
+        tenant="test",
+        engine=platform.data,
+        consents=platform.consents,
+        random=platform.random,
     )
     with platform.data.begin() as conn:
         restraints.impose(

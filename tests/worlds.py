@@ -409,6 +409,7 @@ def restrict(platform: Platform, subject: UUID, now: int) -> None:
     restraints = RestraintStore(
         tenant=platform.settings.tenant,
         engine=platform.data,
+        consents=platform.consents,
         random=os.urandom,
     )
     with platform.data.begin() as conn:

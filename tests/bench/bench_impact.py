@@ -176,6 +176,7 @@ def _fill(world: World, people: int) -> int:
             restraints=RestraintStore(
                 tenant=platform.settings.tenant,
                 engine=platform.data,
+                consents=platform.consents,
                 random=os.urandom,
             ),
             classification=platform.classification,

@@ -278,6 +278,7 @@ def _read(
     restraints = RestraintStore(
         tenant=platform.settings.tenant,
         engine=platform.data,
+        consents=platform.consents,
         random=platform.random,
     )
     source = FactSource(

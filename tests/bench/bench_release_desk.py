@@ -231,6 +231,7 @@ def _object(platform: Platform, people: tuple[uuid.UUID, ...]) -> None:
     store = RestraintStore(
         tenant=platform.settings.tenant,
         engine=platform.data,
+        consents=platform.consents,
         random=platform.random,
     )
     with platform.data.begin() as conn:

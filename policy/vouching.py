@@ -1,0 +1,106 @@
+"""Vouching for what is stored of people, as an instance of before needs it.
+
+Whoever decides demands that a person's facts have the code that this
+instance made of them (`consent.fact_parts`). Rows of before there were codes
+have none, and rows that somebody put right by hand have a wrong one. Both
+get theirs here, after the ledger was asked about each: the entry of an act
+is what the row is held to (`policy.fact_sweep`), and where it tells of
+another one nobody is vouched for.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from consent import RESTRAINTS_PART, ConsentStore
+from policy.facts import is_damage
+from policy.restraints import RestraintStore
+from vault import Transactions, Vault
+
+_PAGE = 200
+
+
+class Vouching:
+    """Makes and checks the codes of everybody's facts.
+
+    Args:
+        transactions: of the data database.
+        vault: lists whom it knows.
+        consents: keeps the codes, and most of the facts.
+        restraints: the rest of the facts.
+    """
+
+    def __init__(
+        self,
+        *,
+        transactions: Transactions,
+        vault: Vault,
+        consents: ConsentStore,
+        restraints: RestraintStore,
+    ) -> None:
+        self._transactions = transactions
+        self._vault = vault
+        self._consents = consents
+        self._restraints = restraints
+
+    def demand(self, conn: Connection, subject: UUID) -> None:
+        """Make sure that all that is stored of somebody is as written.
+
+        Raises:
+            ConsentDamaged, PreferencesInvalid: it is not.
+
+        """
+        rows = {RESTRAINTS_PART: self._restraints.rows(conn, subject)}
+        self._consents.demand_vouched(conn, subject, rows)
+
+    def person(self, conn: Connection, subject: UUID) -> None:
+        """Take what is stored of somebody for what they said, unchecked."""
+        rows = {RESTRAINTS_PART: self._restraints.rows(conn, subject)}
+        self._consents.vouch(conn, subject, rows)
+
+    def everybody(
+        self, progress: Callable[[int], None] = lambda _: None
+    ) -> int:
+        """Vouch for everybody who is known and has no right code.
+
+        Can be stopped and begun again. What the ledger tells is not asked
+        here: whoever calls does so before and after.
+
+        Args:
+            progress: told how many people a page had.
+
+        Returns:
+            For how many a code was made.
+
+        """
+        made = 0
+        for page in self._pages():
+            made += self._transactions.run(partial(self._page, page))
+            progress(len(page))
+        return made
+
+    def _pages(self) -> Iterator[list[UUID]]:
+        decoy = self._vault.decoy()
+        after: UUID | None = None
+        while page := self._vault.keys.page(after, limit=_PAGE):
+            yield [one for one in page if one != decoy]
+            after = page[-1]
+
+    def _page(self, page: list[UUID], conn: Connection) -> int:
+        made = 0
+        for subject in page:
+            if not self._consents.macs.required or self._wrong(conn, subject):
+                self.person(conn, subject)
+                made += 1
+        return made
+
+    def _wrong(self, conn: Connection, subject: UUID) -> bool:
+        try:
+            self.demand(conn, subject)
+        except Exception as error:
+            if not is_damage(error):
+                raise
+            return True
+        return False

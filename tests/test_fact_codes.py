@@ -1,0 +1,382 @@
+"""Rows that nobody's act wrote decide nothing, at any door of the gate.
+
+Single rows that are added, edited or deleted are tried in `test_fact_sweep`.
+Here is what whoever can write the data database may do to the codes
+themselves, and what they cost.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Uuid, bindparam, text
+
+from consent import (
+    RESTRAINTS_PART,
+    ConsentDamaged,
+    EventType,
+    Parts,
+    RowForged,
+    RowMacs,
+)
+from consent.fact_parts import RULES_PART, answers_part, joined
+from policy import Cause, Disclosure, FactFault, NoDecision, RestraintKind
+from policy.restraints import restraints_of
+from tests.databases import KINDS, Kind
+from tests.test_cohort import restrain, source_of
+from tests.worlds import (
+    ADDRESS,
+    CITY,
+    SERVICE,
+    World,
+    build_world,
+    reopen,
+)
+
+VICTIM, OTHER = "consenting", "limited"
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """An instance for many attacks, on each database."""
+    home = tmp_path_factory.mktemp("codes") / "home"
+    with build_world(home, database=Kind(request.param)) as made:
+        yield made
+
+
+@pytest.fixture
+def world(shared: World) -> Iterator[World]:
+    """The shared instance; what an attack did is put back."""
+    with put_back(shared, "consent_revision", "consent_event"):
+        yield shared
+
+
+@contextmanager
+def put_back(world: World, *tables: str) -> Iterator[None]:
+    """Put tables back to how they are now."""
+    data = world.platform.data
+    with data.connect() as conn:
+        kept = {
+            one: [
+                row._asdict()
+                for row in conn.execute(text(f"SELECT * FROM {one}"))
+            ]
+            for one in tables
+        }
+    yield
+    with data.begin() as conn:
+        for table, rows in kept.items():
+            conn.execute(text(f"DELETE FROM {table}"))
+            names = ", ".join(rows[0])
+            held = ", ".join(f":{name}" for name in rows[0])
+            conn.execute(
+                text(f"INSERT INTO {table} ({names}) VALUES ({held})"), rows
+            )
+
+
+def run_sql(world: World, sql: str, **people: UUID) -> None:
+    """Run a statement past every check of ours; it has to do something."""
+    bound = text(sql).bindparams(
+        *(bindparam(name, type_=Uuid()) for name in people)
+    )
+    with world.platform.data.begin() as conn:
+        assert conn.execute(bound, people).rowcount
+
+
+def heard(world: World, name: str) -> list[Disclosure | Cause]:
+    """What a service hears of somebody, by each way of the gate."""
+    platform = world.platform
+    asked = world.request(name, *ADDRESS)
+
+    async def ask() -> list[object]:
+        return [
+            *await asyncio.gather(
+                platform.gate.disclose(asked),
+                platform.rounds.disclose(asked),
+                return_exceptions=True,
+            ),
+            *await platform.batch.disclose([asked]),
+        ]
+
+    found: list[Disclosure | Cause] = []
+    for one in asyncio.run(ask()):
+        assert isinstance(one, Disclosure | NoDecision)
+        found.append(one.cause if isinstance(one, NoDecision) else one)
+    return found
+
+
+ATTACKS = {
+    "the row is gone": "DELETE FROM consent_revision WHERE subject = :who",
+    "without its code": "UPDATE consent_revision SET mac = NULL"
+    " WHERE subject = :who",
+    "without its parts": "UPDATE consent_revision SET parts = NULL"
+    " WHERE subject = :who",
+    "with nothing in its parts": "UPDATE consent_revision SET parts = ("
+    "SELECT parts FROM consent_revision WHERE subject = :silent)"
+    " WHERE subject = :who",
+    "all of somebody else's": "UPDATE consent_revision SET (revision, parts,"
+    " mac) = (SELECT revision, parts, mac FROM consent_revision"
+    " WHERE subject = :other) WHERE subject = :who",
+    "another revision": "UPDATE consent_revision SET revision = revision + 1"
+    " WHERE subject = :who",
+    "no answer left": "DELETE FROM consent_event WHERE subject = :who",
+    "an answer of another place": "UPDATE consent_event SET revision = 99"
+    " WHERE subject = :who",
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_no_door_opens_by_a_forged_row(world: World, name: str) -> None:
+    """Alone, in a round and in a batch it is no decision, of them alone."""
+    sql = ATTACKS[name]
+    ids = {
+        "who": world.cast[VICTIM],
+        "other": world.cast[OTHER],
+        "silent": world.cast["silent"],
+    }
+    used = {key: one for key, one in ids.items() if f":{key}" in sql}
+    assert all(isinstance(one, Disclosure) for one in heard(world, VICTIM))
+
+    run_sql(world, sql, **used)
+
+    assert [Cause.DAMAGED] * 3 == heard(world, VICTIM)
+    assert all(isinstance(one, Disclosure) for one in heard(world, OTHER))
+    told = [one.fault for one in world.platform.fact_sweep().run()]
+    assert told
+    if "answer" not in name:
+        assert FactFault.UNVOUCHED in told
+
+
+def test_what_was_lifted_by_hand_still_holds_somebody_back(
+    world: World,
+) -> None:
+    """A date set beside a restriction ends nothing, and nobody is in."""
+    with put_back(world, "policy_restraint"):
+        run_sql(
+            world,
+            "UPDATE policy_restraint SET until = 1 WHERE subject = :who",
+            who=world.cast["restricted"],
+        )
+        assert [Cause.DAMAGED] * 3 == heard(world, "restricted")
+
+
+def test_one_part_put_back_alone_is_noticed(tmp_path: Path) -> None:
+    """Neither older answers under the present row, nor the other way."""
+    with build_world(tmp_path / "home") as world:
+        who = world.cast[VICTIM]
+        with world.platform.data.connect() as conn:
+            before = conn.execute(
+                text("SELECT * FROM consent_revision WHERE subject = :who"),
+                {"who": who.hex},
+            ).one()
+        restrain(world, VICTIM, RestraintKind.RESTRICTION)
+        run_sql(
+            world,
+            "DELETE FROM policy_restraint WHERE subject = :who",
+            who=who,
+        )
+        assert [Cause.DAMAGED] * 3 == heard(world, VICTIM)
+
+        # All of it together is as it once was: the ledger alone tells.
+        with world.platform.data.begin() as conn:
+            conn.execute(
+                text(
+                    "UPDATE consent_revision SET revision = :revision,"
+                    " parts = :parts, mac = :mac WHERE subject = :subject"
+                ),
+                before._asdict(),
+            )
+        assert all(isinstance(one, Disclosure) for one in heard(world, VICTIM))
+
+
+def test_a_cohort_is_not_made_of_forged_rows(world: World) -> None:
+    """Whoever reads of everybody refuses what a request would."""
+    facts, _ = source_of(world)
+    people = sorted(world.cast[name] for name in (VICTIM, OTHER, "silent"))
+    request = world.request(VICTIM, CITY)
+
+    def read() -> int:
+        with world.platform.data.connect() as conn:
+            return len(
+                list(
+                    facts.about_many(
+                        conn,
+                        people,
+                        request,
+                        world.clock(),
+                        present=frozenset({CITY}),
+                    )
+                )
+            )
+
+    assert 3 == read()
+    run_sql(
+        world,
+        "DELETE FROM consent_event WHERE subject = :who",
+        who=world.cast[VICTIM],
+    )
+    with pytest.raises(ConsentDamaged):
+        read()
+
+
+def test_an_act_vouches_for_no_row_that_was_there(world: World) -> None:
+    """Whoever answers anew is told, and what was wrong stays wrong."""
+    platform, who = world.platform, world.cast[VICTIM]
+    run_sql(
+        world,
+        "UPDATE consent_event SET attributes = '' WHERE subject = :who",
+        who=who,
+    )
+    event = world.event(VICTIM, EventType.WITHDRAWN)
+    with pytest.raises(ConsentDamaged), platform.data.begin() as conn:
+        platform.consents.record(conn, event)
+    with platform.data.begin() as conn:
+        platform.consents.bump(conn, who)
+
+    assert [Cause.DAMAGED] * 3 == heard(world, VICTIM)
+
+
+def test_a_restraint_vouches_for_no_row_that_was_there(world: World) -> None:
+    """One more of them takes none that is gone for what was said."""
+    with put_back(world, "policy_restraint"):
+        run_sql(
+            world,
+            "DELETE FROM policy_restraint WHERE subject = :who",
+            who=world.cast["restricted"],
+        )
+        with pytest.raises(ConsentDamaged):
+            restrain(world, "restricted", RestraintKind.OBJECTION)
+
+
+@pytest.mark.parametrize("database", KINDS)
+def test_damage_holds_up_no_erasure(tmp_path: Path, database: str) -> None:
+    """Whoever wants to be forgotten is, whatever stands in their rows."""
+    kind = Kind(database)
+    with build_world(tmp_path / "home", database=kind) as world:
+        run_sql(
+            world,
+            "UPDATE consent_revision SET mac = NULL WHERE subject = :who",
+            who=world.cast[VICTIM],
+        )
+        world.platform.eraser.erase(world.cast[VICTIM])
+        found = heard(world, VICTIM)
+        assert all(isinstance(one, Disclosure) for one in found)
+        assert [] == [
+            one.fault
+            for one in world.platform.fact_sweep().run()
+            if one.subject == world.cast[VICTIM]
+        ]
+
+
+def test_nobody_costs_a_code_as_somebody_does(
+    shared: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service cannot tell by the work who is known."""
+    made: list[str] = []
+    of = RowMacs.of
+
+    def count(self: RowMacs, kind: str, *columns: str | int | None) -> bytes:
+        made.append(kind)
+        return of(self, kind, *columns)
+
+    monkeypatch.setattr(RowMacs, "of", count)
+    costs = []
+    for name in ("silent", "nobody", "erased"):
+        made.clear()
+        heard(shared, name)
+        costs.append(sorted(made))
+    assert costs[0]
+    assert [costs[0]] * 3 == costs
+
+
+def test_codes_are_of_this_instance(shared: World) -> None:
+    """Another key, another tenant or another table makes another code."""
+    macs = RowMacs(b"k" * 32, "city", required=True)
+    given = macs.of("a", "b", 1, b"c", None)
+
+    macs.demand(given, "a", "b", 1, b"c", None)
+    for other, columns in (
+        (RowMacs(b"l" * 32, "city", required=True), ("a", "b", 1, b"c", None)),
+        (RowMacs(b"k" * 32, "town", required=True), ("a", "b", 1, b"c", None)),
+        (macs, ("b", "b", 1, b"c", None)),
+        (macs, ("a", "b", "1", b"c", None)),
+        (macs, ("a", "b", 1, "c", None)),
+        (macs, ("a", "b", 1, b"c", "")),
+        (macs, ("a", "b", 1, b"c")),
+    ):
+        with pytest.raises(RowForged):
+            other.demand(given, *columns)
+    for none in (None, b"", given[:-1], given.hex()):
+        with pytest.raises(RowForged):
+            macs.demand(none, "a", "b", 1, b"c", None)
+    assert "k" * 4 not in repr(macs)
+    assert shared.platform.macs.required
+
+
+ROWS = st.lists(
+    st.tuples(st.text(max_size=5), st.one_of(st.none(), st.integers())),
+    max_size=3,
+)
+NAMES = st.sampled_from(
+    [RULES_PART, RESTRAINTS_PART]
+    + [answers_part(SERVICE, f"p{n}") for n in range(6)]
+)
+
+
+@given(st.dictionaries(NAMES, ROWS), NAMES, ROWS, ROWS)
+def test_parts_vouch_for_just_their_rows(
+    parts: dict[bytes, list[tuple[str, int | None]]],
+    name: bytes,
+    rows: list[tuple[str, int | None]],
+    others: list[tuple[str, int | None]],
+) -> None:
+    """Each part for its own rows, also once one was replaced."""
+    who = uuid4()
+    replaced = Parts(who, Parts(who, joined(parts)).replaced(name, rows))
+    expected = {**parts, name: rows}
+    for each, its in expected.items():
+        replaced.demand(each, its)
+    replaced.demand_all({one: its for one, its in expected.items() if its})
+    if rows != others:
+        with pytest.raises(ConsentDamaged):
+            replaced.demand(name, others)
+        with pytest.raises(ConsentDamaged):
+            replaced.demand_all({**expected, name: others})
+
+
+def test_a_name_within_a_digest_is_no_part() -> None:
+    """What looks like a part's name across two others is passed over."""
+    name = RULES_PART
+    torn = b"\x00" * 8 + name + b"\xff" * 8
+    parts = Parts(uuid4(), torn + name + b"d" * 16)
+    with pytest.raises(ConsentDamaged):
+        parts.demand(name, ())
+    Parts(uuid4(), torn).demand(name, ())
+
+
+def test_rows_that_no_code_can_cover_are_damage() -> None:
+    """Bytes where text belongs are refused, and are no error of Python's."""
+    who = uuid4()
+    parts = Parts(who, b"")
+    with pytest.raises(ConsentDamaged):
+        parts.demand(RULES_PART, [(b"\xff",)])
+    with pytest.raises(ConsentDamaged):
+        parts.demand_all({RULES_PART: [(b"\xff",)]})
+    with pytest.raises(ConsentDamaged):
+        restraints_of(who, [(1, "restriction", "", 1, None, None)], 5, parts)
+
+
+def test_a_restarted_instance_knows_its_codes(tmp_path: Path) -> None:
+    """They are under the instance's own key, not a process's."""
+    with build_world(tmp_path / "home") as world:
+        platform = reopen(world)
+        with platform.data.connect() as conn:
+            for name in (VICTIM, "restricted", "refusing"):
+                platform.vouching.demand(conn, world.cast[name])
