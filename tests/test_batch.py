@@ -431,6 +431,7 @@ def test_a_change_between_decision_and_entry_decides_again(
                             else world.cast["consenting"]
                         },
                     )
+                    platform.vouching.person(conn, world.cast["consenting"])
 
     platform.gate._pdp = Racing(platform.pdp)
     asked = [world.request(one, STREET) for one in ("consenting", "limited")]

@@ -253,6 +253,8 @@ def _consent(
             )
         with platform.data.begin() as conn:
             conn.execute(insert(EventRow), rows)
+            for subject in subjects[first : first + 1000]:
+                platform.vouching.person(conn, subject)
 
 
 def _request(number: str) -> AccessRequest:

@@ -255,7 +255,8 @@ def _fill(
             (row for one in sorted(subjects) for row in events(one)),
         )
         driver.executemany(
-            "INSERT INTO consent_revision VALUES (?, ?, ?)",
+            "INSERT INTO consent_revision (tenant, subject, revision)"
+            " VALUES (?, ?, ?)",
             ((tenant, one.hex, EACH) for one in subjects),
         )
         driver.executemany(
@@ -266,6 +267,8 @@ def _fill(
                 for n, one in enumerate(subjects)
             ),
         )
+        for one in subjects:
+            platform.vouching.person(conn, one)
     return subjects
 
 
