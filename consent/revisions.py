@@ -328,12 +328,12 @@ class Revisions:
     def _demand(self, subject: UUID, row: Sequence[Any]) -> None:
         revision, parts, mac = row
         try:
-            self._macs.demand(mac, _KIND, subject.hex, revision, parts)
+            self._macs.demand(mac, _KIND, subject.hex, revision, blob=parts)
         except (RowForged, TypeError):
             raise ConsentDamaged(subject) from None
 
     def _mac(self, subject: UUID, revision: int, parts: bytes) -> bytes:
-        return self._macs.of(_KIND, subject.hex, revision, parts)
+        return self._macs.of(_KIND, subject.hex, revision, blob=parts)
 
     def _person(self, subject: UUID) -> Mapping[str, Any]:
         return {"tenant": self._tenant, "subject": subject}

@@ -38,12 +38,18 @@ class RowMacs:
         """Tell nothing of the key."""
         return f"RowMacs({self._tenant!r}, required={self.required})"
 
-    def of(self, kind: str, *columns: str | int | bytes | None) -> bytes:
+    def of(
+        self,
+        kind: str,
+        *columns: str | int | bytes | None,
+        blob: bytes = b"",
+    ) -> bytes:
         """Make the code of a row.
 
         Args:
             kind: the table, and the version of what is covered of it.
             columns: its columns, always the same ones in the same order.
+            blob: one that is long.
 
         Returns:
             32 bytes. Two rows have the same one only if they are equal.
@@ -59,10 +65,16 @@ class RowMacs:
                 ),
             ]
         )
-        return hmac.digest(self._key, covered.encode("ascii"), "sha256")
+        # What JSON writes has no line end, so the two cannot run together.
+        message = covered.encode("ascii") + b"\n" + blob
+        return hmac.digest(self._key, message, "sha256")
 
     def demand(
-        self, given: object, kind: str, *columns: str | int | bytes | None
+        self,
+        given: object,
+        kind: str,
+        *columns: str | int | bytes | None,
+        blob: bytes = b"",
     ) -> None:
         """Make sure that a row is as it was written.
 
@@ -70,6 +82,7 @@ class RowMacs:
             given: the code that stands in the row.
             kind: as `of`.
             columns: as `of`.
+            blob: as `of`.
 
         Raises:
             RowForged: it is another row's, or none.
@@ -77,7 +90,7 @@ class RowMacs:
         """
         if not self.required:
             return
-        expected = self.of(kind, *columns)
+        expected = self.of(kind, *columns, blob=blob)
         if not isinstance(given, bytes) or not hmac.compare_digest(
             given, expected
         ):

@@ -282,9 +282,11 @@ def test_nobody_costs_a_code_as_somebody_does(
     made: list[str] = []
     of = RowMacs.of
 
-    def count(self: RowMacs, kind: str, *columns: str | int | None) -> bytes:
+    def count(
+        self: RowMacs, kind: str, *columns: str | int, blob: bytes = b""
+    ) -> bytes:
         made.append(kind)
-        return of(self, kind, *columns)
+        return of(self, kind, *columns, blob=blob)
 
     monkeypatch.setattr(RowMacs, "of", count)
     costs = []
@@ -302,6 +304,7 @@ def test_codes_are_of_this_instance(shared: World) -> None:
     given = macs.of("a", "b", 1, b"c", None)
 
     macs.demand(given, "a", "b", 1, b"c", None)
+    assert given != macs.of("a", "b", 1, b"c", None, blob=b"\n")
     for other, columns in (
         (RowMacs(b"l" * 32, "city", required=True), ("a", "b", 1, b"c", None)),
         (RowMacs(b"k" * 32, "town", required=True), ("a", "b", 1, b"c", None)),
