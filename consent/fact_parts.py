@@ -46,6 +46,8 @@ def answers_part(service: str, purpose: str) -> bytes:
 
 RULES_PART = _name("rules")
 """Names the part of a person's newest rules."""
+MANDATES_PART = _name("mandates")
+"""Names the part of who may act for a person."""
 RESTRAINTS_PART = _name("restraints")
 """Names the part of what a person restricts and objects to."""
 

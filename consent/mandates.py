@@ -171,17 +171,19 @@ def comes_of_age(born: date, years: int) -> int:
     return int(midnight.timestamp())
 
 
-_OF_SUBJECT = select(
-    col(MandateRow.text),
-    col(MandateRow.ended_at),
-    col(MandateRow.ended_recorded_at),
-).where(
-    col(MandateRow.tenant) == bindparam("tenant"),
-    col(MandateRow.subject) == bindparam("subject"),
+_KEPT = (
+    select(
+        col(MandateRow.text),
+        col(MandateRow.ended_at),
+        col(MandateRow.ended_recorded_at),
+        col(MandateRow.id),
+    )
+    .where(
+        col(MandateRow.tenant) == bindparam("tenant"),
+        col(MandateRow.subject) == bindparam("subject"),
+    )
+    .order_by(col(MandateRow.id))
 )
-
-
-_KEPT = _OF_SUBJECT.add_columns(col(MandateRow.id))
 
 
 class Mandates:
@@ -194,7 +196,6 @@ class Mandates:
 
     def __init__(self, engine: Engine, tenant: str) -> None:
         self._tenant = tenant
-        self._of_subject = PreparedSelect(engine, _OF_SUBJECT)
         self._kept = PreparedSelect(engine, _KEPT)
         table = MandateRow.metadata.tables["consent_mandate"]
         self._owners = Owners(engine, table)
@@ -239,26 +240,16 @@ class Mandates:
             msg = f"no mandate {name} can be ended"
             raise MandateInvalid(msg)
 
-    def of(
-        self, subject: UUID, conn: Connection | None = None
-    ) -> tuple[Mandate, ...]:
-        """Return every mandate to act for a person."""
-        rows = self._of_subject.rows(
-            {"tenant": self._tenant, "subject": subject}, conn
-        )
-        return tuple(
-            sorted(
-                (_read(*row) for row in rows),
-                key=lambda one: (one.recorded_at, str(one.id)),
-            )
-        )
+    def rows(self, conn: Connection, subject: UUID) -> list[tuple[Any, ...]]:
+        """Return every row of a person's, as the driver gives it."""
+        values = {"tenant": self._tenant, "subject": subject}
+        return self._kept.rows(values, conn)
 
     def kept(self, conn: Connection, subject: UUID) -> list[KeptMandate]:
         """Return every row of a person's, whether or not it reads."""
-        values = {"tenant": self._tenant, "subject": subject}
         return [
             KeptMandate(id_text(name), *row)
-            for *row, name in self._kept.rows(values, conn)
+            for *row, name in self.rows(conn, subject)
         ]
 
     def owners(self, conn: Connection, after: object, limit: int) -> list[Any]:
@@ -273,6 +264,16 @@ class Mandates:
                 col(MandateRow.subject) == subject,
             )
         )
+
+
+def read_mandates(rows: Sequence[Sequence[Any]]) -> tuple[Mandate, ...]:
+    """Read the rows of one person's mandates, by when they were made."""
+    return tuple(
+        sorted(
+            (_read(*row[:-1]) for row in rows),
+            key=lambda one: (one.recorded_at, str(one.id)),
+        )
+    )
 
 
 def fitting(

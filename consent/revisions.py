@@ -158,6 +158,19 @@ class Revisions:
         rows = self._whole.rows(self._person(subject), conn)
         return self._checked(subject, rows, known=known)
 
+    def held(self, conn: Connection, subject: UUID) -> Counted:
+        """Return what `counted` does, of whoever may be known or not.
+
+        Of somebody without a row there can be no rows of facts either.
+
+        Raises:
+            ConsentDamaged: the row is not as it was written.
+        """
+        rows = self._whole.rows(self._person(subject), conn)
+        if self._macs.required and not rows:
+            return Counted(0, Parts(subject, b""))
+        return self._checked(subject, rows, known=True)
+
     def counted_each(
         self,
         conn: Connection,

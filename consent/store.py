@@ -6,6 +6,7 @@ decided under an older revision must decide again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
@@ -23,6 +24,7 @@ from consent.comparing import (
 )
 from consent.declarations import Declaration
 from consent.errors import (
+    ConsentDamaged,
     MandateInvalid,
     NoticeNotServed,
     RecordInvalid,
@@ -31,10 +33,23 @@ from consent.errors import (
     UnknownNotice,
 )
 from consent.event_log import WIDTH, EventLog, as_event
-from consent.fact_parts import RULES_PART, Parts, Rows, answers_part
+from consent.fact_parts import (
+    MANDATES_PART,
+    RULES_PART,
+    Parts,
+    Rows,
+    answers_part,
+)
 from consent.kept import Kept, Page
 from consent.lifecycle import BY_CONTROLLER, IN_FORCE, placed
-from consent.mandates import MAY, Mandate, Mandates, fitting, under_age
+from consent.mandates import (
+    MAY,
+    Mandate,
+    Mandates,
+    fitting,
+    read_mandates,
+    under_age,
+)
 from consent.many import Answered
 from consent.notices import Notice
 from consent.people import Rules, StoredPreferences
@@ -321,7 +336,7 @@ class ConsentStore:
         """Check who acts; what a guardian allows ends with the mandate."""
         if event.type in BY_CONTROLLER:
             return event
-        mandates = self._mandates.of(event.subject, conn)
+        mandates = self.mandates(event.subject, conn)
         if event.actor == "self":
             if event.mandate is not None:
                 msg = f"event {event.id}: nobody has a mandate for themselves"
@@ -453,7 +468,8 @@ class ConsentStore:
             The person's new fact revision.
         """
         revision = self.bump(conn, mandate.subject)
-        self._mandates.add(conn, mandate)
+        with self._changing_mandates(conn, mandate.subject):
+            self._mandates.add(conn, mandate)
         return revision
 
     def end_mandate(
@@ -475,14 +491,43 @@ class ConsentStore:
             MandateInvalid: there is none, or it was ended already.
         """
         revision = self.bump(conn, subject)
-        self._mandates.end(conn, subject, name, at, now)
+        with self._changing_mandates(conn, subject):
+            self._mandates.end(conn, subject, name, at, now)
         return revision
+
+    @contextmanager
+    def _changing_mandates(
+        self, conn: Connection, subject: UUID
+    ) -> Iterator[None]:
+        before = self._mandates.rows(conn, subject)
+        yield
+        after = self._mandates.rows(conn, subject)
+        self._revisions.replace(conn, subject, MANDATES_PART, before, after)
 
     def mandates(
         self, subject: UUID, conn: Connection | None = None
     ) -> tuple[Mandate, ...]:
-        """Return every mandate to act for a person, by when it was made."""
-        return self._mandates.of(subject, conn)
+        """Return every mandate to act for a person, by when it was made.
+
+        Raises:
+            ConsentDamaged: what is stored of them is not as it was written.
+        """
+        if conn is not None:
+            return self._vouched_mandates(subject, conn)
+        with self._engine.connect().execution_options(read_only=True) as own:
+            for _ in range(_LOOKS):
+                # A server shows each statement what is committed by then.
+                with suppress(ConsentDamaged):
+                    return self._vouched_mandates(subject, own)
+            return self._vouched_mandates(subject, own)
+
+    def _vouched_mandates(
+        self, subject: UUID, conn: Connection
+    ) -> tuple[Mandate, ...]:
+        counted = self._revisions.held(conn, subject)
+        rows = self._mandates.rows(conn, subject)
+        counted.parts.demand(MANDATES_PART, rows)
+        return read_mandates(rows)
 
     # --- reading --------------------------------------------------------
 
@@ -939,6 +984,7 @@ class ConsentStore:
         return {
             **self._log.parts(conn, subject),
             RULES_PART: self._rules.latest(subject, conn).rows(),
+            MANDATES_PART: self._mandates.rows(conn, subject),
             **parts,
         }
 
@@ -982,6 +1028,7 @@ class ConsentStore:
         self._mandates.forget(conn, subject)
 
 
+_LOOKS = 3
 _ALLOWING = frozenset({EventType.GIVEN, EventType.RENEWED})
 _NONE_USED: Mapping[str, Uses] = MappingProxyType({})
 

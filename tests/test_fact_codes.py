@@ -29,6 +29,7 @@ from policy import Cause, Disclosure, FactFault, NoDecision, RestraintKind
 from policy.restraints import restraints_of
 from tests.databases import KINDS, Kind
 from tests.test_cohort import restrain, source_of
+from tests.test_fact_sweep import empower, end
 from tests.worlds import (
     ADDRESS,
     CITY,
@@ -48,6 +49,7 @@ def shared(
     """An instance for many attacks, on each database."""
     home = tmp_path_factory.mktemp("codes") / "home"
     with build_world(home, database=Kind(request.param)) as made:
+        end(made, OTHER, empower(made, OTHER))
         yield made
 
 
@@ -241,6 +243,40 @@ def test_an_act_vouches_for_no_row_that_was_there(world: World) -> None:
         platform.consents.bump(conn, who)
 
     assert [Cause.DAMAGED] * 3 == heard(world, VICTIM)
+
+
+FORGED_MANDATES = {
+    "made": "INSERT INTO consent_mandate (tenant, subject, id, text)"
+    " SELECT tenant, :who, id, text FROM consent_mandate"
+    " WHERE subject = :other",
+    "that goes on": "UPDATE consent_mandate SET ended_at = NULL,"
+    " ended_recorded_at = NULL WHERE subject = :other",
+    "taken away": "DELETE FROM consent_mandate WHERE subject = :other",
+}
+
+
+@pytest.mark.parametrize("name", FORGED_MANDATES)
+def test_nobody_acts_under_a_forged_mandate(world: World, name: str) -> None:
+    """Whose mandates are not as they were written, of them there are none."""
+    with put_back(world, "consent_mandate"):
+        run_sql(
+            world,
+            FORGED_MANDATES[name],
+            **{
+                key: world.cast[who]
+                for key, who in (("who", VICTIM), ("other", OTHER))
+                if f":{key}" in FORGED_MANDATES[name]
+            },
+        )
+        victim = VICTIM if name == "made" else OTHER
+        with pytest.raises(ConsentDamaged):
+            world.platform.consents.mandates(world.cast[victim])
+        event = world.event(victim, EventType.GIVEN)
+        with (
+            pytest.raises(ConsentDamaged),
+            world.platform.data.begin() as conn,
+        ):
+            world.platform.consents.record(conn, event)
 
 
 def test_a_restraint_vouches_for_no_row_that_was_there(world: World) -> None:
