@@ -2,6 +2,9 @@
 
 A credential for purpose A reads nothing for purpose B, because the purpose
 of a request is read from the credential and never from the body.
+
+Every row has a code over all of it (`consent.row_macs`): what was written
+past this registry, or changed since, is refused like what is not there.
 """
 
 import base64
@@ -24,43 +27,48 @@ from sqlalchemy import (
 )
 from sqlmodel import col
 
-from consent import RowMacs
+from consent import RowForged, RowMacs
 from policy.errors import CredentialRefused, RecordUnknown
 from policy.reading import DriverStatement, Reader
 from policy.tables import CredentialRow
 from policy.together import Together
 
 _TABLE = CredentialRow.metadata.tables["policy_credential"]
+# The table, and the version of what its rows' codes cover.
+_CODED = "policy_credential/1"
 # How much of a service's id a client id repeats.
 _SERVICE_SHOWN = 48
 # As many characters as the column has, and none that a database refuses.
 _CLIENT_ID = re.compile(r"[!-~]{1,64}")
-_COLUMNS = ("client_id", "service", "purpose", "assurance", "secret_hash")
-_OF_TENANT = select(*(_TABLE.c[name] for name in _COLUMNS)).where(
-    _TABLE.c.tenant == bindparam("tenant"), _TABLE.c.revoked_at.is_(None)
+
+
+class _Row(NamedTuple):
+    """A row, but for its tenant."""
+
+    client_id: str
+    service: str
+    purpose: str
+    assurance: int
+    secret_hash: bytes
+    created_at: int
+    revoked_at: int | None
+    mac: bytes | None
+
+
+_OF_TENANT = select(*(_TABLE.c[name] for name in _Row._fields)).where(
+    _TABLE.c.tenant == bindparam("tenant")
 )
-_LIVE = _OF_TENANT.where(_TABLE.c.client_id == bindparam("client_id"))
-_ALL_LIVE = _OF_TENANT.where(
+_ALL_LIVE = _OF_TENANT.where(_TABLE.c.revoked_at.is_(None))
+_LIVE = _ALL_LIVE.where(_TABLE.c.client_id == bindparam("client_id"))
+_SOME_LIVE = _ALL_LIVE.where(
     _TABLE.c.client_id == any_(bindparam("client_ids", type_=ARRAY(String)))
 )
-_LISTED = (
-    select(
-        _TABLE.c.client_id,
-        _TABLE.c.service,
-        _TABLE.c.purpose,
-        _TABLE.c.assurance,
-        _TABLE.c.created_at,
-        _TABLE.c.revoked_at,
-    )
-    .where(_TABLE.c.tenant == bindparam("tenant"))
-    .order_by(
-        _TABLE.c.service,
-        _TABLE.c.purpose,
-        _TABLE.c.created_at,
-        _TABLE.c.client_id,
-    )
+_ORDER = (
+    _TABLE.c.service,
+    _TABLE.c.purpose,
+    _TABLE.c.created_at,
+    _TABLE.c.client_id,
 )
-_LISTED_LIVE = _LISTED.where(_TABLE.c.revoked_at.is_(None))
 # Compared when the client is unknown, so that both answers cost the same.
 _NO_SECRET = hashlib.sha256(b"no such credential").digest()
 
@@ -83,21 +91,14 @@ class Issued:
         credential: whose it is, and for what.
         at: when it was made, POSIX seconds.
         revoked_at: when it ended; None while it lives.
+        genuine: whether its row is as this instance wrote it. Where codes
+            are demanded, one that is not is refused.
     """
 
     credential: Credential
     at: int
     revoked_at: int | None
-
-
-class _Live(NamedTuple):
-    """A live row; the columns are `_COLUMNS`."""
-
-    client_id: str
-    service: str
-    purpose: str
-    assurance: int
-    secret_hash: bytes
+    genuine: bool
 
 
 class Registry:
@@ -118,10 +119,15 @@ class Registry:
         self._reader = reader
         self._clock = clock
         self._random = random
+        # In the place of a row that is not there, so that it costs as much.
+        nobody = _Row("", "", "", 0, _NO_SECRET, 0, None, None)
+        self._nobody = nobody._replace(mac=self._code(nobody))
         self._find = DriverStatement(engine, _LIVE)
-        self._together: Together[str, _Live] | None = None
+        self._list = DriverStatement(engine, _OF_TENANT.order_by(*_ORDER))
+        self._list_live = DriverStatement(engine, _ALL_LIVE.order_by(*_ORDER))
+        self._together: Together[str, _Row] | None = None
         if engine.dialect.name == "postgresql":
-            self._find_all = DriverStatement(engine, _ALL_LIVE)
+            self._find_all = DriverStatement(engine, _SOME_LIVE)
             self._together = Together(self._rows)
 
     def issue(
@@ -142,28 +148,29 @@ class Registry:
         secret = (
             base64.urlsafe_b64encode(self._random(32)).decode().rstrip("=")
         )
-        conn.execute(
-            _TABLE.insert().values(
-                client_id=client_id,
-                tenant=self._tenant,
-                service=service,
-                purpose=purpose,
-                assurance=assurance,
-                secret_hash=_hash(secret),
-                created_at=self._clock(),
-            )
+        row = _Row(
+            client_id=client_id,
+            service=service,
+            purpose=purpose,
+            assurance=assurance,
+            secret_hash=_hash(secret),
+            created_at=self._clock(),
+            revoked_at=None,
+            mac=None,
         )
+        values = row._replace(mac=self._code(row))._asdict()
+        conn.execute(_TABLE.insert().values(tenant=self._tenant, **values))
         return client_id, secret
 
     def authenticate(self, client_id: str, secret: str) -> Credential:
         """Prove a service by its secret.
 
         Raises:
-            CredentialRefused: unknown, revoked and wrong alike.
+            CredentialRefused: unknown, revoked, forged and wrong alike.
 
         """
-        row = self._row(client_id)
-        expected = _NO_SECRET if row is None else bytes(row.secret_hash)
+        row = self._genuine(self._row(client_id))
+        expected = _NO_SECRET if row is None else row.secret_hash
         if not hmac.compare_digest(_hash(secret), expected) or row is None:
             msg = "client credentials were refused"
             raise CredentialRefused(msg)
@@ -173,10 +180,10 @@ class Registry:
         """Look a live credential up, for a token made under it.
 
         Raises:
-            CredentialRefused: it was revoked since.
+            CredentialRefused: it was revoked since, or forged.
 
         """
-        return _demanded(client_id, self._row(client_id))
+        return self._demanded(client_id, self._row(client_id))
 
     async def live(self, client_id: str) -> Credential:
         """As `credential`, on an event loop that must not wait for a server.
@@ -185,32 +192,54 @@ class Registry:
         they asked: what was revoked before is refused.
 
         Raises:
-            CredentialRefused: it was revoked since.
+            CredentialRefused: it was revoked since, or forged.
 
         """
         if self._together is None:
             return self.credential(client_id)
-        return _demanded(client_id, await self._together(_possible(client_id)))
+        row = await self._together(_possible(client_id))
+        return self._demanded(client_id, row)
 
-    def revoke(self, conn: Connection, client_id: str) -> None:
+    def revoke(self, conn: Connection, client_id: str) -> Credential:
         """End a credential; tokens made under it stop working at once.
+
+        A forged one ends too, and is vouched for no more than before.
+
+        Returns:
+            What ended, as its row has it.
 
         Raises:
             RecordUnknown: there is no such live credential.
 
         """
-        ended = conn.execute(
-            update(CredentialRow)
-            .where(
-                col(CredentialRow.tenant) == self._tenant,
-                col(CredentialRow.client_id) == client_id,
-                col(CredentialRow.revoked_at).is_(None),
-            )
-            .values(revoked_at=self._clock())
+        given = {"tenant": self._tenant, "client_id": _possible(client_id)}
+        for values in self._find.rows(conn, given):
+            row = _Row(*values)
+            ended = row._replace(revoked_at=self._clock())
+            mac = None if self._genuine(row) is None else self._code(ended)
+            if self._rewrite(conn, row, ended._replace(mac=mac)):
+                return _credential(row)
+        msg = "there is no live credential of that id"
+        raise RecordUnknown(msg)
+
+    def vouch(self, conn: Connection) -> int:
+        """Make the codes of all rows that lack a right one, as they stand.
+
+        Whoever has this done has looked through `issued` first.
+
+        Returns:
+            Of how many rows.
+
+        """
+        rows = [
+            _Row(*values)
+            for values in self._list.rows(conn, {"tenant": self._tenant})
+        ]
+        return sum(
+            self._rewrite(conn, row, row._replace(mac=self._code(row)))
+            for row in rows
+            if not self._is_right(row)
         )
-        if not ended.rowcount:
-            msg = "there is no live credential of that id"
-            raise RecordUnknown(msg)
 
     def issued(self, *, revoked: bool = False) -> Sequence[Issued]:
         """List the credentials, by service and purpose, the oldest first.
@@ -219,35 +248,70 @@ class Registry:
             revoked: whether those that ended are listed too.
 
         """
-        listed = _LISTED if revoked else _LISTED_LIVE
+        statement = self._list if revoked else self._list_live
         rows = self._reader.now(
-            lambda conn: conn.execute(listed, {"tenant": self._tenant}).all()
+            lambda conn: statement.rows(conn, {"tenant": self._tenant})
         )
         return [
             Issued(
-                credential=Credential(
-                    client_id=client_id,
-                    service=service,
-                    purpose=purpose,
-                    assurance=assurance,
-                ),
-                at=at,
-                revoked_at=ended,
+                credential=_credential(row),
+                at=row.created_at,
+                revoked_at=row.revoked_at,
+                genuine=self._is_right(row),
             )
-            for client_id, service, purpose, assurance, at, ended in rows
+            for row in (_Row(*values) for values in rows)
         ]
 
-    def _row(self, client_id: str) -> _Live | None:
+    def _code(self, row: _Row) -> bytes:
+        return self._macs.of(_CODED, *row[:-1])
+
+    def _is_right(self, row: _Row) -> bool:
+        """Whether a row has its code, demanded or not."""
+        return isinstance(row.mac, bytes) and hmac.compare_digest(
+            row.mac, self._code(row)
+        )
+
+    def _genuine(self, row: _Row | None) -> _Row | None:
+        """Take a forged row for none; none costs a code as well."""
+        looked_at = self._nobody if row is None else row
+        try:
+            self._macs.demand(looked_at.mac, _CODED, *looked_at[:-1])
+        except RowForged:
+            return None
+        return row
+
+    def _demanded(self, client_id: str, found: _Row | None) -> Credential:
+        row = self._genuine(found)
+        if row is None:
+            msg = f"credential {client_id} is not live"
+            raise CredentialRefused(msg)
+        return _credential(row)
+
+    def _rewrite(self, conn: Connection, row: _Row, anew: _Row) -> bool:
+        """Write an end and a code, unless the row ended since it was read."""
+        ended = col(CredentialRow.revoked_at)
+        done = conn.execute(
+            update(CredentialRow)
+            .where(
+                col(CredentialRow.tenant) == self._tenant,
+                col(CredentialRow.client_id) == row.client_id,
+                ended.is_not_distinct_from(row.revoked_at),
+            )
+            .values(revoked_at=anew.revoked_at, mac=anew.mac)
+        )
+        return bool(done.rowcount)
+
+    def _row(self, client_id: str) -> _Row | None:
         given = {"tenant": self._tenant, "client_id": _possible(client_id)}
         rows = self._reader.now(lambda conn: self._find.rows(conn, given))
-        return _Live(*rows[0]) if rows else None
+        return _Row(*rows[0]) if rows else None
 
-    async def _rows(self, client_ids: Sequence[str]) -> Mapping[str, _Live]:
+    async def _rows(self, client_ids: Sequence[str]) -> Mapping[str, _Row]:
         given = {"tenant": self._tenant, "client_ids": [*client_ids]}
         rows = await self._reader(
             lambda conn: self._find_all.rows(conn, given)
         )
-        return {one.client_id: one for one in (_Live(*row) for row in rows)}
+        return {one.client_id: one for one in (_Row(*row) for row in rows)}
 
 
 def _possible(client_id: str) -> str:
@@ -255,14 +319,7 @@ def _possible(client_id: str) -> str:
     return client_id if _CLIENT_ID.fullmatch(client_id) else ""
 
 
-def _demanded(client_id: str, row: _Live | None) -> Credential:
-    if row is None:
-        msg = f"credential {client_id} is not live"
-        raise CredentialRefused(msg)
-    return _credential(row)
-
-
-def _credential(row: _Live) -> Credential:
+def _credential(row: _Row) -> Credential:
     return Credential(
         client_id=row.client_id,
         service=row.service,

@@ -13,6 +13,7 @@ import textwrap
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -255,6 +256,22 @@ def test_a_credential_is_made_and_ended(shell: Shell) -> None:
         "no live credential"
         in shell("service", "revoke", found["client_id"]).line()
     )
+
+
+def test_a_forged_credential_is_listed_as_one(own: Shell) -> None:
+    """In a word for people, as true or false for machines."""
+    found = own("service", "add", SERVICE, PURPOSE, "--json").document()
+    said = own("service", "list", "--json").document()["credentials"]
+    assert [True] == [one["genuine"] for one in said]
+    assert " yes " in own("service", "list").out
+    with closing(sqlite3.connect(own.home / "data" / "data.db")) as conn, conn:
+        conn.execute("UPDATE policy_credential SET assurance = 3")
+    said = own("service", "list", "--json").document()["credentials"]
+
+    assert [(found["client_id"], False)] == [
+        (one["client_id"], one["genuine"]) for one in said
+    ]
+    assert " no, refused " in own("service", "list").out
 
 
 def test_a_purpose_that_is_not_declared_has_no_credential(

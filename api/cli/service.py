@@ -7,6 +7,9 @@ import typer
 from api.cli.context import Json, instance
 from api.cli.output import Output, speaks
 
+_REFUSED = "no, refused"
+_OF_BEFORE = "not vouched for"
+
 
 def service_commands() -> typer.Typer:
     """The group."""
@@ -63,14 +66,19 @@ def listed(
 ) -> None:
     """List the credentials; no secret can be shown again.
 
+    Each is genuine or not: whether its row is as this instance wrote it.
+    Where codes are demanded, one that is not is refused.
+
     Example: curtilage service list
     """
     columns = (
         *("client_id", "service", "purpose", "assurance", "since"),
         *(("revoked_at",) if revoked else ()),
+        "genuine",
     )
     with instance(context).platform() as platform:
         found = platform.registry.issued(revoked=revoked)
+        otherwise = _REFUSED if platform.macs.required else _OF_BEFORE
     Output(as_json=as_json).table(
         "credentials",
         columns,
@@ -82,6 +90,9 @@ def listed(
                 one.credential.assurance,
                 one.at,
                 *((one.revoked_at,) if revoked else ()),
+                one.genuine
+                if as_json
+                else ("yes" if one.genuine else otherwise),
             )
             for one in found
         ],
