@@ -192,6 +192,7 @@ def _fill(world: World, people: int) -> int:
     for first in range(0, people, 500):
         page = subjects[first : first + 500]
         with platform.data.begin() as conn:
+            platform.consents.admit(conn, page)
             for subject in page:
                 _answer(maker, conn, subject, draw)
         with platform.data.begin() as conn:
