@@ -13,7 +13,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from consent import ConsentStore, Draft, EntryKind, Ledger
+from consent import (
+    ConsentStore,
+    Draft,
+    EntryKind,
+    Ledger,
+    StoredPreferences,
+)
 from policy.authority import Action, Caller, CallerKind, authorize
 from policy.consent_writer import rules_of
 from policy.decisions import Json
@@ -478,15 +484,21 @@ class RecordDesk:
         Returns:
             What the entry says of the version that was made, if one was.
         """
-        survivor, absorbed = (
-            self._consents.preferences(one, conn) for one in pair
-        )
+        survivor, absorbed = (self._preferences(conn, one) for one in pair)
         if not survivor.version and absorbed.version:
             self._consents.set_preferences(
                 conn, pair[0], absorbed.preferences, self._clock()
             )
             return rules_of(1, absorbed.preferences)
         return None
+
+    def _preferences(
+        self, conn: Connection, subject: UUID
+    ) -> StoredPreferences:
+        """Read rules that are as they were written, and stay so."""
+        self._consents.lock(conn, subject)
+        counted = self._consents.counted(conn, subject, known=True)
+        return self._consents.preferences(subject, conn, counted.parts)
 
     def _own_log_key(self, subject: UUID) -> bytes:
         holding = self._vault.own_holding(subject)

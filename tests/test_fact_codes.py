@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Uuid, bindparam, text
 
 from consent import (
+    PRESETS,
     RESTRAINTS_PART,
     ConsentDamaged,
     EventType,
@@ -30,6 +31,7 @@ from policy.restraints import restraints_of
 from tests.databases import KINDS, Kind
 from tests.test_cohort import restrain, source_of
 from tests.test_fact_sweep import empower, end
+from tests.test_record_desk import merge
 from tests.worlds import (
     ADDRESS,
     CITY,
@@ -76,6 +78,8 @@ def put_back(world: World, *tables: str) -> Iterator[None]:
     with data.begin() as conn:
         for table, rows in kept.items():
             conn.execute(text(f"DELETE FROM {table}"))
+            if not rows:
+                continue
             names = ", ".join(rows[0])
             held = ", ".join(f":{name}" for name in rows[0])
             conn.execute(
@@ -243,6 +247,23 @@ def test_an_act_vouches_for_no_row_that_was_there(world: World) -> None:
         platform.consents.bump(conn, who)
 
     assert [Cause.DAMAGED] * 3 == heard(world, VICTIM)
+
+
+def test_a_merge_carries_no_forged_rules_over(world: World) -> None:
+    """Rules that nobody chose do not become the survivor's own."""
+    forged = PRESETS["only-needed"].text()
+    with put_back(world, "consent_preferences"):
+        with world.platform.data.begin() as conn:
+            world.platform.consents.set_preferences(
+                conn, world.cast[OTHER], PRESETS["careful"], world.clock()
+            )
+        with world.platform.data.begin() as conn:
+            conn.execute(
+                text("UPDATE consent_preferences SET text = :forged"),
+                {"forged": forged},
+            )
+        with pytest.raises(ConsentDamaged):
+            merge(world, "silent", OTHER)
 
 
 FORGED_MANDATES = {
