@@ -26,28 +26,35 @@ from anonymize.report import (
     effect_lines,
 )
 
-_WIDTH, _BAR, _LEFT = 720, 26, 190
+_LONGEST = 60
 _STYLE = (
     "body{font:16px/1.5 sans-serif;color:#0b0c0c;max-width:60rem;"
     "margin:2rem auto;padding:0 1rem}"
     "h2{margin:2.5rem 0 .75rem}h3{margin:1.5rem 0 .5rem;font-size:1rem}"
-    ".scroll{overflow-x:auto}.scroll svg{min-width:34rem}"
+    ".scroll{overflow-x:auto}"
+    ".bar{display:grid;grid-template-columns:12rem 1fr;gap:.6rem;"
+    "font-size:.875rem;margin:.3rem 0}"
+    ".bar>:first-child{text-align:right}"
+    ".bar>:last-child{display:flex;align-items:center;gap:.5rem}"
     "table{border-collapse:collapse;margin:0 0 1rem;width:100%}"
     "th,td{border-bottom:1px solid #b1b4b6;padding:.4rem .8rem .4rem 0;"
     "text-align:left;vertical-align:top;overflow-wrap:break-word}"
+    "td:nth-child(2):last-child{overflow-wrap:anywhere}"
     "thead th{border-bottom:2px solid #0b0c0c}"
     "tbody th{font-weight:600;min-width:9rem}"
-    "svg{max-width:100%;height:auto}"
-    "@media print{body{margin:0;font-size:11pt}h2{break-after:avoid}"
-    ".scroll svg{min-width:0}}"
-    # Side by side, columns would break words on a telephone.
+    "svg{flex:none;height:1.25rem}"
+    "@media print{body{margin:0;font-size:11pt}h2{break-after:avoid}}"
+    # Side by side, columns would break words on a telephone, and bars would
+    # be too wide for it.
     "@media screen and (max-width:48rem){"
     "table,tbody,tr,tbody th,td{display:block}"
     "thead{position:absolute;width:1px;height:1px;overflow:hidden;"
     "clip-path:inset(50%)}"
     "tbody th,td{border:0;padding:.2rem 0}"
     "tbody tr{border-bottom:1px solid #b1b4b6;padding:.4rem 0}"
-    'td[data-label]::before{content:attr(data-label) ": ";color:#484f4b}}'
+    'td[data-label]::before{content:attr(data-label) ": ";color:#484f4b}'
+    ".bar{display:block;margin:.6rem 0}.bar>:first-child{text-align:left}"
+    ".bar>:last-child{flex-wrap:wrap}}"
 )
 
 
@@ -333,7 +340,7 @@ def _section(part: Part) -> str:
         found.append('<tbody role="rowgroup">')
         found += [_row(row, part.heads) for row in part.rows]
         found.append("</tbody></table></div>")
-    found += [_svg(plot) for plot in part.plots]
+    found += [_bars(plot) for plot in part.plots]
     found += [f"<p>{html.escape(words)}</p>" for words in part.words]
     return "".join(found)
 
@@ -354,26 +361,22 @@ def _label(head: str) -> str:
     return f' data-label="{html.escape(head)}"' if head else ""
 
 
-def _svg(plot: Plot) -> str:
-    height = _BAR * len(plot.bars)
+def _bars(plot: Plot) -> str:
+    # Drawn, as a background is not printed.
     bars = "".join(
-        f'<text x="{_LEFT - 10}" y="{at * _BAR + 17}" text-anchor="end">'
-        f"{html.escape(shortened(name))}</text>"
-        f'<rect x="{_LEFT}" y="{at * _BAR + 3}" width="{300 * share:.1f}" '
-        f'height="{_BAR - 6}" fill="#1d70b8"/>'
-        f'<text x="{_LEFT + 8 + 300 * share:.1f}" y="{at * _BAR + 17}">'
-        f"{html.escape(said)}</text>"
-        for at, (name, share, said) in enumerate(plot_shares(plot))
+        f'<div class="bar"><span>{html.escape(shortened(name))}</span>'
+        f'<span><svg width="{_LONGEST * share:.1f}%">'
+        '<rect width="100%" height="100%" fill="#1d70b8"/></svg>'
+        f"<span>{html.escape(said)}</span></span></div>"
+        for name, share, said in plot_shares(plot)
     )
     title = html.escape(plot.title)
     said = html.escape(
         "; ".join(f"{name}: {figure}" for name, _, figure in plot.bars)
     )
     return (
-        f'<h3>{title}</h3><div class="scroll"><svg role="img" '
-        f'aria-label="{title}. {said}" '
-        f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" '
-        f'height="{height}" font-size="14">{bars}</svg></div>'
+        f'<h3>{title}</h3><div role="img" aria-label="{title}. {said}">'
+        f"{bars}</div>"
     )
 
 
