@@ -56,6 +56,7 @@ NOW = 1_795_000_000
 SECRET = bytes(range(32))
 FIRST = UUID("00000000-0000-4000-8000-000000000001")
 SECOND = UUID("00000000-0000-4000-8000-000000000002")
+CONTACT = "data.protection.officer@privacy.demonstration.municipality.example"
 
 CAST = (
     CastMember(
@@ -578,9 +579,11 @@ class FakeDesk:
         self._may_fail()
         text = {
             "en": "The Demonstration Municipality asks for the details named "
-            "below.\n\nYou may refuse, and you may withdraw at any time. "
+            f"below.\n\nContact: {CONTACT}\n\n"
+            "You may refuse, and you may withdraw at any time. "
             f"Edition {self.edition}, {service}, {purpose}{statement}.",
-            "zh-Hans": "演示市政府请求下列项目。\n\n您可以拒绝，也可以随时"
+            "zh-Hans": "演示市政府请求下列项目。\n\n"
+            f"联系方式：{CONTACT}\n\n您可以拒绝，也可以随时"
             f"撤回。第 {self.edition} 版，{service}，{purpose}。",
         }[language]
         return NoticeView(text=text, digest=sha256(text.encode()).hexdigest())

@@ -28,6 +28,7 @@ from playwright.sync_api import Error as PlaywrightError
 from api.pages import Conflict, NoDecision, State
 from tests.pages_fake import (
     CAST,
+    CONTACT,
     FIRST,
     NOW,
     FakeDesk,
@@ -322,6 +323,38 @@ def test_judge_and_watchman_are_awake(visit: Callable[..., Visit]) -> None:
     with pytest.raises(PlaywrightError):
         here.page.goto("http://127.0.0.1:9/")
     assert "request to http://127.0.0.1:9/" in here.slips
+
+
+ENDS = """(element, word) => {
+    const found = [];
+    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const node = walker.currentNode;
+        for (let at = 0; at < node.data.length; at++) {
+            const range = document.createRange();
+            range.setStart(node, at);
+            range.setEnd(node, at + 1);
+            found.push([node.data[at], range.getBoundingClientRect().top]);
+        }
+    }
+    const start = found.map(([sign]) => sign).join('').indexOf(word);
+    const signs = found.slice(start, start + word.length);
+    return signs.slice(1).flatMap(
+        ([, top], at) => top > signs[at][1] + 1 ? [signs[at][0]] : []);
+}"""
+
+
+@pytest.mark.parametrize("width", [320, 360])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_address_in_a_notice_is_not_cut_in_a_word(
+    visit: Callable[..., Visit], language: str, width: int
+) -> None:
+    """On a narrow page its lines end with the @ or a dot."""
+    here = visit(language=language, width=width)
+    STATES["consent-open"](here)
+    ends = here.page.locator(".app-notice__text").evaluate(ENDS, CONTACT)
+
+    assert {"@", "."} >= set(ends) > set()
 
 
 FOCUS = """() => {

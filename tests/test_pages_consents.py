@@ -1,8 +1,10 @@
 """The pages of choices: symmetric, unticked, and exactly what was shown."""
 
 import asyncio
+import html
 import re
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
@@ -11,8 +13,10 @@ from api.pages.consent_views import CHOICES, MEANS, service_of
 from api.pages.desk import _by_language
 from api.pages.i18n import Language
 from api.pages.labels import load_labels
+from api.pages.rendering import pieces
 from api.pages.sessions import TOKEN_FIELD
 from tests.pages_fake import (
+    CONTACT,
     FIRST,
     FakeDesk,
     Visitor,
@@ -61,6 +65,34 @@ def test_giving_records_exactly_what_was_shown_and_ticked() -> None:
     assert visitor.hidden("declaration") == decided["declaration"]
     assert visitor.hidden("notice") == decided["notice"]
     assert "en" == decided["language"]
+
+
+def test_the_notice_is_shown_word_for_word() -> None:
+    """Its hash is of what is read; where a line may end is no word of it."""
+    visitor = visitor_at(fake_desk())
+    page = visitor.get(f"/me/consents/{MOVING}").text
+    (shown,) = re.findall(
+        r'class="app-notice__text">(.*?)</div>', page, re.DOTALL
+    )
+    read = html.unescape(shown.replace("<wbr>", ""))
+
+    assert visitor.hidden("notice") == sha256(read.encode()).hexdigest()
+    assert CONTACT in read
+    assert "officer@<wbr>privacy.<wbr>demonstration." in shown
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        ["Write to a.", "b@", "c.", "example.\nOr not."],
+        ["See <https://a.", "example/b.", "html>, 2.5 days, at a.b"],
+        ["a@ b"],
+        [""],
+    ],
+)
+def test_only_addresses_are_cut(cut: list[str]) -> None:
+    """A number and the end of a sentence stay whole."""
+    assert cut == pieces("".join(cut))
 
 
 def test_only_what_is_allowed_now_is_ticked_later() -> None:

@@ -58,7 +58,7 @@ def test_one_of_a_few_values_is_in_the_language_of_the_page() -> None:
 
 
 def test_an_address_breaks_behind_its_sign_and_stays_text() -> None:
-    """On a narrow page it is not cut in a word; markup in it is none."""
+    """And behind its dots, on a narrow page; markup in it is none."""
     desk = fake_desk()
     desk.held[FIRST] = [
         HeldAttribute(
@@ -70,7 +70,7 @@ def test_an_address_breaks_behind_its_sign_and_stays_text() -> None:
     ]
     page = Visitor(make_fake_app(desk)).sign_in().get("/me/data").text
 
-    assert "&lt;b&gt;@<wbr>example.org</span>" in page
+    assert "&lt;b&gt;@<wbr>example.<wbr>org</span>" in page
 
 
 def test_value_is_text_and_never_markup() -> None:

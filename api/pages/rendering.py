@@ -5,6 +5,7 @@ and does not get is an error. Templates hold no script and no style of their
 own (the Content Security Policy would stop both).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -21,6 +22,7 @@ from api.pages.port import Text
 from api.pages.sessions import TOKEN_FIELD
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
+_PLACE = re.compile(r"(?<=[@.])(?=\w)")
 SIGNED_OUT_PAGES = (("nav.sign_in", "/"), ("nav.help", "/help"))
 SIGNED_IN_PAGES = (
     ("nav.data", "/me/data"),
@@ -90,6 +92,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.filters["pieces"] = pieces
         self._environment.globals.update(
             asset=assets.url,
             languages={str(tag): name for tag, name in NAMES.items()},
@@ -140,6 +143,25 @@ class Renderer:
     def date(self, at: int, language: Language) -> str:
         """Return the day of an instant in words, in the pages' time zone."""
         return long_date(day_of(at, self._zone), language)
+
+
+def pieces(text: str) -> list[str]:
+    """Cut a text where an address in it may go on in the next line.
+
+    That is behind the @ and the dots of a mail address and behind the dots
+    of a web address. Joined, the pieces are the text.
+
+    Args:
+        text: the text.
+
+    """
+    found = [""]
+    for word in re.split(r"(\s+)", text):
+        address = "@" in word or "://" in word
+        first, *rest = _PLACE.split(word) if address else (word,)
+        found[-1] += first
+        found += rest
+    return found
 
 
 def _chosen(text: Text | None, language: Language) -> Localized | None:
