@@ -57,10 +57,15 @@ class _CountingMacs(RowMacs):
 
     made = 0
 
-    def of(self, kind: str, *columns: str | int | bytes | None) -> bytes:
+    def of(
+        self,
+        kind: str,
+        *columns: str | int | bytes | None,
+        blob: bytes = b"",
+    ) -> bytes:
         """Make a code."""
         self.made += 1
-        return super().of(kind, *columns)
+        return super().of(kind, *columns, blob=blob)
 
 
 class _Interrupted(RowMacs):
@@ -68,12 +73,17 @@ class _Interrupted(RowMacs):
 
     happens: Callable[[], object] | None = None
 
-    def of(self, kind: str, *columns: str | int | bytes | None) -> bytes:
+    def of(
+        self,
+        kind: str,
+        *columns: str | int | bytes | None,
+        blob: bytes = b"",
+    ) -> bytes:
         """Make a code."""
         if self.happens is not None:
             happens, self.happens = self.happens, None
             happens()
-        return super().of(kind, *columns)
+        return super().of(kind, *columns, blob=blob)
 
 
 class _Counting(Reader):
@@ -355,6 +365,8 @@ def test_what_ended_meanwhile_is_not_vouched_for_as_live(
 ) -> None:
     """Who vouches beside who ends makes no code of a live row any more."""
     client_id, secret = credential(world)
+    with world.platform.data.begin() as conn:
+        world.platform.registry.vouch(conn)
     changed(world, client_id, "mac = NULL")
     key = world.platform.secrets.row_key()
     macs = _Interrupted(key, "test", required=True)
