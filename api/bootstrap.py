@@ -112,6 +112,7 @@ from policy import (
     load_reasons,
     reasons_file,
     standard_classification,
+    visibility_rows,
 )
 from vault import (
     ErasureJournal,
@@ -171,13 +172,17 @@ def initialise(
     data, keys = open_databases(settings, new=True)
     vault = _vault(settings, data, keys, passphrase, clock, random, costs)
     vault.initialise()
-    open_journal(
-        settings,
-        load_secrets(settings.secrets_path, passphrase),
-        vault.custody,
-        clock=clock,
-        random=random,
+    secrets = load_secrets(settings.secrets_path, passphrase)
+    open_journal(settings, secrets, vault.custody, clock=clock, random=random)
+    consents = ConsentStore(
+        data,
+        settings.tenant,
+        macs=_row_macs(settings, secrets),
+        beside=visibility_rows(),
     )
+    # That nothing stands there yet is known as well.
+    with data.begin() as conn:
+        consents.vouch_registry(conn)
     data.dispose()
     keys.dispose()
 
@@ -318,12 +323,13 @@ def _assemble(
     requests = ConsentRequests(
         tenant=tenant, engine=data, members=vault.members
     )
-    macs = RowMacs(secrets.row_key(), tenant, required=secrets.vouched)
+    macs = _row_macs(settings, secrets)
     consents = ConsentStore(
         data,
         tenant,
         macs=macs,
         heard=_both(outbox.consent_recorded, requests.answered),
+        beside=visibility_rows(),
     )
     # SQLite has one writer at a time, whoever it is: numbering later would
     # cost a second transaction, and nobody would wait less.
@@ -348,7 +354,7 @@ def _assemble(
         consents=consents,
         restraints=restraints,
     )
-    visibility = VisibilityRules(tenant=tenant, engine=data, consents=consents)
+    visibility = VisibilityRules(tenant=tenant, consents=consents)
     box = NoteBox(secrets.webhook_key(), random=random)
     deliveries = Deliveries(
         tenant=tenant,
@@ -805,6 +811,12 @@ def _ledgers(  # noqa: PLR0917 - what `_assemble` has
             )
         )
     return made
+
+
+def _row_macs(settings: Settings, secrets: Secrets) -> RowMacs:
+    return RowMacs(
+        secrets.row_key(), settings.tenant, required=secrets.vouched
+    )
 
 
 def _secrets(settings: Settings, passphrase: bytes, random: Random) -> Secrets:

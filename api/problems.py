@@ -237,6 +237,7 @@ def _of_consent() -> Mapping[type[Exception], Problem]:
         consent.UnknownDeclaration: _UNKNOWN,
         consent.PreferencesInvalid: _INVALID,
         consent.ConsentDamaged: _STORED,
+        consent.RowForged: _STORED,
         consent.RecordInvalid: _CONFLICT,
         consent.ConsentNotAsked: _NOT_ASKED,
         consent.SeparateConsentNeeded: _APART,

@@ -119,7 +119,11 @@ class RowForged(ConsentError):
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        super().__init__(f"a row of {kind} is not as it was written")
+        super().__init__(
+            f"{kind}: what stands there is not what was written; put it back "
+            "from a backup, or vouch for it if you changed it yourself "
+            "(curtilage vouch)"
+        )
 
 
 class RecordError(ConsentError):

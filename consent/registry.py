@@ -5,24 +5,28 @@ read already built. A row counts the changes; each look at the declarations
 reads that row first, so no process ever answers with a version that another
 one has replaced.
 
-A row that somebody edited is no declaration, and takes no other away: only
-whoever asks for it is told, or for what it was the version in force of.
+A text that somebody edited is no declaration, and takes no other away: only
+whoever asks for it is told, or for what it was the version in force of. Where
+rows were added, taken away or moved (`consent.registry_rows`) it cannot be
+known which version is in force, and there is no declaration at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import inf
 from operator import itemgetter
+from typing import Any
 
 from sqlalchemy import (
     BindParameter,
     Connection,
     Engine,
+    Select,
     bindparam,
     delete,
     insert,
     select,
-    text,
 )
 from sqlmodel import col
 
@@ -31,27 +35,19 @@ from consent.declarations import Declaration
 from consent.errors import (
     DeclarationFrozen,
     DeclarationInvalid,
+    RowForged,
     UnknownNotice,
 )
 from consent.notices import Notice, notice_digest, render_notice
 from consent.predicates import excess, predicates_in, source_of
 from consent.prepared import PreparedSelect
+from consent.registry_rows import KIND, Mark, RegistryRows, Standing
 from consent.row_macs import RowMacs
 from consent.separation import separate_grounds
-from consent.tables import DeclarationRow, EventRow, NoticeRow, RegistryRow
+from consent.tables import DeclarationRow, EventRow, NoticeRow
 from consent.vocabulary import Language
 
 _TENANT: BindParameter[str] = bindparam("tenant")
-_REVISION = select(col(RegistryRow.revision)).where(
-    col(RegistryRow.tenant) == _TENANT
-)
-_ALL = select(
-    col(DeclarationRow.digest),
-    col(DeclarationRow.text),
-    col(DeclarationRow.version),
-    col(DeclarationRow.service),
-    col(DeclarationRow.purpose),
-).where(col(DeclarationRow.tenant) == _TENANT)
 _SAME_VERSION = select(col(DeclarationRow.digest)).where(
     col(DeclarationRow.tenant) == _TENANT,
     col(DeclarationRow.service) == bindparam("service"),
@@ -63,10 +59,6 @@ _OF_SERVICE = select(
 ).where(
     col(DeclarationRow.tenant) == _TENANT,
     col(DeclarationRow.service) == bindparam("service"),
-)
-_TEXT = select(col(DeclarationRow.text)).where(
-    col(DeclarationRow.tenant) == _TENANT,
-    col(DeclarationRow.digest) == bindparam("digest"),
 )
 _ANSWERED = (
     select(col(EventRow.id))
@@ -85,11 +77,6 @@ _NOTICE = select(
     col(NoticeRow.tenant) == _TENANT,
     col(NoticeRow.digest) == bindparam("digest"),
 )
-_COUNT = text(
-    "INSERT INTO consent_registry (tenant, revision) VALUES (:tenant, 1)"
-    " ON CONFLICT (tenant) DO UPDATE"
-    " SET revision = consent_registry.revision + 1"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,19 +84,23 @@ class _Known:
     """What was read of the tables.
 
     Attributes:
-        revision: the count that it was read under.
+        mark: the count that it was read under, and its code.
         by_digest: the versions, or why one does not read.
         live: the versions in force, or why one does not read.
+        beside: what else stood under the count.
         whole: whether every version reads.
     """
 
-    revision: int
+    mark: Mark
     by_digest: Mapping[str, Declaration | DeclarationInvalid]
     live: Mapping[tuple[str, str], Declaration | DeclarationInvalid]
+    beside: Sequence[tuple[Any, ...]]
     whole: bool
 
 
-_NOTHING_KNOWN = _Known(revision=-1, by_digest={}, live={}, whole=True)
+_NOTHING_KNOWN = _Known(
+    mark=Mark(-1, None), by_digest={}, live={}, beside=(), whole=True
+)
 
 
 class DeclarationRegistry:
@@ -119,15 +110,20 @@ class DeclarationRegistry:
         engine: the data database.
         tenant: whose declarations.
         macs: vouches for which there are.
+        beside: as for `RegistryRows`.
     """
 
-    def __init__(self, engine: Engine, tenant: str, macs: RowMacs) -> None:
-        self._macs = macs
-        self._engine = engine
+    def __init__(
+        self,
+        engine: Engine,
+        tenant: str,
+        macs: RowMacs,
+        beside: Select[Any] | None = None,
+    ) -> None:
+        self._required = macs.required
         self._tenant = tenant
-        self._revision = PreparedSelect(engine, _REVISION)
+        self._rows = RegistryRows(engine, tenant, macs, beside)
         self._notice = PreparedSelect(engine, _NOTICE)
-        self._text = PreparedSelect(engine, _TEXT)
         # Replaced as a whole, never changed: readers need no lock.
         self._known = _NOTHING_KNOWN
 
@@ -143,9 +139,13 @@ class DeclarationRegistry:
         Raises:
             DeclarationFrozen: somebody answered another text of it.
             DeclarationInvalid: as `demand_few`.
+            RowForged: what stands there was not written by us.
         """
-        # Counting first takes the row's lock: registrations queue up here.
-        conn.execute(_COUNT, {"tenant": self._tenant})
+        # The row's lock is taken first: registrations queue up here.
+        with self.change(conn):
+            self._put(conn, declaration)
+
+    def _put(self, conn: Connection, declaration: Declaration) -> None:
         standing = conn.execute(
             _SAME_VERSION,
             {
@@ -304,13 +304,28 @@ class DeclarationRegistry:
             )
         )
 
-    def count(self, conn: Connection) -> None:
-        """Count a change, so that whoever keeps something reads it anew."""
-        conn.execute(_COUNT, {"tenant": self._tenant})
+    def change(self, conn: Connection) -> AbstractContextManager[None]:
+        """Count what is changed inside; see `RegistryRows.change`."""
+        return self._rows.change(conn)
 
-    def revision(self) -> int:
-        """Return the count of changes as the last reader found it."""
-        return self._known.revision
+    def vouch(self, conn: Connection) -> None:
+        """Vouch for what stands there; see `RegistryRows.vouch`."""
+        self._rows.vouch(conn)
+
+    def beside(self, *, anew: bool) -> Sequence[tuple[Any, ...]]:
+        """Return what else stands under the count.
+
+        Args:
+            anew: whether to look if anything changed; where not, it is as
+                the last reader of a declaration found it.
+
+        Returns:
+            The rows; the same object as long as nothing changed.
+
+        Raises:
+            RowForged: what stands there was not written by us.
+        """
+        return (self._current() if anew else self._known).beside
 
     def live(
         self, service: str, purpose: str, conn: Connection | None = None
@@ -325,6 +340,7 @@ class DeclarationRegistry:
 
         Raises:
             DeclarationInvalid: what is stored of that version was changed.
+            RowForged: what stands there was not written by us.
         """
         return _readable(self._current(conn).live.get((service, purpose)))
 
@@ -339,25 +355,17 @@ class DeclarationRegistry:
 
         Raises:
             DeclarationInvalid: what is stored of it was changed.
+            RowForged: what stands there was not written by us.
         """
-        if conn is None:
-            return _readable(self._current().by_digest.get(digest))
-        rows = self._text.rows(
-            {"tenant": self._tenant, "digest": digest}, conn
-        )
-        if not rows:
-            return None
-        # What a digest names does not change, so memory will do.
-        known = self._known.by_digest.get(digest)
-        if isinstance(known, Declaration):
-            return known
-        return self._read(digest, rows[0][0])
+        known = self._current() if conn is None else self._seen_in(conn)
+        return _readable(known.by_digest.get(digest))
 
     def all(self) -> tuple[Declaration, ...]:
         """Return every version, by service, purpose and version.
 
         Raises:
             DeclarationInvalid: what is stored of one of them was changed.
+            RowForged: what stands there was not written by us.
         """
         found = [
             one
@@ -396,22 +404,36 @@ class DeclarationRegistry:
         raise UnknownNotice(msg)
 
     def _current(self, conn: Connection | None = None) -> _Known:
-        rows = self._revision.rows({"tenant": self._tenant}, conn)
-        revision = rows[0][0] if rows else 0
         known = self._known
         # What was put back from a backup counts no change.
-        if known.revision == revision and known.whole:
+        if known.whole and known.mark == self._rows.mark(conn):
             return known
-        return self._load(revision)
+        return self._load()
 
-    def _load(self, revision: int) -> _Known:
-        # Read after the revision: what is newer is loaded once too often.
-        with self._engine.connect().execution_options(read_only=True) as conn:
-            rows = conn.execute(_ALL, {"tenant": self._tenant}).all()
+    def _seen_in(self, conn: Connection) -> _Known:
+        """Return what a transaction sees, which it may not have committed."""
+        mark = self._rows.mark(conn)
+        known = self._known
+        if not known.whole or known.mark != mark:
+            known = self._load()
+        if known.mark == mark:
+            return known
+        return self._made(self._rows.read(conn))
+
+    def _load(self) -> _Known:
+        before = self._known
+        found = self._rows.read()
+        # It never counts down: this is an earlier state, put back.
+        if self._required and found.mark.revision < before.mark.revision:
+            raise RowForged(KIND)
+        self._known = self._made(found)
+        return self._known
+
+    def _made(self, standing: Standing) -> _Known:
         before = self._known.by_digest
         found: dict[str, Declaration | DeclarationInvalid] = {}
         ranked = []
-        for row in rows:
+        for row in standing.declarations:
             known = before.get(row.digest)
             if not isinstance(known, Declaration):
                 known = self._tried(row.digest, row.text)
@@ -420,16 +442,16 @@ class DeclarationRegistry:
             about = known if isinstance(known, Declaration) else row
             ranked.append((_rank(about.version), about, known))
         ranked.sort(key=itemgetter(0))
-        self._known = _Known(
-            revision=revision,
+        return _Known(
+            mark=standing.mark,
             by_digest=found,
             live={
                 (about.service, about.purpose): known
                 for _, about, known in ranked
             },
+            beside=standing.beside,
             whole=all(isinstance(one, Declaration) for one in found.values()),
         )
-        return self._known
 
     def _tried(
         self, digest: str, body: str

@@ -6,13 +6,13 @@ decided under an older revision must decide again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Select
 
 from consent.answers import NEEDS_NOTICE, PAPER, check_answer
 from consent.comparing import (
@@ -102,6 +102,8 @@ class ConsentStore:
         macs: vouches for what decides.
         heard: called once an event is appended; what it writes stands or
             falls with the event.
+        beside: selects rows of others that stand under the declarations'
+            count, by a parameter `tenant`; None where there are none.
     """
 
     def __init__(
@@ -111,12 +113,13 @@ class ConsentStore:
         *,
         macs: RowMacs,
         heard: Heard = _nobody,
+        beside: Select[Any] | None = None,
     ) -> None:
         self._heard = heard
         self.macs = macs
         self._engine = engine
         self._native_ids = engine.dialect.name != "sqlite"
-        self._registry = DeclarationRegistry(engine, tenant, macs)
+        self._registry = DeclarationRegistry(engine, tenant, macs, beside)
         self._log = EventLog(engine, tenant)
         self._revisions = Revisions(engine, tenant, macs)
         self._rules = Rules(engine, tenant)
@@ -211,17 +214,42 @@ class ConsentStore:
         }
         return {name: asked for name, asked in found.items() if asked}
 
-    def count_registry(self, conn: Connection) -> None:
-        """Count a change of what is kept under the registry's count.
+    def registry_change(
+        self, conn: Connection
+    ) -> AbstractContextManager[None]:
+        """Count what is changed inside of what stands under the count.
+
+        Args:
+            conn: the caller's transaction. Nobody else changes anything of
+                it before that ends.
+
+        Raises:
+            RowForged: what stands there before was not written by us.
+        """
+        return self._registry.change(conn)
+
+    def vouch_registry(self, conn: Connection) -> None:
+        """Vouch for what stands under the count, whoever wrote it.
 
         Args:
             conn: the caller's transaction.
         """
-        self._registry.count(conn)
+        self._registry.vouch(conn)
 
-    def registry_revision(self) -> int:
-        """Return the registry's count as `declaration` last found it."""
-        return self._registry.revision()
+    def beside(self, *, anew: bool) -> Sequence[tuple[Any, ...]]:
+        """Return what stands under the count beside the declarations.
+
+        Args:
+            anew: whether to look if anything changed; where not, it is as
+                `declaration` last found it.
+
+        Returns:
+            The rows; the same object as long as nothing changed.
+
+        Raises:
+            RowForged: what stands under the count was not written by us.
+        """
+        return self._registry.beside(anew=anew)
 
     def declaration(
         self, service: str, purpose: str, conn: Connection | None = None

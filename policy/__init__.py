@@ -182,6 +182,7 @@ from policy.visibility import (
     VisibilityDesk,
     VisibilityRule,
     VisibilityRules,
+    visibility_rows,
 )
 from policy.vocabulary import ReasonTable, Side, load_reasons, reasons_file
 from policy.vouching import Vouching
@@ -383,5 +384,6 @@ __all__ = [
     "reasons_file",
     "standard_classification",
     "trace_decision",
+    "visibility_rows",
     "without_article",
 ]

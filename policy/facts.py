@@ -30,6 +30,7 @@ from consent import (
     LegalBasis,
     PreferencesInvalid,
     Required,
+    RowForged,
     Statement,
     StoredPreferences,
     Uses,
@@ -71,7 +72,13 @@ T = TypeVar("T")
 _NO_EVENT = UUID(int=0)
 _OF_ONE = (ConsentError, PolicyError, VaultError)
 # Their texts have ids alone.
-_NAMING = (ConsentDamaged, DeclarationInvalid, RestraintDamaged, CryptoFailure)
+_NAMING = (
+    ConsentDamaged,
+    DeclarationInvalid,
+    RestraintDamaged,
+    RowForged,
+    CryptoFailure,
+)
 _DAMAGED = (*_NAMING, PreferencesInvalid)
 # What Python says of a column of another form that no reader refused.
 _STRANGE = (TypeError, ValueError, LookupError, AttributeError, OverflowError)
@@ -696,6 +703,9 @@ class FactSource:
             facts: what was decided on.
             granted: the attributes that leave by consent.
             now: the instant of the decision.
+
+        Raises:
+            NoDecision: a version that the person answered does not read.
         """
         counted = [
             verdict
@@ -705,11 +715,12 @@ class FactSource:
         ]
         if not counted or facts.declaration is None:
             return ()
-        given = carried(
-            states(facts.events, now),
-            facts.declaration,
-            self._consents.declaration_by_digest,
-        )
+        with _undamaged():
+            given = carried(
+                states(facts.events, now),
+                facts.declaration,
+                self._consents.declaration_by_digest,
+            )
         return tuple(
             verdict
             for verdict in counted

@@ -944,9 +944,7 @@ class GlassDesk:
         )
 
     def _withheld(self, glass: Glass, now: int) -> Withheld | None:
-        # Read first: by it the registry's count is the present one.
-        self._consents.declaration(OFFICE, glass.purpose)
-        return self._gate.visibility.withheld(OFFICE, glass.purpose, now)
+        return self._gate.visibility.withheld_now(OFFICE, glass.purpose, now)
 
 
 class _AlreadyError(Exception):

@@ -245,6 +245,4 @@ class Attempts:
         )
 
     def _withheld(self, one: Attempt, at: int) -> Withheld | None:
-        # Read first: by it the registry's count is the present one.
-        self._consents.declaration(OFFICE, one.purpose)
-        return self._gate.visibility.withheld(OFFICE, one.purpose, at)
+        return self._gate.visibility.withheld_now(OFFICE, one.purpose, at)

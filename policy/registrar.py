@@ -372,13 +372,11 @@ class RegistrarDoor:
         return await look_again(look)
 
     def _withheld(self, purpose: str) -> Withheld | None:
-        # Read first: by it the registry's count is the present one.
-        self._consents.declaration(OFFICE, purpose)
         rules = self._gate.visibility
         if purpose != VIEW_PURPOSE and not rules.standing(OFFICE, purpose):
             msg = f"no rule of visibility is in force about {purpose}"
             raise RequestInvalid(msg)
-        return rules.withheld(OFFICE, purpose, self._clock())
+        return rules.withheld_now(OFFICE, purpose, self._clock())
 
     async def erase(
         self,

@@ -139,9 +139,7 @@ class Telling:
             return 0
         tag = self._notes(holding).tag(TAG)
         for holder in told:
-            # Read first: the rules are as of the registry's count.
-            self._consents.declaration(holder.service, holder.purpose)
-            withheld = self._visibility.withheld(
+            withheld = self._visibility.withheld_now(
                 holder.service, holder.purpose, now
             )
             self._deliveries.add(

@@ -9,15 +9,21 @@ withheld from them.
 What is withheld waits in a queue. An officer lifts it, or extends it with a
 reason and a new date. Each act is an entry; it names the withheld entry by
 its id in the queue and no person, so nothing of it shows to them.
+
+Rules stand beside the declarations, under one count and one code: a rule
+that was added, edited or taken away past us makes all of it unknown. Then
+nothing is disclosed, so no rule is needed about it; and of what is entered
+nevertheless, only a rule that was found right before can withhold anything.
 """
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Row, func, select, update
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from consent import (
     ConsentStore,
@@ -26,6 +32,7 @@ from consent import (
     Held,
     Ledger,
     LegalBasis,
+    RowForged,
     Visibility,
     Withheld,
 )
@@ -73,30 +80,34 @@ class VisibilityRule:
     since: int | None = None
 
 
+def visibility_rows() -> Select[Any]:
+    """Select a tenant's rules, to stand under the declarations' count."""
+    return select(_TABLE).where(_TABLE.c.tenant == bindparam("tenant"))
+
+
 class VisibilityRules:
-    """The rules of one tenant, read anew when the registry's count moved.
+    """The rules of one tenant.
 
     Args:
         tenant: whose rules.
-        engine: the data database.
-        consents: the registry, which counts each change of a rule too.
+        consents: keeps them under the declarations' count, by
+            `visibility_rows`.
     """
 
-    def __init__(
-        self, *, tenant: str, engine: Engine, consents: ConsentStore
-    ) -> None:
+    def __init__(self, *, tenant: str, consents: ConsentStore) -> None:
         self._tenant = tenant
-        self._engine = engine
         self._consents = consents
         # Replaced as a whole, never changed: readers need no lock.
-        self._known: tuple[int, Mapping[tuple[str, str], VisibilityRule]]
-        self._known = (-1, {})
+        self._known: tuple[
+            Sequence[tuple[Any, ...]],
+            Mapping[tuple[str, str], VisibilityRule],
+        ] = ((), {})
 
     def withheld(self, service: str, purpose: str, at: int) -> Withheld | None:
         """Say why an entry is not disclosed at once; ``None`` if it is.
 
         The caller has just read the declaration of this activity, by which
-        the registry's count is known to be the present one.
+        the rules are known to be the present ones.
 
         Args:
             service: who acts.
@@ -104,7 +115,7 @@ class VisibilityRules:
             at: POSIX seconds of the entry.
 
         """
-        rule = self.standing(service, purpose)
+        rule = self._standing(service, purpose)
         if rule is None or rule.visibility is Visibility.IMMEDIATE:
             return None
         return Withheld(
@@ -113,46 +124,71 @@ class VisibilityRules:
             rule=rule.number,
         )
 
+    def withheld_now(
+        self, service: str, purpose: str, at: int
+    ) -> Withheld | None:
+        """As `withheld`, for who has read no declaration.
+
+        Where what stands there was not written by us, what was found right
+        before holds; where nothing was, nothing is withheld.
+        """
+        self._look()
+        return self.withheld(service, purpose, at)
+
     def standing(self, service: str, purpose: str) -> VisibilityRule | None:
         """Return the rule in force about an activity, if there is one."""
-        revision = self._consents.registry_revision()
+        self._look()
+        return self._standing(service, purpose)
+
+    def _look(self) -> None:
+        """Find the present rules, unless they are not what we wrote."""
+        with suppress(RowForged):
+            self._consents.beside(anew=True)
+
+    def _standing(self, service: str, purpose: str) -> VisibilityRule | None:
+        rows = self._consents.beside(anew=False)
         known, rules = self._known
-        if known != revision:
-            rules = self._load()
-            self._known = (revision, rules)
+        if known is not rows:
+            rules = _in_force(rows)
+            self._known = (rows, rules)
         return rules.get((service, purpose))
 
     def all(self) -> Sequence[VisibilityRule]:
-        """Every rule, proposals included, by number."""
-        statement = (
-            select(_TABLE)
-            .where(_TABLE.c.tenant == self._tenant)
-            .order_by(_TABLE.c.number)
-        )
-        with self._engine.connect().execution_options(read_only=True) as conn:
-            return [_rule(row) for row in conn.execute(statement)]
+        """Every rule, proposals included, by number.
+
+        Raises:
+            RowForged: what stands there was not written by us.
+
+        """
+        return _rules(self._consents.beside(anew=True))
 
     def add(self, conn: Connection, rule: VisibilityRule, now: int) -> int:
-        """Store a proposal under the next number."""
+        """Store a proposal under the next number.
+
+        Raises:
+            RowForged: what stands there was not written by us.
+
+        """
         last = select(func.max(_TABLE.c.number)).where(
             _TABLE.c.tenant == self._tenant
         )
-        number = (conn.execute(last).scalar() or 0) + 1
-        conn.execute(
-            _TABLE.insert().values(
-                tenant=self._tenant,
-                number=number,
-                service=rule.service,
-                purpose=rule.purpose,
-                visibility=rule.visibility.value,
-                days=rule.days,
-                basis=rule.basis.value,
-                law=rule.law,
-                proposer=rule.proposer,
-                proposed_at=now,
-                officer="",
+        with self._consents.registry_change(conn):
+            number: int = (conn.execute(last).scalar() or 0) + 1
+            conn.execute(
+                _TABLE.insert().values(
+                    tenant=self._tenant,
+                    number=number,
+                    service=rule.service,
+                    purpose=rule.purpose,
+                    visibility=rule.visibility.value,
+                    days=rule.days,
+                    basis=rule.basis.value,
+                    law=rule.law,
+                    proposer=rule.proposer,
+                    proposed_at=now,
+                    officer="",
+                )
             )
-        )
         return number
 
     def confirm(
@@ -162,28 +198,22 @@ class VisibilityRules:
 
         Raises:
             RecordUnknown: no proposal of that number waits.
+            RowForged: what stands there was not written by us.
 
         """
-        done = conn.execute(
-            update(_TABLE)
-            .where(
-                _TABLE.c.tenant == self._tenant,
-                _TABLE.c.number == number,
-                _TABLE.c.since.is_(None),
+        with self._consents.registry_change(conn):
+            done = conn.execute(
+                update(_TABLE)
+                .where(
+                    _TABLE.c.tenant == self._tenant,
+                    _TABLE.c.number == number,
+                    _TABLE.c.since.is_(None),
+                )
+                .values(officer=officer, since=now)
             )
-            .values(officer=officer, since=now)
-        )
-        if done.rowcount != 1:
-            msg = f"no proposed rule {number} waits for confirmation"
-            raise RecordUnknown(msg)
-        self._consents.count_registry(conn)
-
-    def _load(self) -> Mapping[tuple[str, str], VisibilityRule]:
-        confirmed = [rule for rule in self.all() if rule.since is not None]
-        return {
-            (rule.service, rule.purpose): rule
-            for rule in sorted(confirmed, key=lambda r: (r.since, r.number))
-        }
+            if done.rowcount != 1:
+                msg = f"no proposed rule {number} waits for confirmation"
+                raise RecordUnknown(msg)
 
 
 class VisibilityDesk:
@@ -467,16 +497,36 @@ class VisibilityDesk:
         return uuid.UUID(bytes=self._random(16), version=4)
 
 
-def _rule(row: Row[Any]) -> VisibilityRule:
-    return VisibilityRule(
-        number=row.number,
-        service=row.service,
-        purpose=row.purpose,
-        visibility=Visibility(row.visibility),
-        days=row.days,
-        basis=LegalBasis(row.basis),
-        law=row.law,
-        proposer=row.proposer,
-        officer=row.officer,
-        since=row.since,
-    )
+def _rules(rows: Sequence[tuple[Any, ...]]) -> list[VisibilityRule]:
+    named = [
+        dict(zip(_TABLE.columns.keys(), row, strict=True)) for row in rows
+    ]
+    found = [
+        VisibilityRule(
+            number=row["number"],
+            service=row["service"],
+            purpose=row["purpose"],
+            visibility=Visibility(row["visibility"]),
+            days=row["days"],
+            basis=LegalBasis(row["basis"]),
+            law=row["law"],
+            proposer=row["proposer"],
+            officer=row["officer"],
+            since=row["since"],
+        )
+        for row in named
+    ]
+    return sorted(found, key=lambda one: one.number)
+
+
+def _in_force(
+    rows: Sequence[tuple[Any, ...]],
+) -> Mapping[tuple[str, str], VisibilityRule]:
+    confirmed = [
+        (rule.since, rule.number, rule)
+        for rule in _rules(rows)
+        if rule.since is not None
+    ]
+    return {
+        (rule.service, rule.purpose): rule for _, _, rule in sorted(confirmed)
+    }

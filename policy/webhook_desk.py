@@ -387,9 +387,7 @@ class WebhookDesk:
             log_key = self._vault.log_key(holding) if holding.known else None
         withheld = None
         if log_key is not None:
-            # Read first: the rules are as of the registry's count.
-            self._consents.declaration(delivery.service, delivery.purpose)
-            withheld = self._visibility.withheld(
+            withheld = self._visibility.withheld_now(
                 delivery.service, delivery.purpose, now
             )
         self._ledger.append(

@@ -90,6 +90,7 @@ FENCES = {
         "consent/event_log.py",
         "consent/mandates.py",
         "consent/people.py",
+        "consent/registry_rows.py",
         "consent/revisions.py",
         "consent/serving.py",
         "policy/restraints.py",

@@ -61,6 +61,7 @@ def store(engine: Engine) -> ConsentStore:
     """Make a store in which the declaration below is in force."""
     made = ConsentStore(engine, "city", macs=vouching())
     with engine.begin() as conn:
+        made.vouch_registry(conn)
         made.register(conn, declaration())
         made.admit(conn, [ANNA, BRUNO])
     return made
@@ -166,6 +167,7 @@ def test_only_matching_events_are_selected(
     neighbour = ConsentStore(engine, "county", macs=vouching("county"))
     with engine.begin() as conn:
         store.register(conn, other)
+        neighbour.vouch_registry(conn)
         neighbour.register(conn, declaration())
         neighbour.admit(conn, [ANNA])
     wanted = stored(event(at=100))
@@ -544,9 +546,11 @@ def test_a_read_costs_what_it_returns(engine: Engine) -> None:
     store = ConsentStore(engine, "city", macs=vouching())
     declared = [declaration(service=f"service-{n}") for n in range(100)]
     with engine.begin() as conn:
+        store.vouch_registry(conn)
         for one in declared:
             store.register(conn, one)
         store.admit(conn, [ANNA, BRUNO])
+    with engine.begin() as conn:
         for one in declared[:20]:
             store.record(conn, event(of=one))
     plan = store._log._of_purpose

@@ -127,6 +127,7 @@ def empty_store() -> Iterator[tuple[Engine, ConsentStore]]:
         ConsentTable.metadata.create_all(engine)
         store = ConsentStore(engine, "city", macs=vouching())
         with engine.begin() as conn:
+            store.vouch_registry(conn)
             store.register(conn, DECLARED)
             store.admit(conn, [PERSON])
         yield engine, store

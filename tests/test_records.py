@@ -111,6 +111,7 @@ class Answers(RuleBasedStateMachine):
         ConsentTable.metadata.create_all(self.engine)
         self.store = ConsentStore(self.engine, "city", macs=vouching())
         with self.engine.begin() as conn:
+            self.store.vouch_registry(conn)
             self.store.register(conn, DECLARED)
             self.store.admit(conn, [ANNA])
         self.now = 1000

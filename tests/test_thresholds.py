@@ -80,7 +80,7 @@ def force(world: World, declaration: Declaration) -> None:
                 "text": write_declaration(declaration),
             },
         )
-        world.platform.consents.count_registry(conn)
+        world.platform.consents.vouch_registry(conn)
 
 
 def proposals(world: World) -> int:
