@@ -73,6 +73,10 @@ def create_app(platform: Platform) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if not platform.macs.required:
+            structlog.get_logger().warning(
+                "rows count without codes", remedy="curtilage vouch"
+            )
         # Ends before the queue does, which it signs through.
         async with (
             platform.running(),

@@ -348,12 +348,6 @@ def _assemble(
     decisions = DecisionStore(tenant=tenant, engine=data)
     glass = GlassStore(tenant=tenant, random=random)
     transactions = Transactions(data, random=random)
-    vouching = Vouching(
-        transactions=transactions,
-        vault=vault,
-        consents=consents,
-        restraints=restraints,
-    )
     visibility = VisibilityRules(tenant=tenant, consents=consents)
     box = NoteBox(secrets.webhook_key(), random=random)
     deliveries = Deliveries(
@@ -465,6 +459,16 @@ def _assemble(
         engine=data,
         reader=reader,
         macs=macs,
+        clock=clock,
+        random=random,
+    )
+    vouching = Vouching(
+        transactions=transactions,
+        vault=vault,
+        consents=consents,
+        restraints=restraints,
+        registry=registry,
+        ledger=ledger,
         clock=clock,
         random=random,
     )

@@ -41,7 +41,13 @@ from consent.errors import (
 from consent.notices import Notice, notice_digest, render_notice
 from consent.predicates import excess, predicates_in, source_of
 from consent.prepared import PreparedSelect
-from consent.registry_rows import KIND, Mark, RegistryRows, Standing
+from consent.registry_rows import (
+    KIND,
+    DeclarationFields,
+    Mark,
+    RegistryRows,
+    Standing,
+)
 from consent.row_macs import RowMacs
 from consent.separation import separate_grounds
 from consent.tables import DeclarationRow, EventRow, NoticeRow
@@ -307,6 +313,10 @@ class DeclarationRegistry:
     def change(self, conn: Connection) -> AbstractContextManager[None]:
         """Count what is changed inside; see `RegistryRows.change`."""
         return self._rows.change(conn)
+
+    def standing(self) -> Sequence[DeclarationFields]:
+        """Return what stands there, for whoever is to vouch for it."""
+        return self._rows.unchecked()
 
     def vouch(self, conn: Connection) -> None:
         """Vouch for what stands there; see `RegistryRows.vouch`."""

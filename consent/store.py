@@ -57,6 +57,7 @@ from consent.preferences import Preferences
 from consent.prepared import listed
 from consent.records import ConsentEvent, ConsentState, carried, states
 from consent.registry import DeclarationRegistry
+from consent.registry_rows import DeclarationFields
 from consent.revisions import Counted, Revisions
 from consent.row_macs import RowMacs
 from consent.rule_terms import Uses
@@ -227,6 +228,10 @@ class ConsentStore:
             RowForged: what stands there before was not written by us.
         """
         return self._registry.change(conn)
+
+    def declaration_rows(self) -> Sequence[DeclarationFields]:
+        """Return the declarations' rows, for whoever is to vouch for them."""
+        return self._registry.standing()
 
     def vouch_registry(self, conn: Connection) -> None:
         """Vouch for what stands under the count, whoever wrote it.

@@ -183,6 +183,8 @@ class FactSweep:
     def _unvouched(self, subject: UUID) -> Iterator[FactFinding]:
         """Find somebody whose rows are right, and the code of them is not."""
         with self._engine.connect().execution_options(read_only=True) as conn:
+            if not self._vault.epoch(conn, subject):
+                return  # enrolled, and never taken in
             try:
                 settled(
                     self._consents,

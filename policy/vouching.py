@@ -8,15 +8,24 @@ is what the row is held to (`policy.fact_sweep`), and where it tells of
 another one nobody is vouched for.
 """
 
+import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from consent import RESTRAINTS_PART, ConsentStore
+from consent import (
+    RESTRAINTS_PART,
+    ConsentStore,
+    Draft,
+    EntryKind,
+    Ledger,
+)
 from policy.facts import is_damage
+from policy.registry import Registry
 from policy.restraints import RestraintStore
+from policy.visibility import OFFICE
 from vault import Transactions, Vault
 
 _PAGE = 200
@@ -30,6 +39,10 @@ class Vouching:
         vault: lists whom it knows.
         consents: keeps the codes, and most of the facts.
         restraints: the rest of the facts.
+        registry: the credentials.
+        ledger: says that somebody vouched.
+        clock: POSIX seconds.
+        random: like ``os.urandom``.
     """
 
     def __init__(
@@ -39,7 +52,15 @@ class Vouching:
         vault: Vault,
         consents: ConsentStore,
         restraints: RestraintStore,
+        registry: Registry,
+        ledger: Ledger,
+        clock: Callable[[], int],
+        random: Callable[[int], bytes],
     ) -> None:
+        self._registry = registry
+        self._ledger = ledger
+        self._clock = clock
+        self._random = random
         self._transactions = transactions
         self._vault = vault
         self._consents = consents
@@ -81,6 +102,43 @@ class Vouching:
             progress(len(page))
         return made
 
+    def registers(self, officer: str, people: int) -> int:
+        """Vouch for what is declared and issued; enter that it was done.
+
+        Whoever has this done has looked through it first.
+
+        Args:
+            officer: who vouches.
+            people: for how many people a code was made.
+
+        Returns:
+            The index of the ledger entry.
+
+        """
+
+        def write(conn: Connection) -> int:
+            self._ledger.lock(conn)
+            self._consents.vouch_registry(conn)
+            credentials = self._registry.vouch(conn)
+            draft = Draft(
+                kind=EntryKind.RECOVERY,
+                subject=None,
+                log_key=None,
+                service=OFFICE,
+                purpose="codes",
+                outcome="vouched",
+                at=self._clock(),
+                decision=uuid.UUID(bytes=self._random(16), version=4),
+                detail={
+                    "officer": officer,
+                    "people": people,
+                    "credentials": credentials,
+                },
+            )
+            return self._ledger.append(conn, [draft])[0].numbered()
+
+        return self._transactions.run(write)
+
     def _pages(self) -> Iterator[list[UUID]]:
         decoy = self._vault.decoy()
         after: UUID | None = None
@@ -91,6 +149,8 @@ class Vouching:
     def _page(self, page: list[UUID], conn: Connection) -> int:
         made = 0
         for subject in page:
+            if not self._vault.epoch(conn, subject):
+                continue  # enrolled, and never taken in
             if not self._consents.macs.required or self._wrong(conn, subject):
                 self.person(conn, subject)
                 made += 1

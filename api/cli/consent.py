@@ -6,7 +6,7 @@ person sees.
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -17,7 +17,7 @@ from api.cli.context import Actor, Json, instance, officer
 from api.cli.output import Output, Tally, everybody, speaks
 from api.platform import Platform
 from consent import ConsentState, EventType
-from policy import Answer, Place, RequestInvalid
+from policy import Answer, FactFinding, Place, RequestInvalid
 
 T = TypeVar("T")
 Person = Annotated[UUID, typer.Argument(help="Id of the person.")]
@@ -125,6 +125,13 @@ def verify(context: typer.Context, *, as_json: Json = False) -> None:
             f"set is as the ledger's {size} entries tell it."
         )
         return
+    show_findings(out, found)
+    if found:
+        raise typer.Exit(1)
+
+
+def show_findings(out: Output, found: Sequence[FactFinding]) -> None:
+    """Show what the sweep over facts found wrong."""
     out.table(
         "findings",
         ("fault", "subject", "kind", "name", "entry", "columns", "found"),
@@ -135,14 +142,12 @@ def verify(context: typer.Context, *, as_json: Json = False) -> None:
                 None if one.kind is None else one.kind.value,
                 one.name,
                 one.entry,
-                list(one.columns) if as_json else ", ".join(one.columns),
+                list(one.columns) if out.as_json else ", ".join(one.columns),
                 _text(one.found),
             )
             for one in found
         ],
     )
-    if found:
-        raise typer.Exit(1)
 
 
 def _text(subject: UUID | None) -> str | None:

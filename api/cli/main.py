@@ -34,6 +34,7 @@ from api.cli.release import release_commands
 from api.cli.scrub import scrub
 from api.cli.service import service_commands
 from api.cli.vault import vault_commands
+from api.cli.vouch import vouch
 from api.cli.webhooks import webhooks_commands
 from api.cli.witness import witness_commands
 
@@ -64,7 +65,7 @@ def build() -> typer.Typer:
     ) -> None:
         context.obj = Instance(home=home)
 
-    for function in (init, serve, demo, erase, scrub):
+    for function in (init, serve, demo, erase, scrub, vouch):
         app.command()(function)
     for name, group in (
         ("vault", vault_commands()),

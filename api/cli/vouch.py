@@ -1,0 +1,91 @@
+"""`curtilage vouch`: codes for rows of before there were codes."""
+
+from typing import Annotated
+
+import typer
+
+from api.cli.consent import show_findings
+from api.cli.context import Actor, Json, instance, officer
+from api.cli.output import Output, Tally, counted, speaks
+from api.platform import Platform
+from api.secrets import add_vouched
+from policy import FactFault
+
+
+@speaks
+def vouch(
+    context: typer.Context,
+    actor: Actor = "",
+    *,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes",
+            help="The declarations and credentials are the right ones; do "
+            "not ask.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Vouch for the rows that decide, in an instance of before codes.
+
+    Answers, rules, mandates and restraints are first held to their ledger
+    entries, as `curtilage consent verify` does; where one differs, nobody is
+    vouched for. Declarations and credentials are shown, and you say whether
+    they are the right ones. From then on a row that this instance did not
+    write decides nothing, also where somebody can write the database. A new
+    instance needs none of this. After rows were put right from elsewhere, it
+    makes their codes anew. Restart servers afterwards; may be run again.
+
+    Example: curtilage vouch
+    """
+    out = Output(as_json=as_json)
+    with instance(context).platform() as platform:
+        _demand_sound(platform, out, but=FactFault.UNVOUCHED)
+        _show(platform)
+        if not yes:
+            question = "Are these declarations and credentials right?"
+            typer.confirm(question, abort=True, err=True)
+        with out.progress("Vouching", None) as advance:
+            people = platform.vouching.everybody(advance)
+        platform.vouching.registers(officer(actor).id, people)
+        # What was written meanwhile is held to the ledger as well.
+        _demand_sound(platform, out)
+        settings = platform.settings
+        add_vouched(
+            settings.secrets_path,
+            settings.opened_passphrase(),
+            random=platform.random,
+        )
+    out.result(
+        {"people": people},
+        f"What decides about {counted(people, 'person', 'people')}, and what "
+        "is declared and issued, has its code. Restart servers that run.",
+    )
+
+
+def _demand_sound(
+    platform: Platform, out: Output, *, but: FactFault | None = None
+) -> None:
+    """End where the ledger tells of other rows.
+
+    Raises:
+        typer.Exit: it does, with 1; they are shown.
+
+    """
+    with out.progress("Verifying consents", None) as advance:
+        sweep = platform.fact_sweep().run(Tally(advance))
+        found = [one for one in sweep if one.fault is not but]
+    if found:
+        show_findings(out, found)
+        raise typer.Exit(1)
+
+
+def _show(platform: Platform) -> None:
+    for one in platform.consents.declaration_rows():
+        told = f"{one.service}/{one.purpose} {one.version}: {one.digest}"
+        typer.echo(f"declaration {told}", err=True)
+    for issued in platform.registry.issued():
+        about = issued.credential
+        told = f"{about.service}/{about.purpose}, assurance {about.assurance}"
+        typer.echo(f"credential {about.client_id}: {told}", err=True)

@@ -1,0 +1,174 @@
+"""An instance of before codes gets them, once the ledger bears its rows."""
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
+
+from api.app import create_app
+from api.cli.main import build
+from api.platform import Platform
+from api.secrets import Costs, _derive, add_vouched, load_secrets
+from policy import FactFault
+from tests.test_fact_codes import heard, run_sql
+from tests.worlds import World, build_world, reopen
+
+CODES = (
+    "UPDATE consent_revision SET parts = NULL, mac = NULL",
+    "UPDATE consent_registry SET mac = NULL",
+    "UPDATE policy_credential SET mac = NULL",
+)
+
+
+def outdate(world: World) -> Platform:
+    """Make an instance one of before there were codes."""
+    settings = world.platform.settings
+    path, passphrase = settings.secrets_path, settings.opened_passphrase()
+    document = json.loads(path.read_text("ascii"))
+    key = _derive(
+        passphrase,
+        base64.b64decode(document["salt"]),
+        Costs(
+            iterations=document["iterations"],
+            lanes=document["lanes"],
+            memory_kib=document["memory_kib"],
+        ),
+    )
+    nonce, box = (base64.b64decode(document[n]) for n in ("nonce", "box"))
+    aad = b"curtilage/secrets/1"
+    body = json.loads(AESGCM(key).decrypt(nonce, box, aad))
+    del body["vouched"]
+    fresh = os.urandom(12)
+    opened = AESGCM(key).encrypt(fresh, json.dumps(body).encode(), aad)
+    document["nonce"] = base64.b64encode(fresh).decode()
+    document["box"] = base64.b64encode(opened).decode()
+    path.write_text(json.dumps(document), "ascii")
+    with world.platform.data.begin() as conn:
+        # Imposed beside the gate, and so without an entry.
+        conn.execute(text("DELETE FROM policy_restraint"))
+        for one in CODES:
+            conn.execute(text(one))
+    return reopen(world)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> World:
+    """An instance of before codes, in which something is declared."""
+    with build_world(tmp_path / "home") as world:
+        with world.platform.data.begin() as conn:
+            world.platform.registry.issue(
+                conn, service="moving-house", purpose="address-change"
+            )
+        with capture_logs() as logs, TestClient(create_app(outdate(world))):
+            pass
+        assert "rows count without codes" in [one["event"] for one in logs]
+        return world
+
+
+def vouch(world: World, *options: str, says: str = "") -> tuple[int, Any]:
+    """Run the command; give its exit code and what it says as JSON."""
+    home = str(world.platform.settings.home)
+    found = CliRunner().invoke(
+        build(), ["--home", home, "vouch", "--json", *options], input=says
+    )
+    told = found.stdout.strip()
+    return found.exit_code, json.loads(told) if told else None
+
+
+def is_vouched(world: World) -> bool:
+    """Whether the secrets file says that codes are demanded."""
+    settings = world.platform.settings
+    secrets = load_secrets(settings.secrets_path, settings.opened_passphrase())
+    return secrets.vouched
+
+
+def test_an_older_instance_is_vouched_for(old: World) -> None:
+    """It answers before and after; then no row counts without its code."""
+    assert not is_vouched(old)
+    before = heard(old, "consenting")
+
+    code, told = vouch(old, "--yes")
+
+    assert (0, True) == (code, is_vouched(old))
+    platform = reopen(old)
+    assert told["people"] == len(list(platform.vault.subjects()))
+    assert platform.macs.required
+    assert [] == list(platform.fact_sweep().run())
+    assert {type(one) for one in before} == {
+        type(one) for one in heard(old, "consenting")
+    }
+    assert [True] == [one.genuine for one in platform.registry.issued()]
+    entries = platform.ledger.audit_entries(limit=50)
+    assert ("codes", "vouched") in [
+        (one.purpose, one.body.outcome)
+        for one in entries
+        if one.body is not None
+    ]
+    assert (0, {"people": 0}) == vouch(old, "--yes")
+
+
+def test_nobody_is_vouched_for_whose_rows_the_ledger_denies(
+    old: World,
+) -> None:
+    """What was forged before there were codes does not get one."""
+    run_sql(
+        old,
+        "DELETE FROM consent_event WHERE subject = :who"
+        " AND type = 'withdrawn'",
+        who=old.cast["withdrawn"],
+    )
+
+    code, told = vouch(old, "--yes")
+
+    assert (1, False) == (code, is_vouched(old))
+    assert ["missing"] == [one["fault"] for one in told["findings"]]
+    with old.platform.data.connect() as conn:
+        found = conn.execute(
+            text("SELECT mac FROM consent_revision WHERE subject = :who"),
+            {"who": old.cast["withdrawn"].hex},
+        )
+        assert found.scalar_one() is None
+
+
+def test_the_operator_is_asked(old: World) -> None:
+    """Whoever says no to what is declared vouches for nothing."""
+    code, told = vouch(old, says="n\n")
+
+    assert (1, None, False) == (code, told, is_vouched(old))
+    assert (0, True) == (vouch(old, says="y\n")[0], is_vouched(old))
+
+
+def test_rows_put_right_from_elsewhere_get_their_code(tmp_path: Path) -> None:
+    """Also in an instance that demands codes, and of them alone."""
+    with build_world(tmp_path / "home") as world:
+        with world.platform.data.begin() as conn:
+            conn.execute(text("DELETE FROM policy_restraint"))
+            world.platform.vouching.person(conn, world.cast["restricted"])
+        run_sql(
+            world,
+            "UPDATE consent_revision SET mac = NULL WHERE subject = :who",
+            who=world.cast["consenting"],
+        )
+        (found,) = world.platform.fact_sweep().run()
+        assert FactFault.UNVOUCHED is found.fault
+
+        assert (0, {"people": 1}) == vouch(world, "--yes")
+        assert [] == list(reopen(world).fact_sweep().run())
+
+
+def test_the_note_is_made_once(old: World) -> None:
+    """It is in the box, under the passphrase, and stays."""
+    settings = old.platform.settings
+    passphrase = settings.opened_passphrase()
+    for _ in range(2):
+        assert add_vouched(
+            settings.secrets_path, passphrase, random=os.urandom
+        ).vouched
