@@ -35,6 +35,7 @@ from tests.databases import (
     create_owner,
     drop_template,
 )
+from tests.long_first import pytest_collection_modifyitems
 from tests.loopback import guard_network
 from tests.parts import (
     ROOT,
@@ -44,6 +45,8 @@ from tests.parts import (
     opa,
     postgresql,
 )
+
+__all__ = ["pytest_collection_modifyitems"]
 
 DATABASE = "CURTILAGE_TEST_POSTGRESQL"
 _SERVER = "CURTILAGE_TEST_POSTGRESQL_SERVER"

@@ -136,12 +136,15 @@ def linting() -> tuple[bool, str]:
 
 
 def pytest() -> tuple[bool, str]:
-    """Run the tests, on two processes."""
+    """Run the tests, on two processes, each of which takes whole files."""
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.unlink(missing_ok=True)
     passed = _run(
         *(sys.executable, "-m", "pytest", "-q", "-n", "2"),
-        *("--dist", "loadfile", f"--junitxml={RESULTS}"),
+        # Files in the order of their collection, in which the long tests
+        # stand first, and not by how many tests they have.
+        *("--dist", "loadfile", "--no-loadscope-reorder"),
+        f"--junitxml={RESULTS}",
     )
     return passed, counted(RESULTS)
 

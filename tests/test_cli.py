@@ -928,6 +928,7 @@ def ready(process: subprocess.Popen[str], port: int) -> dict[str, Any]:
     raise AssertionError(msg)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_server_is_alone_and_ends_when_told(own: Shell) -> None:
     """Ready; a second is refused in one line; SIGTERM ends it with 0."""

@@ -82,6 +82,7 @@ def test_killed_writers(engine: Engine) -> None:
     assert len(seen) >= 101
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_killed_workers_keep_their_promises(engine: Engine) -> None:
     """Attack 23: kill -9 of the one that numbers; another goes on."""

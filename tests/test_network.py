@@ -44,6 +44,7 @@ def run_demo(
     )
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_whole_story_runs_without_a_network(tmp_path: Path) -> None:
     """In a namespace without routes, every scene ends as it must."""

@@ -55,6 +55,7 @@ def pattern(shown: list[str]) -> re.Pattern[str]:
     return re.compile("".join(parts))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("block", BLOCKS, ids=["session", "own-service"])
 def test_every_console_block_is_what_happens(

@@ -144,6 +144,7 @@ def taken(
 
 
 @pytest.mark.corpus
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_census_goes_into_the_vault(
     census: tuple[Platform, ImportReport],

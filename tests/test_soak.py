@@ -8,6 +8,7 @@ from tests.bench.soak_kills import soak
 from tests.databases import Kind
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_nothing_acknowledged_is_lost(

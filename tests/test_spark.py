@@ -27,6 +27,7 @@ from anonymize.bulk import extract_file_in_bulk
 from anonymize.tablefile import TableFile
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("java") is None, reason="no Java"),
 ]

@@ -311,6 +311,7 @@ def penalty(found: Published, count: int) -> float:
 
 
 @pytest.mark.corpus
+@pytest.mark.long
 @pytest.mark.slow
 def test_withdrawals_cannot_be_read_off_two_releases(
     record_property: Callable[[str, object], None],

@@ -1,11 +1,13 @@
 """The run of all checks: it goes on after a failure and tells the truth."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests import suite
-from tests.parts import MissingPartError, Part, opa, regal
+from tests.parts import ROOT, MissingPartError, Part, opa, regal
 
 RESULTS = """<?xml version="1.0"?>
 <testsuites><testsuite name="pytest" errors="1" failures="2" skipped="3"
@@ -60,6 +62,69 @@ def test_results_are_counted(tmp_path: Path) -> None:
 def test_missing_results_are_told(tmp_path: Path) -> None:
     """A run that died does not look like a run without tests."""
     assert "no result was written" == suite.counted(tmp_path / "none.xml")
+
+
+NOTING = """import os
+from pathlib import Path
+
+from tests.long_first import pytest_collection_modifyitems
+
+
+def pytest_runtest_setup(item):
+    worker = Path(os.environ["PYTEST_XDIST_WORKER"])
+    with worker.with_suffix(".txt").open("a") as file:
+        print(item.nodeid, file=file)
+"""
+LONG = "import pytest\n\n\n@pytest.mark.long\n"
+BRIEF = "def test_{}(): pass\n"
+
+
+def test_long_tests_are_the_first_of_each_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not the files with the most tests, and in a file not what stands first.
+
+    The order is otherwise that of the collection.
+    """
+    commands: list[list[str]] = []
+    monkeypatch.setattr(suite, "RESULTS", tmp_path / "pytest.xml")
+    monkeypatch.setattr(
+        suite, "_run", lambda *words: commands.append([*map(str, words)])
+    )
+    suite.pytest()
+    for name, text in {
+        "pytest.ini": "[pytest]\nmarkers = long: first\n",
+        "conftest.py": NOTING,
+        "test_a.py": BRIEF.format("a"),
+        "test_b.py": "".join(BRIEF.format(f"b{at}") for at in range(9)),
+        "test_c.py": BRIEF.format("c0") + LONG + BRIEF.format("c1"),
+        "test_d.py": LONG + BRIEF.format("d"),
+    }.items():
+        (tmp_path / name).write_text(text, "utf-8")
+
+    (command,) = commands
+    done = subprocess.run(
+        [*command, "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        env={
+            **{k: v for k, v in os.environ.items() if "PYTEST" not in k},
+            "PYTHONPATH": str(ROOT),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stdout
+    begun = [
+        (tmp_path / f"gw{worker}.txt").read_text("utf-8").split()
+        for worker in range(2)
+    ]
+    first, second = sorted(begun)
+    assert ["test_c.py::test_c1", "test_c.py::test_c0"] == first[:2]
+    assert "test_d.py::test_d" == second[0]
+    assert 13 == len(first) + len(second)
+    for each in (first[2:], second[1:]):
+        assert sorted(each) == each
 
 
 @pytest.mark.parametrize(("ci", "passed"), [("", True), ("true", False)])

@@ -40,7 +40,7 @@ from anonymize.partition import Plan, published_labels
 from anonymize.published import PublishedLabels
 from tests.bench.adults import ADULT, QUASI, SENSITIVE, hierarchies
 
-pytestmark = [pytest.mark.corpus, pytest.mark.slow]
+pytestmark = [pytest.mark.corpus, pytest.mark.long, pytest.mark.slow]
 
 TARGETS = 2_000
 K = 5

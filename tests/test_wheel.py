@@ -15,7 +15,7 @@ UV = TOOLS / "uv" / "bin" / "uv"
 LARGEST_CORE = 150_000_000  # bytes, with everything it depends on
 HEAVY = {"numpy", "polars", "presidio_analyzer", "spacy", "psycopg"}
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
