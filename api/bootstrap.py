@@ -193,6 +193,7 @@ def bootstrap(
     clock: Clock | None = None,
     random: Random = os.urandom,
     pdp: PolicyDecisionPoint | None = None,
+    embedded: EmbeddedPdp | None = None,
     costs: Costs | None = None,
     direct: bool = True,
     first: Callable[[Platform], None] = lambda _: None,
@@ -206,6 +207,8 @@ def bootstrap(
             default the machine's, which never goes back.
         random: like ``os.urandom``; every id, nonce and salt is its.
         pdp: what decides, instead of what the settings name.
+        embedded: the embedded engine, where tests want one of more patience
+            than an answer may take.
         costs: of the passphrase, where tests want cheap ones.
         direct: whether entries have their index at once on every database;
             one of several workers leaves that to whoever numbers next, but
@@ -229,6 +232,7 @@ def bootstrap(
         clock=steady,
         random=random,
         pdp=pdp,
+        embedded=embedded,
         costs=costs,
         direct=direct,
         clock_was_ahead=clock_was_ahead,
@@ -255,6 +259,7 @@ def assemble(
     clock: Clock = wall_clock,
     random: Random = os.urandom,
     pdp: PolicyDecisionPoint | None = None,
+    embedded: EmbeddedPdp | None = None,
     costs: Costs | None = None,
     direct: bool = True,
     clock_was_ahead: bool = False,
@@ -295,7 +300,7 @@ def assemble(
         keys=keys,
         vault=vault,
         journal=journal,
-        pdp=pdp or _pdp(settings, data),
+        pdp=pdp or _pdp(settings, data, embedded),
         clock=clock,
         random=random,
         direct=direct,
@@ -866,7 +871,9 @@ def _trust(settings: Settings, signer: LedgerSigner) -> TrustPolicy | None:
     return policy
 
 
-def _pdp(settings: Settings, data: Engine) -> PolicyDecisionPoint:
+def _pdp(
+    settings: Settings, data: Engine, embedded: EmbeddedPdp | None
+) -> PolicyDecisionPoint:
     ours = load_bundle()
     engine: EmbeddedPdp | FailoverPdp = (
         FailoverPdp(
@@ -876,7 +883,7 @@ def _pdp(settings: Settings, data: Engine) -> PolicyDecisionPoint:
             ]
         )
         if settings.engine is EngineChoice.OPA
-        else EmbeddedPdp(ours)
+        else embedded or EmbeddedPdp(ours)
     )
     store = BundleStore(tenant=settings.tenant, engine=data)
     return LivePdp(engine, store=store, ours=ours)

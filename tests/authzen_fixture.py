@@ -44,7 +44,7 @@ from api.authzen.entities import (
 )
 from api.problems import install_problems
 from policy import Credential, EmbeddedPdp
-from tests.engines import compiled, write_policy
+from tests.engines import compiled, unhurried, write_policy
 from tests.serving import HOST, free_port
 
 ENTRYPOINT = "certification/decision"
@@ -326,7 +326,7 @@ def certificates(folder: Path) -> tuple[Path, Path, Path]:
 def certified(opa_binary: Path, folder: Path) -> Iterator[Harness]:
     """Serve the fixture over HTTPS."""
     source = write_policy(folder / "policy", {"certification.rego": REGO})
-    pdp = EmbeddedPdp(compiled(opa_binary, source, (ENTRYPOINT,)))
+    pdp = unhurried(compiled(opa_binary, source, (ENTRYPOINT,)))
     authority, certificate, key = certificates(folder / "tls")
     port = free_port()
     base = f"https://{HOST}:{port}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from policy.bundle import Bundle
+from policy.bundle import Bundle, load_bundle
 from policy.compiling import (
     CAPABILITIES,
     build_bundle,
@@ -21,6 +21,15 @@ from policy.opa import OpaPdp, Patience
 from tests.parts import ROOT, opa
 
 PATIENT = Patience(seconds=240.0)
+UNHURRIED = Limits(seconds=240.0)
+"""A stall of the machine is no fault where lateness is not the subject."""
+
+
+def unhurried(bundle: Bundle | None = None) -> EmbeddedPdp:
+    """Return the embedded engine, `UNHURRIED`; by default on our policies."""
+    return EmbeddedPdp(
+        load_bundle() if bundle is None else bundle, limits=UNHURRIED
+    )
 
 
 def write_policy(
@@ -75,7 +84,7 @@ def both(
     opa_binary: Path,
     source: Path,
     entrypoints: tuple[str, ...],
-    limits: Limits | None = None,
+    limits: Limits = UNHURRIED,
 ) -> Iterator[Engines]:
     """Run a folder that `write_policy` laid out on both engines."""
     bundle = compiled(opa_binary, source, entrypoints)

@@ -1,6 +1,7 @@
 """Re-wraps in a process of its own, slowly enough to be killed.
 
-``python -m tests.rewrap_child FOLDER`` prints a line for each page.
+``python -m tests.rewrap_child FOLDER PAGES`` prints a line for each page, and
+after so many goes no further.
 """
 
 import os
@@ -28,13 +29,14 @@ def keys_in(folder: Path) -> KeyStore:
 
 
 def main() -> None:
-    """Go on until killed, or until nothing is left."""
+    """Go on until killed."""
     job.PAGE = 4
+    left = iter(range(int(sys.argv[2]) - 1))
 
     def shown(count: int) -> None:
         sys.stdout.write(f"{count}\n")
         sys.stdout.flush()
-        time.sleep(0.01)
+        time.sleep(600 if next(left, None) is None else 0.01)
 
     keys_in(Path(sys.argv[1])).rewrap(shown)
 

@@ -28,6 +28,7 @@ from policy.gate import ENTRYPOINT
 from policy.opa import Patience
 from policy.pdp import JSON, Cause, NoDecision, PolicyDecisionPoint
 from tests.databases import Kind
+from tests.engines import unhurried
 from tests.parts import ROOT, opa
 from tests.test_cohort import (
     COLUMNS,
@@ -156,7 +157,7 @@ def gathered(world: World, pdp: PolicyDecisionPoint) -> Cohort:
 def one_by_one(world: World) -> list[UUID]:
     """The cohort by reading and deciding about each person alone."""
     facts, _ = source_of(world)
-    engine = EmbeddedPdp(load_bundle())
+    engine = unhurried()
 
     async def work() -> list[UUID]:
         chosen = []
@@ -197,7 +198,7 @@ def test_the_condition_selects_whom_deciding_each_selects(
 ) -> None:
     """Compiled, by kinds, person by person: the same people and reasons."""
     compiled = gathered(world, server_at(server))
-    decided = gathered(world, EmbeddedPdp(load_bundle()))
+    decided = gathered(world, unhurried())
 
     assert decided == compiled
     assert one_by_one(world) == list(compiled.subjects)
@@ -410,6 +411,6 @@ def test_many_kinds_are_decided_instead(
             """Fail."""
             raise AssertionError
 
-    assert gathered(world, EmbeddedPdp(load_bundle())) == gathered(
+    assert gathered(world, unhurried()) == gathered(
         world, Unasked(load_bundle())
     )

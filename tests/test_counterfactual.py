@@ -14,7 +14,6 @@ from policy import (
     Form,
     RestraintKind,
     RestraintStore,
-    load_bundle,
 )
 from policy.counterfactual import Counterfactual, Counterfactuals
 from policy.decisions import Decision, Effect, parse_decision
@@ -22,6 +21,7 @@ from policy.facts import Facts, FactSource
 from policy.gate import ENTRYPOINT
 from policy.supposing import Change, ChangeKind, Supposed, options_of, suppose
 from policy.vocabulary import Side
+from tests.engines import unhurried
 from tests.worlds import (
     ADDRESS,
     BIRTH,
@@ -136,7 +136,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
                 restraints=restraints,
                 classification=platform.classification,
             ),
-            pdp=EmbeddedPdp(load_bundle()),
+            pdp=unhurried(),
         )
 
 

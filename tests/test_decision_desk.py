@@ -17,7 +17,6 @@ from api.cli.main import build
 from consent import Commit, Draft, EntryKind
 from policy import (
     ChangeKind,
-    EmbeddedPdp,
     ExplainedDecision,
     LivePdp,
     NotPermitted,
@@ -28,6 +27,7 @@ from policy import (
 )
 from policy.compiling import build_bundle
 from tests.databases import Kind
+from tests.engines import unhurried
 from tests.parts import ROOT
 from tests.worlds import (
     EVERYTHING,
@@ -267,7 +267,7 @@ def test_what_the_gate_did_not_carry_out_replays_so(world: World) -> None:
     """An answer is replayed through the gate's own care, not around it."""
     platform, name = world.platform, "consenting"
     bundle = platform.policies.bundle(0)
-    odd = EmbeddedPdp(bundle)
+    odd = unhurried(bundle)
 
     class Odd:
         """An engine that adds an obligation which no gate knows."""

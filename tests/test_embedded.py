@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from policy.bundle import Bundle, load_bundle
+from policy.bundle import Bundle
 from policy.embedded import EmbeddedPdp
 from policy.engine import DocumentRefused, Limits, PlanInvalid
 from policy.pdp import Cause, NoDecision, PolicyDecisionPoint
 from tests.bench.population import base_documents, inputs
-from tests.engines import compiled, exactly, write_policy
+from tests.engines import compiled, exactly, unhurried, write_policy
 from tests.parts import ROOT
 
 pytestmark = pytest.mark.opa
@@ -89,7 +89,7 @@ def bundle(
 @pytest.fixture
 def pdp(bundle: Bundle) -> EmbeddedPdp:
     """Return an engine of its own for a test."""
-    return EmbeddedPdp(bundle)
+    return unhurried(bundle)
 
 
 def cause_of(call: Callable[[], Any]) -> Cause:
@@ -301,7 +301,7 @@ def test_refused_policies_leave_the_old_ones_deciding(
 
 def test_product_policies_decide_their_golden_cases() -> None:
     """The committed bundle gives the decisions of the golden set."""
-    pdp = EmbeddedPdp(load_bundle())
+    pdp = unhurried()
     folder = ROOT / "tests" / "golden" / "disclosure"
     for path in sorted(folder.glob("*.json")):
         case = json.loads(path.read_bytes())

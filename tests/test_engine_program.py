@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from policy.bundle import load_bundle
-from policy.embedded import EmbeddedPdp
-from policy.engine import Limits, Machine, PlanInvalid, translate, translated
+from policy.engine import Machine, PlanInvalid, translate, translated
+from tests.engines import UNHURRIED, unhurried
 
 
 def answering(value: int) -> bytes:
@@ -53,9 +53,9 @@ def test_text_is_translated_once_as_it_is_asked_for() -> None:
 def test_policies_under_a_known_name_are_still_read() -> None:
     """What was translated is found by the text, never by the revision."""
     bundle = replace(load_bundle(), plan=answering(1))
-    pdp = EmbeddedPdp(bundle)
+    pdp = unhurried(bundle)
     assert 1 == pdp.evaluate("p/x", {})
-    assert 2 == EmbeddedPdp(replace(bundle, plan=answering(2))).evaluate(
+    assert 2 == unhurried(replace(bundle, plan=answering(2))).evaluate(
         "p/x", {}
     )
     with pytest.raises(PlanInvalid):
@@ -85,5 +85,5 @@ def test_machines_of_one_program_share_no_functions() -> None:
     assert second["Set"]
     assert "bool" in program.space()["__builtins__"]
     assert "p0" not in program.names
-    found = Machine(program).results("p/x", {}, {}, Limits())
-    assert found == Machine(program).results("p/x", {}, {}, Limits())
+    found = Machine(program).results("p/x", {}, {}, UNHURRIED)
+    assert found == Machine(program).results("p/x", {}, {}, UNHURRIED)

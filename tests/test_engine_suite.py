@@ -27,7 +27,7 @@ from policy import EmbeddedPdp, load_bundle
 from policy.compiling import build_server_bundle
 from policy.opa import OpaPdp
 from policy.pdp import Cause, NoDecision
-from tests.engines import PATIENT, exactly
+from tests.engines import PATIENT, exactly, unhurried
 from tests.parts import ROOT, opa
 
 pytestmark = pytest.mark.opa
@@ -186,7 +186,7 @@ def engines(
         opa_binary, ROOT / "policies", archive, revision=bundle.revision
     )
     with opa.serve(opa_binary, ["--bundle", archive]) as address:
-        yield Both(EmbeddedPdp(bundle), address, bundle.revision)
+        yield Both(unhurried(bundle), address, bundle.revision)
 
 
 def compare(engines: Both, count: int) -> None:

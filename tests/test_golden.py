@@ -17,7 +17,7 @@ import pytest
 from policy import EmbeddedPdp, NoDecision, OpaPdp, load_bundle
 from policy.compiling import build_server_bundle
 from tests import oracle
-from tests.engines import PATIENT
+from tests.engines import PATIENT, unhurried
 from tests.parts import opa
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -42,7 +42,7 @@ def entrypoint(name: str) -> str:
 @pytest.fixture(scope="module")
 def embedded() -> EmbeddedPdp:
     """The engine that runs the committed plan."""
-    return EmbeddedPdp(load_bundle())
+    return unhurried()
 
 
 @pytest.fixture(scope="module")

@@ -13,16 +13,15 @@ from api.cli.main import build
 from consent import load_yaml
 from policy import (
     Cause,
-    EmbeddedPdp,
     Guidance,
     Guide,
     NoDecision,
     Ruling,
-    load_bundle,
     standard_classification,
 )
 from policy.guidance import ENTRYPOINT, parse_guidance
 from tests.doors import Door, at_the_door, body_about
+from tests.engines import unhurried
 from tests.worlds import (
     ADDRESS,
     BIRTH,
@@ -50,7 +49,7 @@ class CountingPdp:
 
     def __init__(self, *, guides: bool = True) -> None:
         """Begin with none; without guidance where that is wanted."""
-        self._engine = EmbeddedPdp(load_bundle())
+        self._engine = unhurried()
         self._guides = guides
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
 
@@ -239,7 +238,7 @@ def test_planning_names_the_predicate_that_would_do(tmp_path: Path) -> None:
 def test_a_value_that_is_needed_has_no_hint() -> None:
     """An address that somebody moves to is needed as it is."""
     guide = Guide(
-        pdp=EmbeddedPdp(load_bundle()),
+        pdp=unhurried(),
         classification=standard_classification(),
     )
     text = DECLARATION.replace(

@@ -44,7 +44,6 @@ from policy import (
     load_bundle,
 )
 from policy.decisions import parse_decision
-from policy.embedded import EmbeddedPdp
 from policy.facts import FactSource
 from policy.gate import ENTRYPOINT
 from policy.impact import History
@@ -54,6 +53,7 @@ from policy.restraints import RestraintStore
 from policy.situations import STEPS, Months, months, read_situation
 from policy.store import DecisionStore, answer_document, parted
 from tests.databases import Kind
+from tests.engines import unhurried
 from tests.worlds import (
     BIRTH,
     DECLARATION,
@@ -276,7 +276,7 @@ def test_a_situation_decides_as_its_decisions_did(past: Past) -> None:
     """For each that there was, rare ones included: the answer of then."""
     made = study(past.world, NoGuard(KEY))
     history = past.history(NoGuard(KEY))
-    pdp = EmbeddedPdp(load_bundle())
+    pdp = unhurried()
     seen = Counter[str]()
     for text, people in history.people.items():
         found = read_situation(text)

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -348,12 +347,13 @@ def test_the_check_runs_under_the_persons_lock(ledger: Ledger) -> None:
 
     def slow() -> None:
         with (
+            ledger.engine.connect() as other,
             ledger.engine.begin() as conn,
             ledger.batch(conn, pending=True) as batch,
         ):
             batch.expect([draft(1)])
             held.set()
-            time.sleep(0.3)
+            until(lambda: is_waited_for(other), "the second waits")
             batch.add([draft(1)])
             order.append("first")
 
@@ -434,7 +434,7 @@ def test_rows_of_people_are_locked_by_rising_tag(
     with ledger.engine.connect() as holder, ledger.engine.connect() as other:
         holder.execute(text(row), {"tag": tags[first]})
         thread.start()
-        until(lambda: waits_for_a_row(other), "a wait", seconds=60)
+        until(lambda: is_waited_for(other), "a wait", seconds=60)
         other.execute(text(f"{row} NOWAIT"), {"tag": tags[last]})
         other.rollback()
     thread.join()
@@ -462,7 +462,7 @@ def test_numbering_waits_for_a_batch_of_savepoints(ledger: Ledger) -> None:
         batch.flush()
         thread = threading.Thread(target=ledger.settle)
         thread.start()
-        until(lambda: waits_for_a_row(other), "a wait", seconds=60)
+        until(lambda: is_waited_for(other), "a wait", seconds=60)
         batch.add(drafts[1:])
         batch.flush()
     thread.join()
@@ -471,12 +471,13 @@ def test_numbering_waits_for_a_batch_of_savepoints(ledger: Ledger) -> None:
     assert 4 == ledger.verify().size
 
 
-def waits_for_a_row(conn: Connection) -> bool:
-    """Say whether anybody waits for a row that another has locked."""
+def is_waited_for(conn: Connection) -> bool:
+    """Say whether anybody here waits for a row or a person."""
     found = conn.execute(
         text(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            " AND locktype IN ('transactionid', 'tuple')"
+            "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+            " WHERE NOT granted AND datname = current_database()"
+            " AND locktype IN ('transactionid', 'tuple', 'advisory')"
         )
     ).scalar_one()
     conn.rollback()

@@ -26,10 +26,11 @@ from consent import (
     example_of,
     predicate_sources,
 )
-from policy import Action, EmbeddedPdp, NoDecision, load_bundle, load_reasons
+from policy import Action, NoDecision, load_reasons
 from policy.gate import UNDERSTOOD
 from policy.vocabulary import Side
 from tests import oracle
+from tests.engines import unhurried
 
 POLICIES = Path(__file__).parent.parent / "policies"
 ENTRYPOINT = "curtilage/disclosure/decision"
@@ -45,7 +46,7 @@ REASONS: list[dict[str, Any]] = json.loads(
     (POLICIES / "vocabulary" / "reasons.json").read_text("utf-8")
 )
 CODES = {one["code"] for one in REASONS}
-PDP = EmbeddedPdp(load_bundle())
+PDP = unhurried()
 # Two thousand take a minute: set it so before a release.
 EXAMPLES = int(os.environ.get("CURTILAGE_ORACLE_EXAMPLES", "300"))
 

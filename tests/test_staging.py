@@ -15,10 +15,10 @@ from policy.engine.reader import read_plan
 from policy.engine.staging import members_read
 from policy.gate import ENTRYPOINT
 from policy.pdp import Cause, Document, NoDecision, Standing
-from tests.engines import compiled, exactly, write_policy
+from tests.engines import UNHURRIED, compiled, exactly, unhurried, write_policy
 from tests.test_policies import broken, documents
 
-PDP = EmbeddedPdp(load_bundle())
+PDP = unhurried()
 SIDE = ("schema", "service", "request", "declaration", "catalogue")
 RULES = """package t
 
@@ -164,21 +164,21 @@ def test_every_kind_of_rule_is_answered_as_without(
     bundle: Bundle, name: str
 ) -> None:
     """Also one that fails, and one that is not known beforehand."""
-    pdp = EmbeddedPdp(bundle)
+    pdp = unhurried(bundle)
     for side in ([3, 4], [False], [], None, {"a": 1}, "text"):
         common = Standing({"side": side})
         for own in (1, 2.5, "x"):
             document = Document(common, {"own": own})
             for _ in range(2):
                 assert decided(
-                    dict(document), EmbeddedPdp(bundle), f"t/{name}"
+                    dict(document), unhurried(bundle), f"t/{name}"
                 ) == decided(document, pdp, f"t/{name}")
 
 
 def test_stage_holds_what_did_not_fail(bundle: Bundle) -> None:
     """A rule with two values fails where it is asked for, not before."""
     machine = Machine(translated(bundle.plan))
-    stage = machine.stage({"side": [1, 2]}, bundle.data, Limits())
+    stage = machine.stage({"side": [1, 2]}, bundle.data, UNHURRIED)
     numbers = {
         name.rpartition(".")[2]: number
         for number, name in enumerate(
@@ -219,7 +219,7 @@ def test_nothing_known_outlives_the_data_or_the_policies(
     bundle: Bundle,
 ) -> None:
     """What is known goes with what it was worked out under."""
-    pdp = EmbeddedPdp(bundle)
+    pdp = unhurried(bundle)
     document = Document(Standing({"side": [1, 2]}), {"own": 1})
     assert pdp.evaluate("t/through", document) == 3
     pdp.replace_data({"more": 10})
@@ -230,7 +230,7 @@ def test_nothing_known_outlives_the_data_or_the_policies(
 
 def test_changed_document_is_decided_as_it_is(bundle: Bundle) -> None:
     """A member that was replaced or removed is nobody else's any more."""
-    pdp = EmbeddedPdp(bundle)
+    pdp = unhurried(bundle)
     common = Standing({"side": [1, 2]})
     document = Document(common, {"own": 1})
     assert pdp.evaluate("t/tally", document) == 2
@@ -245,7 +245,7 @@ def test_changed_document_is_decided_as_it_is(bundle: Bundle) -> None:
 
 def test_large_documents_are_refused_in_parts_as_whole(bundle: Bundle) -> None:
     """The bounds are those of the whole document, wherever it is cut."""
-    pdp = EmbeddedPdp(bundle)
+    pdp = unhurried(bundle)
     many, text = list(range(60_000)), "x" * 2_500_000
     for side, own in ((many, many), (text, text), ([text], {text: 1})):
         document = Document(Standing({"side": side}), {"own": own})
@@ -259,7 +259,7 @@ def test_large_documents_are_refused_in_parts_as_whole(bundle: Bundle) -> None:
 
 def test_odd_document_is_refused_in_parts_as_whole(bundle: Bundle) -> None:
     """What is no JSON is refused in either part."""
-    pdp = EmbeddedPdp(bundle)
+    pdp = unhurried(bundle)
     for side, own in (
         ((1,), 1),
         ([], (1,)),
@@ -272,7 +272,7 @@ def test_odd_document_is_refused_in_parts_as_whole(bundle: Bundle) -> None:
 
 def test_few_parts_are_kept(bundle: Bundle) -> None:
     """However many services ask, what is kept of them is bounded."""
-    pdp = EmbeddedPdp(bundle)
+    pdp = unhurried(bundle)
     for n in range(600):
         pdp.evaluate("t/tally", Document(Standing({"side": [n]}), {}))
     assert pdp._loaded is not None

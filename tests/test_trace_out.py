@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from policy import EmbeddedPdp, FailoverPdp, OpaPdp, load_bundle
+from policy import FailoverPdp, OpaPdp, load_bundle
 from policy.opa import Patience
 from policy.pdp import Cause, NoDecision
 from tests.doors import Door, at_the_door, body_about
+from tests.engines import unhurried
 from tests.test_spans import PARENT, SPAN, TRACE, ask_authzen
 from tests.worlds import ADDRESS, build_world
 
@@ -39,7 +40,7 @@ class Server:
 def serving() -> Iterator[Server]:
     """Decide over loopback with the bundle of the tree; keep the headers."""
     bundle = load_bundle()
-    engine = EmbeddedPdp(bundle)
+    engine = unhurried(bundle)
     server = Server("")
 
     class Handler(BaseHTTPRequestHandler):

@@ -12,7 +12,6 @@ from api.cli.main import build
 from policy import explained, load_bundle, trace_decision
 from policy.engine import (
     EvaluationError,
-    Limits,
     Machine,
     Tracer,
     coverage,
@@ -20,6 +19,7 @@ from policy.engine import (
 )
 from policy.pdp import Cause, Document, NoDecision, Standing
 from policy.tracing import Tracing
+from tests.engines import UNHURRIED
 from tests.parts import ROOT
 from tests.worlds import CITY, OFFICER, build_world
 
@@ -50,7 +50,7 @@ def test_watched_machine_decides_what_the_other_decides() -> None:
             trace = tracing.trace(entrypoint, case["input"])
             try:
                 results = plain.results(
-                    entrypoint, case["input"], bundle.data, Limits()
+                    entrypoint, case["input"], bundle.data, UNHURRIED
                 )
             except EvaluationError:
                 results = []
@@ -85,7 +85,7 @@ def test_golden_cases_cover_the_lines_of_the_policies() -> None:
                     entrypoint,
                     case["input"],
                     bundle.data,
-                    Limits(),
+                    UNHURRIED,
                     tracers[-1],
                 )
     found = coverage(machine, tracers)

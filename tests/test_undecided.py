@@ -33,7 +33,7 @@ from policy.engine import Limits
 from policy.opa import OpaPdp, Patience
 from tests.databases import Kind
 from tests.doors import Door, assert_problem, at_the_door, body_about
-from tests.engines import compiled, write_policy
+from tests.engines import compiled, unhurried, write_policy
 from tests.parts import opa
 from tests.test_authzen import EVALUATION, question, send
 from tests.test_visibility import POLICE, inquiry, rule
@@ -90,7 +90,7 @@ class Falsifier(ThreadingHTTPServer):
     def __init__(self) -> None:
         """Listen on a free port."""
         super().__init__(("127.0.0.1", 0), _Answering)
-        self.pdp = EmbeddedPdp(load_bundle())
+        self.pdp = unhurried()
         self.spoil: Callable[[dict[str, Any]], tuple[int, bytes] | None]
         self.spoil = well
 

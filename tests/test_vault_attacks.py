@@ -889,7 +889,10 @@ def test_17_kill_9_in_the_middle_of_a_rewrap(
     people = [world.person({"user.age": str(age)}) for age in range(60)]
     world.keys.epochs.rotate()
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.rewrap_child", str(tmp_path)],
+        [
+            *(sys.executable, "-m", "tests.rewrap_child"),
+            *(str(tmp_path), str(pages + 3)),
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
     ) as child:

@@ -195,7 +195,7 @@ def test_worker_that_does_not_drain_is_ended(tmp_path: Path) -> None:
         "def on(*_):\n"
         "    pathlib.Path(sys.argv[2]).write_text('draining')\n"
         "signal.signal(signal.SIGTERM, on)\n"
-        "watch_parent(int(sys.argv[1]), lambda: end_without(grace=0.5))\n"
+        "watch_parent(int(sys.argv[1]), lambda: end_without(grace=5))\n"
         "while True: threading.Event().wait(0.1)\n"
     )
     worker = subprocess.Popen(

@@ -41,6 +41,7 @@ from policy import (
     RestraintStore,
 )
 from tests.databases import Kind, fresh, lay_files
+from tests.engines import unhurried
 
 T = TypeVar("T")
 CHEAP = Costs(iterations=1, lanes=1, memory_kib=8)
@@ -303,7 +304,13 @@ def build_platform(
                 **more,
             },
         )
-        platform = bootstrap(settings, clock=clock, pdp=pdp, costs=CHEAP)
+        platform = bootstrap(
+            settings,
+            clock=clock,
+            pdp=pdp,
+            embedded=unhurried(),
+            costs=CHEAP,
+        )
         try:
             yield platform, clock
         finally:
@@ -321,7 +328,10 @@ def reopen(world: World, **settings: object) -> Platform:
         latest = latest_instant(conn, told.origin)
     world.clock.now = max(world.clock.now, latest)
     return bootstrap(
-        told.model_copy(update=settings), clock=world.clock, costs=CHEAP
+        told.model_copy(update=settings),
+        clock=world.clock,
+        embedded=unhurried(),
+        costs=CHEAP,
     )
 
 

@@ -219,7 +219,7 @@ def _go_install(go: Path, pin: OpaPin) -> None:
 
 def _healthy(address: str) -> bool:
     try:
-        with urllib.request.urlopen(address, timeout=1):  # noqa: S310 - loopback
+        with urllib.request.urlopen(address, timeout=30):  # noqa: S310 - loopback
             return True
     except OSError:
         return False
