@@ -60,6 +60,8 @@ from policy import (
     ConsentHistory,
     ConsentRequests,
     ConsentWriter,
+    CredentialDesk,
+    CredentialSweep,
     DecisionDesk,
     DecisionStore,
     DeclarationDesk,
@@ -477,6 +479,13 @@ def _assemble(
         clock=clock,
         random=random,
     )
+    credentials = CredentialDesk(
+        transactions=transactions,
+        registry=registry,
+        ledger=ledger,
+        clock=clock,
+        random=random,
+    )
     policies = PolicyDesk(
         transactions=transactions,
         store=BundleStore(tenant=tenant, engine=data),
@@ -756,6 +765,10 @@ def _assemble(
             random=random,
         ),
         registry=registry,
+        credentials=credentials,
+        credential_sweep=CredentialSweep(
+            registry=registry, ledgers=(*past, ledger), macs=macs
+        ),
         tokens=Tokens(
             key=secrets.token,
             issuer=settings.origin,

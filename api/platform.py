@@ -26,6 +26,8 @@ from policy import (
     Classification,
     ConsentDesk,
     ConsentHistory,
+    CredentialDesk,
+    CredentialSweep,
     DecisionDesk,
     DeclarationDesk,
     Eraser,
@@ -106,6 +108,8 @@ class Platform:
     fact_sweep: Callable[[], FactSweep]
     vouching: Vouching
     registry: Registry
+    credentials: CredentialDesk
+    credential_sweep: CredentialSweep
     tokens: Tokens
     reader: Reader
     reasons: ReasonTable

@@ -20,6 +20,7 @@ PAGE = 500
 # What is done with somebody's data; the rest is the platform's own affair.
 PROCESSING = frozenset(EntryKind) - {
     EntryKind.BUNDLE,
+    EntryKind.CREDENTIAL,
     EntryKind.DECLARATION,
     EntryKind.KEY,
     EntryKind.RECOVERY,

@@ -118,7 +118,7 @@ from consent.declarations import (
 from consent.each import PreparedForEach
 from consent.elements import categories_of, covers
 from consent.entries import Appended, Draft, EntryKind
-from consent.entry_views import AuditEntry, OwnEntry
+from consent.entry_views import AuditBody, AuditEntry, OwnEntry
 from consent.errors import (
     ClockBehind,
     ConsentDamaged,
@@ -339,6 +339,7 @@ __all__ = [
     "Appended",
     "Asked",
     "Asking",
+    "AuditBody",
     "AuditEntry",
     "Behavior",
     "Category",

@@ -65,6 +65,7 @@ class EntryKind(StrEnum):
     NO_DECISION = "no-decision"
     CONSENT_REQUEST = "consent-request"
     GLASS = "break-glass"
+    CREDENTIAL = "credential"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -273,6 +273,7 @@ class LedgerReader:
         purpose: str | None = None,
         day_from: date | None = None,
         day_to: date | None = None,
+        about_nobody: bool = False,
         after: int = -1,
         limit: int = 50,
     ) -> list[AuditEntry]:
@@ -283,6 +284,8 @@ class LedgerReader:
             purpose: Only of this purpose.
             day_from: Only from this day on.
             day_to: Only up to this day, itself included.
+            about_nobody: Only those that concern no person, or none any
+                more.
             after: Only entries above this index: the last one of the page
                 before.
             limit: At most so many.
@@ -300,6 +303,7 @@ class LedgerReader:
             purpose=purpose,
             day_from=None if day_from is None else (day_from - _EPOCH).days,
             day_to=None if day_to is None else (day_to - _EPOCH).days,
+            about_nobody=about_nobody,
             after=after,
             limit=limit,
         )

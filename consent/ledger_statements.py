@@ -563,6 +563,7 @@ class LedgerStatements:
         purpose: str | None,
         day_from: int | None,
         day_to: int | None,
+        about_nobody: bool,
         after: int,
         limit: int,
     ) -> Select[*tuple[Any, ...]]:
@@ -573,6 +574,7 @@ class LedgerStatements:
             purpose: Only of this purpose.
             day_from: Only from this day on, in days since 1970-01-01.
             day_to: Only up to this day, itself included.
+            about_nobody: Only those with no person's tag.
             after: Only above this index.
             limit: At most so many.
 
@@ -589,6 +591,8 @@ class LedgerStatements:
             query = query.where(_ENTRY.c.day >= day_from)
         if day_to is not None:
             query = query.where(_ENTRY.c.day <= day_to)
+        if about_nobody:
+            query = query.where(_ENTRY.c.tag.is_(None))
         return query.order_by(_ENTRY.c.idx).limit(limit)
 
     def _of(self, table: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a table or an alias of one

@@ -63,6 +63,12 @@ from policy.consent_requests import (
 )
 from policy.consent_writer import ConsentWriter
 from policy.counterfactual import Counterfactual
+from policy.credential_desk import CredentialDesk
+from policy.credential_sweep import (
+    CredentialFault,
+    CredentialFinding,
+    CredentialSweep,
+)
 from policy.decision_desk import DecisionDesk, ExplainedDecision, PastDecision
 from policy.decisions import (
     AccessRequest,
@@ -233,7 +239,11 @@ __all__ = [
     "ConsentWriter",
     "Counterfactual",
     "Credential",
+    "CredentialDesk",
+    "CredentialFault",
+    "CredentialFinding",
     "CredentialRefused",
+    "CredentialSweep",
     "Decision",
     "DecisionDesk",
     "DecisionStore",

@@ -137,8 +137,16 @@ class Registry:
         service: str,
         purpose: str,
         assurance: int = 1,
+        at: int | None = None,
     ) -> tuple[str, str]:
-        """Make a credential.
+        """Make a credential; `CredentialDesk.issue` enters it too.
+
+        Args:
+            conn: the transaction.
+            service: whose.
+            purpose: the one purpose that it is for.
+            assurance: its level.
+            at: when, POSIX seconds; else now.
 
         Returns:
             The client id and the secret, which is shown this once.
@@ -154,7 +162,7 @@ class Registry:
             purpose=purpose,
             assurance=assurance,
             secret_hash=_hash(secret),
-            created_at=self._clock(),
+            created_at=self._clock() if at is None else at,
             revoked_at=None,
             mac=None,
         )
@@ -200,13 +208,20 @@ class Registry:
         row = await self._together(_possible(client_id))
         return self._demanded(client_id, row)
 
-    def revoke(self, conn: Connection, client_id: str) -> Credential:
-        """End a credential; tokens made under it stop working at once.
+    def revoke(
+        self, conn: Connection, client_id: str, *, at: int | None = None
+    ) -> Issued:
+        """End a credential; `CredentialDesk.revoke` enters that too.
 
         A forged one ends too, and is vouched for no more than before.
 
+        Args:
+            conn: the transaction.
+            client_id: which.
+            at: when, POSIX seconds; else now.
+
         Returns:
-            What ended, as its row has it.
+            What ended, and whether it counted until then.
 
         Raises:
             RecordUnknown: there is no such live credential.
@@ -215,10 +230,14 @@ class Registry:
         given = {"tenant": self._tenant, "client_id": _possible(client_id)}
         for values in self._find.rows(conn, given):
             row = _Row(*values)
-            ended = row._replace(revoked_at=self._clock())
-            mac = None if self._genuine(row) is None else self._code(ended)
-            if self._rewrite(conn, row, ended._replace(mac=mac)):
-                return _credential(row)
+            ended = row._replace(
+                revoked_at=self._clock() if at is None else at, mac=None
+            )
+            genuine = self._genuine(row) is not None
+            if genuine:
+                ended = ended._replace(mac=self._code(ended))
+            if self._rewrite(conn, row, ended):
+                return _issued(ended, genuine=genuine)
         msg = "there is no live credential of that id"
         raise RecordUnknown(msg)
 
@@ -253,12 +272,7 @@ class Registry:
             lambda conn: statement.rows(conn, {"tenant": self._tenant})
         )
         return [
-            Issued(
-                credential=_credential(row),
-                at=row.created_at,
-                revoked_at=row.revoked_at,
-                genuine=self._is_right(row),
-            )
+            _issued(row, genuine=self._is_right(row))
             for row in (_Row(*values) for values in rows)
         ]
 
@@ -325,6 +339,15 @@ def _credential(row: _Row) -> Credential:
         service=row.service,
         purpose=row.purpose,
         assurance=row.assurance,
+    )
+
+
+def _issued(row: _Row, *, genuine: bool) -> Issued:
+    return Issued(
+        credential=_credential(row),
+        at=row.created_at,
+        revoked_at=row.revoked_at,
+        genuine=genuine,
     )
 
 

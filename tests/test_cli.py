@@ -32,6 +32,7 @@ from api.cli.output import Output
 from api.databases import open_database
 from consent import issue_receipt
 from tests.databases import Kind, counted, fresh
+from tests.doors import credential
 from tests.parts import ROOT
 from tests.worlds import (
     BIRTH,
@@ -272,6 +273,58 @@ def test_a_forged_credential_is_listed_as_one(own: Shell) -> None:
         (one["client_id"], one["genuine"]) for one in said
     ]
     assert " no, refused " in own("service", "list").out
+
+
+def test_credentials_are_held_against_the_ledger(own: Shell) -> None:
+    """In order, it is one sentence; what came back to life is named."""
+    first = own("service", "add", SERVICE, PURPOSE, "--json").document()
+    data = own.home / "data" / "data.db"
+    client_id = first["client_id"]
+    said = own("service", "verify")
+    assert (0, True) == (
+        said.code,
+        said.out.startswith("Nothing is wrong: 1 credential is as "),
+    )
+    assert {"findings": []} == own("service", "verify", "--json").document()
+    with closing(sqlite3.connect(data)) as conn, conn:
+        [row] = conn.execute("SELECT mac FROM policy_credential")
+    own("service", "revoke", client_id)
+    entry = own("ledger", "verify", "--json").document()["entries"] - 1
+    with closing(sqlite3.connect(data)) as conn, conn:
+        conn.execute("UPDATE policy_credential SET revoked_at = NULL")
+        conn.execute("UPDATE policy_credential SET mac = ?", row)
+    shown = own("service", "verify", "--json")
+    assert 1 == shown.code
+
+    assert [
+        {
+            "fault": "revived",
+            "client_id": client_id,
+            "service": SERVICE,
+            "purpose": PURPOSE,
+            "entry": entry,
+            "columns": ["revoked_at"],
+        }
+    ] == json.loads(shown.out)["findings"]
+    shown = own("service", "verify")
+    assert (1, True) == (shown.code, " revived " in shown.out)
+
+
+def test_a_credential_of_before_is_told_apart(tmp_path: Path) -> None:
+    """It is named, and it is not wrong."""
+    home = tmp_path / "home"
+    with build_world(home) as world:
+        client_id, _ = credential(world)
+    shell = Shell(home=home, cast={})
+    said = shell("service", "verify")
+
+    assert (0, True) == (said.code, client_id in said.out)
+    assert " of-before " in said.out
+    assert "Nothing is wrong: 0 credentials are as " in said.out
+    found = shell("service", "verify", "--json").document()["findings"]
+    assert [("of-before", client_id)] == [
+        (one["fault"], one["client_id"]) for one in found
+    ]
 
 
 def test_a_purpose_that_is_not_declared_has_no_credential(

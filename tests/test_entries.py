@@ -147,7 +147,7 @@ def test_kinds_are_never_renamed() -> None:
         "disclosure refusal consent preference restriction objection import"
         " correction erasure release own-view officer-view declaration bundle"
         " key recovery visibility link merge dispute look-up evaluation"
-        " notification no-decision consent-request break-glass"
+        " notification no-decision consent-request break-glass credential"
     )
 
     assert expected.split() == [kind.value for kind in EntryKind]

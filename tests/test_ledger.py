@@ -343,6 +343,8 @@ def test_audit_entries(ledger: Ledger) -> None:
         day_to=today.replace(day=22),
     )
     assert [2, 3] == found(after=1, limit=2)
+    assert [4] == found(about_nobody=True)
+    assert [] == found(about_nobody=True, after=4)
 
 
 def test_the_officer_sees_a_mark_and_no_name(ledger: Ledger) -> None:

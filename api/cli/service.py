@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from api.cli.context import Json, instance
-from api.cli.output import Output, speaks
+from api.cli.output import Output, counted, speaks
 
 _REFUSED = "no, refused"
 _OF_BEFORE = "not vouched for"
@@ -20,6 +20,7 @@ def service_commands() -> typer.Typer:
     group.command("add")(add)
     group.command("list")(listed)
     group.command("revoke")(revoke)
+    group.command("verify")(verify)
     return group
 
 
@@ -47,10 +48,8 @@ def add(
                 "`curtilage declaration propose FILE` and approve it first"
             )
             raise ValueError(msg)
-        client_id, secret = platform.transactions.run(
-            lambda conn: platform.registry.issue(
-                conn, service=service, purpose=purpose, assurance=assurance
-            )
+        client_id, secret = platform.credentials.issue(
+            service=service, purpose=purpose, assurance=assurance
         )
     out.result({"client_id": client_id, "client_secret": secret})
 
@@ -117,7 +116,54 @@ def revoke(
     """
     out = Output(as_json=as_json)
     with instance(context).platform() as platform:
-        platform.transactions.run(
-            lambda conn: platform.registry.revoke(conn, client_id)
-        )
+        platform.credentials.revoke(client_id)
     out.result({"client_id": client_id, "revoked": True})
+
+
+@speaks
+def verify(context: typer.Context, *, as_json: Json = False) -> None:
+    """Hold the credentials to their ledger entries.
+
+    Names each that was added without an entry, is missing, was altered, or
+    came back to life after its end. Ends with 1 where there is one. An entry
+    that is gone too is for `curtilage ledger verify`.
+
+    One without an entry is `of-before` where it was made before the first
+    entry about any credential: whether it is sound, the ledger cannot tell.
+    Where codes are demanded, it also needs its own; else it was added.
+
+    Example: curtilage service verify
+    """
+    out = Output(as_json=as_json)
+    with (
+        instance(context).platform() as platform,
+        out.progress("Verifying credentials", None) as advance,
+    ):
+        found = platform.credential_sweep.run(advance)
+        told = len(platform.registry.issued(revoked=True)) - len(found)
+        size = platform.ledger.size()
+    wrong = any(one.is_wrong for one in found)
+    if not wrong:
+        out.say(
+            "Nothing is wrong: "
+            f"{counted(told, 'credential is', 'credentials are')} as the "
+            f"ledger's {size} entries tell it."
+        )
+    if found or as_json:
+        out.table(
+            "findings",
+            ("fault", "client_id", "service", "purpose", "entry", "columns"),
+            [
+                (
+                    one.fault.value,
+                    one.client_id,
+                    one.service,
+                    one.purpose,
+                    one.entry,
+                    list(one.columns) if as_json else ", ".join(one.columns),
+                )
+                for one in found
+            ],
+        )
+    if wrong:
+        raise typer.Exit(1)

@@ -85,10 +85,9 @@ def register_services(platform: Platform) -> dict[str, tuple[str, str]]:
     credentials = {}
     for one in declarations():
         asyncio.run(_publish(platform, one))
-        with platform.data.begin() as conn:
-            credentials[one.service] = platform.registry.issue(
-                conn, service=one.service, purpose=one.purpose, assurance=2
-            )
+        credentials[one.service] = platform.credentials.issue(
+            service=one.service, purpose=one.purpose, assurance=2
+        )
     return credentials
 
 
