@@ -231,8 +231,8 @@ class Rules:
 
     def _stored(self, rows: list[tuple[Any, ...]]) -> StoredPreferences:
         for version, body in rows:
-            if type(version) is not int:
-                msg = "the stored version is no number"
+            if type(version) is not int or version < 1:
+                msg = "the stored version is none that was written"
                 raise PreferencesInvalid(msg)
             return StoredPreferences(
                 version=version, preferences=self._parse(body)

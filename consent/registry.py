@@ -43,7 +43,6 @@ from consent.predicates import excess, predicates_in, source_of
 from consent.prepared import PreparedSelect
 from consent.registry_rows import (
     KIND,
-    DeclarationFields,
     Mark,
     RegistryRows,
     Standing,
@@ -314,9 +313,9 @@ class DeclarationRegistry:
         """Count what is changed inside; see `RegistryRows.change`."""
         return self._rows.change(conn)
 
-    def standing(self) -> Sequence[DeclarationFields]:
+    def standing(self, conn: Connection) -> Standing:
         """Return what stands there, for whoever is to vouch for it."""
-        return self._rows.unchecked()
+        return self._rows.unchecked(conn)
 
     def vouch(self, conn: Connection) -> None:
         """Vouch for what stands there; see `RegistryRows.vouch`."""
@@ -433,8 +432,13 @@ class DeclarationRegistry:
     def _load(self) -> _Known:
         before = self._known
         found = self._rows.read()
-        # It never counts down: this is an earlier state, put back.
-        if self._required and found.mark.revision < before.mark.revision:
+        # It never counts down, and no count has two codes: else this is an
+        # earlier state that was put back, or goes on from one.
+        if (
+            self._required
+            and found.mark != before.mark
+            and found.mark.revision <= before.mark.revision
+        ):
             raise RowForged(KIND)
         self._known = self._made(found)
         return self._known

@@ -135,9 +135,9 @@ class RegistryRows:
         self._macs.demand(found.mark.mac, KIND, *_covered(found))
         return found
 
-    def unchecked(self) -> Sequence[DeclarationFields]:
-        """Return the declarations that stand there, whoever wrote them."""
-        return self._found(None).declarations
+    def unchecked(self, conn: Connection) -> Standing:
+        """Return what stands there, whoever wrote it."""
+        return self._found(conn)
 
     @contextmanager
     def change(self, conn: Connection) -> Iterator[None]:

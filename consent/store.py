@@ -54,10 +54,10 @@ from consent.many import Answered
 from consent.notices import Notice
 from consent.people import Rules, StoredPreferences
 from consent.preferences import Preferences
-from consent.prepared import listed
+from consent.prepared import id_text, listed
 from consent.records import ConsentEvent, ConsentState, carried, states
 from consent.registry import DeclarationRegistry
-from consent.registry_rows import DeclarationFields
+from consent.registry_rows import Standing
 from consent.revisions import Counted, Revisions
 from consent.row_macs import RowMacs
 from consent.rule_terms import Uses
@@ -229,9 +229,13 @@ class ConsentStore:
         """
         return self._registry.change(conn)
 
-    def declaration_rows(self) -> Sequence[DeclarationFields]:
-        """Return the declarations' rows, for whoever is to vouch for them."""
-        return self._registry.standing()
+    def registered(self, conn: Connection) -> Standing:
+        """Return what stands under the count, for whoever is to vouch.
+
+        Args:
+            conn: the transaction to read in.
+        """
+        return self._registry.standing(conn)
 
     def vouch_registry(self, conn: Connection) -> None:
         """Vouch for what stands under the count, whoever wrote it.
@@ -353,13 +357,12 @@ class ConsentStore:
         self._check_served(conn, event, declaration, earlier)
         record, _ = placed(event, earlier)
         self._log.append(conn, replace(event, record=record), revision)
-        self._revisions.replace(
-            conn,
-            event.subject,
-            answers_part(event.service, event.purpose),
-            before,
-            self._log.rows(*about, conn),
-        )
+        after = self._log.rows(*about, conn)
+        # A server shows here what others committed since, past our lock.
+        if [row for row in after if row[WIDTH - 1] != revision] != before:
+            raise ConsentDamaged(event.subject)
+        part = answers_part(event.service, event.purpose)
+        self._revisions.replace(conn, event.subject, part, before, after)
         self._heard(conn, event, earlier)
         return revision
 
@@ -501,7 +504,7 @@ class ConsentStore:
             The person's new fact revision.
         """
         revision = self.bump(conn, mandate.subject)
-        with self._changing_mandates(conn, mandate.subject):
+        with self._changing_mandates(conn, mandate.subject, mandate.id):
             self._mandates.add(conn, mandate)
         return revision
 
@@ -524,17 +527,23 @@ class ConsentStore:
             MandateInvalid: there is none, or it was ended already.
         """
         revision = self.bump(conn, subject)
-        with self._changing_mandates(conn, subject):
+        with self._changing_mandates(conn, subject, name):
             self._mandates.end(conn, subject, name, at, now)
         return revision
 
     @contextmanager
     def _changing_mandates(
-        self, conn: Connection, subject: UUID
+        self, conn: Connection, subject: UUID, name: UUID
     ) -> Iterator[None]:
         before = self._mandates.rows(conn, subject)
         yield
         after = self._mandates.rows(conn, subject)
+        # All others, and what was written of this one, are as they were.
+        texts = {row[3]: row[0] for row in before}
+        if [row for row in after if id_text(row[3]) != str(name)] != [
+            row for row in before if id_text(row[3]) != str(name)
+        ] or any(texts.get(row[3], row[0]) != row[0] for row in after):
+            raise ConsentDamaged(subject)
         self._revisions.replace(conn, subject, MANDATES_PART, before, after)
 
     def mandates(
@@ -713,10 +722,17 @@ class ConsentStore:
             The person's new fact revision.
         """
         revision = self.bump(conn, subject)
-        before = self._rules.latest(subject, conn).rows()
+        stored = self._rules.latest(subject, conn)
         self._rules.add(conn, subject, preferences, at)
-        after = self._rules.latest(subject, conn).rows()
-        self._revisions.replace(conn, subject, RULES_PART, before, after)
+        # As it was written, not as it reads by now.
+        after = StoredPreferences(
+            version=stored.version + 1, preferences=preferences
+        )
+        if self._rules.latest(subject, conn).rows() != after.rows():
+            raise ConsentDamaged(subject)
+        self._revisions.replace(
+            conn, subject, RULES_PART, stored.rows(), after.rows()
+        )
         return revision
 
     def preferences(

@@ -191,7 +191,7 @@ from policy.visibility import (
     visibility_rows,
 )
 from policy.vocabulary import ReasonTable, Side, load_reasons, reasons_file
-from policy.vouching import Vouching
+from policy.vouching import Registered, Vouching
 from policy.webhook_desk import Outgoing, WebhookDesk, asks_to
 from policy.what_if import Hypothesis, Outlook, Sight, WhatIf
 
@@ -329,6 +329,7 @@ __all__ = [
     "ReasonTable",
     "RecordDesk",
     "RecordUnknown",
+    "Registered",
     "RegistrarDoor",
     "Registry",
     "ReleaseDesk",

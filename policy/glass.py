@@ -764,6 +764,8 @@ class GlassDesk:
             holding = self._vault.holding(subject)
             now = self._now(conn)
             members = _members(holding)
+            # Before what it counts: a change in between is noticed later.
+            revision = self._consents.revision(conn, holding.subject)
             held = settled(
                 self._consents,
                 conn,
@@ -773,7 +775,7 @@ class GlassDesk:
             return holding, Known(
                 now=now,
                 person=holding.known,
-                revision=self._consents.revision(conn, holding.subject),
+                revision=revision,
                 restricted=held.restricted,
                 recent=self._store.recent(conn, officer, members, now),
             )

@@ -13,7 +13,7 @@ import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ARRAY,
@@ -259,6 +259,11 @@ class Registry:
             for row in rows
             if not self._is_right(row)
         )
+
+    def standing(self, conn: Connection) -> list[tuple[Any, ...]]:
+        """Return all rows but their codes, for whoever is to vouch."""
+        rows = self._list.rows(conn, {"tenant": self._tenant})
+        return [tuple(row[:-1]) for row in rows]
 
     def issued(self, *, revoked: bool = False) -> Sequence[Issued]:
         """List the credentials, by service and purpose, the oldest first.

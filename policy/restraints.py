@@ -28,6 +28,7 @@ from sqlmodel import col
 
 from consent import (
     RESTRAINTS_PART,
+    ConsentDamaged,
     ConsentStore,
     Owners,
     Parts,
@@ -144,6 +145,7 @@ _OF_MANY = (
     )
     .order_by(_TABLE.c.since, _TABLE.c.id)
 )
+_UNTIL = 4  # among `_COLUMNS`
 _Row = Sequence[Any]
 """With the columns of `_COLUMNS`."""
 
@@ -361,7 +363,10 @@ class RestraintStore:
                 evidence=evidence,
             )
         )
-        self._vouch(conn, subject, before)
+        after = self.rows(conn, subject)
+        # A server shows here what others committed since, past our lock.
+        others = [row for row in after if id_text(row[0]) != str(identity)]
+        self._vouch(conn, subject, before, after, as_expected=others == before)
         self._heard(conn, subject, kind, purpose, now)
         return identity
 
@@ -370,6 +375,12 @@ class RestraintStore:
     ) -> None:
         """End a restraint of this person at `now`."""
         before = self.rows(conn, subject)
+        expected = [
+            (*row[:_UNTIL], now, *row[_UNTIL + 1 :])
+            if id_text(row[0]) == str(identity) and row[_UNTIL] is None
+            else row
+            for row in before
+        ]
         conn.execute(
             update(RestraintRow)
             .where(
@@ -379,13 +390,24 @@ class RestraintStore:
             )
             .values(until=now)
         )
-        self._vouch(conn, subject, before)
+        after = self.rows(conn, subject)
+        self._vouch(
+            conn, subject, before, after, as_expected=after == expected
+        )
 
     def _vouch(
-        self, conn: Connection, subject: UUID, before: Sequence[_Row]
+        self,
+        conn: Connection,
+        subject: UUID,
+        before: Sequence[_Row],
+        after: Sequence[_Row],
+        *,
+        as_expected: bool,
     ) -> None:
+        if not as_expected:
+            raise ConsentDamaged(subject)
         self._consents.replace_part(
-            conn, subject, RESTRAINTS_PART, before, self.rows(conn, subject)
+            conn, subject, RESTRAINTS_PART, before, after
         )
 
     def forget(self, conn: Connection, subject: UUID) -> None:

@@ -9,8 +9,9 @@ another one nobody is vouched for.
 """
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -22,6 +23,7 @@ from consent import (
     EntryKind,
     Ledger,
 )
+from policy.errors import RequestInvalid
 from policy.facts import is_damage
 from policy.registry import Registry
 from policy.restraints import RestraintStore
@@ -29,6 +31,20 @@ from policy.visibility import OFFICE
 from vault import Transactions, Vault
 
 _PAGE = 200
+
+
+class Registered(NamedTuple):
+    """What is declared and issued, as whoever vouches has seen it.
+
+    Attributes:
+        declarations: digest, version, service and purpose of each.
+        rules: the rows of rules of visibility.
+        credentials: the columns of each, without its code.
+    """
+
+    declarations: Sequence[tuple[Any, ...]]
+    rules: Sequence[tuple[Any, ...]]
+    credentials: Sequence[tuple[Any, ...]]
 
 
 class Vouching:
@@ -78,6 +94,8 @@ class Vouching:
 
     def person(self, conn: Connection, subject: UUID) -> None:
         """Take what is stored of somebody for what they said, unchecked."""
+        # First, so that nobody of ours writes between the looks at the parts.
+        self._consents.lock(conn, subject)
         rows = {RESTRAINTS_PART: self._restraints.rows(conn, subject)}
         self._consents.vouch(conn, subject, rows)
 
@@ -102,7 +120,19 @@ class Vouching:
             progress(len(page))
         return made
 
-    def registers(self, officer: str, people: int) -> int:
+    def registered(self) -> Registered:
+        """Return what is declared and issued, to be looked through."""
+        return self._transactions.run(self._registered)
+
+    def _registered(self, conn: Connection) -> Registered:
+        standing = self._consents.registered(conn)
+        return Registered(
+            declarations=sorted(one[:4] for one in standing.declarations),
+            rules=sorted(map(tuple, standing.beside), key=repr),
+            credentials=self._registry.standing(conn),
+        )
+
+    def registers(self, officer: str, people: int, seen: Registered) -> int:
         """Vouch for what is declared and issued; enter that it was done.
 
         Whoever has this done has looked through it first.
@@ -110,9 +140,14 @@ class Vouching:
         Args:
             officer: who vouches.
             people: for how many people a code was made.
+            seen: what they looked through.
 
         Returns:
             The index of the ledger entry.
+
+        Raises:
+            RequestInvalid: there is something else by now; nothing is
+                vouched for.
 
         """
 
@@ -120,6 +155,9 @@ class Vouching:
             self._ledger.lock(conn)
             self._consents.vouch_registry(conn)
             credentials = self._registry.vouch(conn)
+            if self._registered(conn) != seen:
+                msg = "what is declared or issued changed meanwhile; run again"
+                raise RequestInvalid(msg)
             draft = Draft(
                 kind=EntryKind.RECOVERY,
                 subject=None,

@@ -8,13 +8,14 @@ themselves, and what they cost.
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Uuid, bindparam, text
+from sqlalchemy import Connection, Uuid, bindparam, text
 
 from consent import (
     PRESETS,
@@ -25,9 +26,12 @@ from consent import (
     RowForged,
     RowMacs,
 )
+from consent.event_log import EventLog
 from consent.fact_parts import RULES_PART, answers_part, joined
+from consent.mandates import Mandates
+from consent.people import Rules
 from policy import Cause, Disclosure, FactFault, NoDecision, RestraintKind
-from policy.restraints import restraints_of
+from policy.restraints import RestraintStore, restraints_of
 from tests.databases import KINDS, Kind
 from tests.test_cohort import restrain, source_of
 from tests.test_fact_sweep import empower, end
@@ -247,6 +251,102 @@ def test_an_act_vouches_for_no_row_that_was_there(world: World) -> None:
         platform.consents.bump(conn, who)
 
     assert [Cause.DAMAGED] * 3 == heard(world, VICTIM)
+
+
+SLIPPED_IN = {
+    "an answer": "INSERT INTO consent_event (tenant, subject, service,"
+    " purpose, revision, id, statement, declaration, notice, language, type,"
+    " attributes, at, actor, channel, recorded_at) SELECT tenant, subject,"
+    " service, purpose, 99, :fresh, statement, declaration, notice, language,"
+    " 'given', attributes, at, actor, channel, recorded_at"
+    " FROM consent_event WHERE subject = :who AND type = 'given'",
+    "rules": "INSERT INTO consent_preferences (tenant, subject, version, at,"
+    " text) SELECT tenant, subject, 99, at, text FROM consent_preferences"
+    " WHERE subject = :who AND version = 1",
+    "a restraint lifted": "UPDATE policy_restraint SET until = 1"
+    " WHERE subject = :who",
+    "a mandate": "INSERT INTO consent_mandate (tenant, subject, id, text)"
+    " SELECT tenant, subject, :fresh, text FROM consent_mandate"
+    " WHERE subject = :who LIMIT 1",
+}
+
+
+def act(world: World, what: str) -> None:
+    """Let something be done by which such rows are vouched for anew."""
+    consents = world.platform.consents
+    with world.platform.data.begin() as conn:
+        if what == "an answer":
+            consents.record(conn, world.event(VICTIM, EventType.WITHDRAWN))
+        elif what == "rules":
+            who = world.cast[VICTIM]
+            for preset in ("careful", "only-needed"):
+                consents.set_preferences(conn, who, PRESETS[preset], 5)
+        elif what == "a mandate":
+            (ended,) = consents.mandates(world.cast[OTHER], conn)
+            for _ in range(2):
+                made = replace(
+                    ended,
+                    id=uuid4(),
+                    subject=world.cast[VICTIM],
+                    ended_at=None,
+                    ended_recorded_at=None,
+                )
+                consents.add_mandate(conn, made)
+    if what == "a restraint lifted":
+        restrain(world, VICTIM, RestraintKind.RESTRICTION)
+        restrain(world, VICTIM, RestraintKind.OBJECTION)
+
+
+@pytest.mark.parametrize("what", SLIPPED_IN)
+def test_an_act_vouches_for_its_own_row_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """What somebody else commits while it waits gets no code with it."""
+    who, calls = world.cast[VICTIM], 0
+    owner, name = {
+        "an answer": (EventLog, "append"),
+        "rules": (Rules, "add"),
+        "a mandate": (Mandates, "add"),
+        "a restraint lifted": (RestraintStore, "rows"),
+    }[what]
+    genuine = getattr(owner, name)
+
+    def slip(self: object, conn: Connection, *rest: object) -> object:
+        nonlocal calls
+        done = genuine(self, conn, *rest)
+        calls += 1
+        # With the second act, there is something to take a copy of.
+        if calls == {"an answer": 1, "a restraint lifted": 3}.get(what, 2):
+            sql = text(SLIPPED_IN[what])
+            given = {"who": who, "fresh": uuid4()}
+            used = {k: v for k, v in given.items() if f":{k}" in sql.text}
+            types = [bindparam(one, type_=Uuid()) for one in used]
+            assert conn.execute(sql.bindparams(*types), used).rowcount
+        return done
+
+    tables = ("consent_preferences", "consent_mandate", "policy_restraint")
+    with put_back(world, *tables):
+        monkeypatch.setattr(owner, name, slip)
+        with pytest.raises(ConsentDamaged):
+            act(world, what)
+
+
+def test_rules_of_a_version_that_nobody_wrote_are_damage(
+    world: World,
+) -> None:
+    """Version 0 stands for having chosen none, and is in no row."""
+    who = world.cast["silent"]
+    with put_back(world, "consent_preferences"):
+        with world.platform.data.begin() as conn:
+            world.platform.consents.set_preferences(
+                conn, who, PRESETS["careful"], 5
+            )
+        run_sql(
+            world,
+            "UPDATE consent_preferences SET version = 0 WHERE subject = :who",
+            who=who,
+        )
+        assert [Cause.DAMAGED] * 3 == heard(world, "silent")
 
 
 def test_a_merge_carries_no_forged_rules_over(world: World) -> None:

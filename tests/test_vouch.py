@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from api.app import create_app
 from api.cli.main import build
 from api.platform import Platform
 from api.secrets import Costs, _derive, add_vouched, load_secrets
-from policy import FactFault
+from policy import FactFault, Vouching
 from tests.test_fact_codes import heard, run_sql
 from tests.worlds import World, build_world, reopen
 
@@ -144,6 +145,33 @@ def test_the_operator_is_asked(old: World) -> None:
 
     assert (1, None, False) == (code, told, is_vouched(old))
     assert (0, True) == (vouch(old, says="y\n")[0], is_vouched(old))
+
+
+def test_only_what_was_shown_is_vouched_for(
+    old: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A credential that appears meanwhile ends it, and gets no code."""
+    everybody = Vouching.everybody
+
+    def slow(self: Vouching, progress: Callable[[int], None]) -> int:
+        with old.platform.data.begin() as conn:
+            conn.execute(
+                text(
+                    "INSERT INTO policy_credential SELECT 'slipped', tenant,"
+                    " service, purpose, assurance, secret_hash, created_at,"
+                    " revoked_at, mac FROM policy_credential"
+                )
+            )
+        return everybody(self, progress)
+
+    monkeypatch.setattr(Vouching, "everybody", slow)
+    code, _ = vouch(old, "--yes")
+
+    assert code
+    assert not is_vouched(old)
+    with old.platform.data.connect() as conn:
+        found = conn.execute(text("SELECT mac FROM policy_credential"))
+        assert [None, None] == [*found.scalars()]
 
 
 def test_rows_put_right_from_elsewhere_get_their_code(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import typer
 
 from api.cli.consent import show_findings
 from api.cli.context import Actor, Json, instance, officer
-from api.cli.output import Output, Tally, counted, speaks
+from api.cli.output import Output, Tally, counted, moment, speaks
 from api.platform import Platform
 from api.secrets import add_vouched
-from policy import FactFault
+from policy import FactFault, Registered
 
 
 @speaks
@@ -42,14 +42,17 @@ def vouch(
     out = Output(as_json=as_json)
     with instance(context).platform() as platform:
         _demand_sound(platform, out, but=FactFault.UNVOUCHED)
-        _show(platform)
+        seen = platform.vouching.registered()
+        _show(seen)
         if not yes:
             question = "Are these declarations and credentials right?"
             typer.confirm(question, abort=True, err=True)
         with out.progress("Vouching", None) as advance:
             people = platform.vouching.everybody(advance)
-        platform.vouching.registers(officer(actor).id, people)
-        # What was written meanwhile is held to the ledger as well.
+        platform.vouching.registers(officer(actor).id, people, seen)
+        # What was written meanwhile is held to the ledger as well, and has
+        # its code, too.
+        platform.macs.required = True
         _demand_sound(platform, out)
         settings = platform.settings
         add_vouched(
@@ -81,11 +84,14 @@ def _demand_sound(
         raise typer.Exit(1)
 
 
-def _show(platform: Platform) -> None:
-    for one in platform.consents.declaration_rows():
-        told = f"{one.service}/{one.purpose} {one.version}: {one.digest}"
+def _show(seen: Registered) -> None:
+    for digest, version, service, purpose in seen.declarations:
+        told = f"{service}/{purpose}, version {version}, {digest}"
         typer.echo(f"declaration {told}", err=True)
-    for issued in platform.registry.issued():
-        about = issued.credential
-        told = f"{about.service}/{about.purpose}, assurance {about.assurance}"
-        typer.echo(f"credential {about.client_id}: {told}", err=True)
+    for rule in seen.rules:
+        told = ", ".join(str(one) for one in rule)
+        typer.echo(f"rule of visibility {told}", err=True)
+    for client, service, purpose, assurance, _, at, ended in seen.credentials:
+        told = f"{service}/{purpose}, assurance {assurance}, {moment(at)}"
+        past = "" if ended is None else f" to {moment(ended)}"
+        typer.echo(f"credential {client}: {told}{past}", err=True)
