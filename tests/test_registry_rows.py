@@ -395,8 +395,8 @@ def codes(world: World) -> list[tuple[bytes]]:
         return [(bytes(one.mac),) for one in found]
 
 
-def test_another_state_of_the_same_count_is_noticed(world: World) -> None:
-    """What was read under a count is believed under its code alone."""
+def test_another_state_of_the_same_count_is_refused(world: World) -> None:
+    """A set that was put back is no later one for going on from there."""
     here = store(world)
     before = saved(world)
     register(world, version(2))
@@ -405,7 +405,9 @@ def test_another_state_of_the_same_count_is_noticed(world: World) -> None:
         put_back(conn, before)
     register(world, version(3))
 
-    assert version(3) == here.declaration(SERVICE, PURPOSE)
+    with pytest.raises(RowForged):
+        here.declaration(SERVICE, PURPOSE)
+    assert version(3) == store(world).declaration(SERVICE, PURPOSE)
 
 
 def test_an_earlier_state_is_refused_by_who_knows_better(world: World) -> None:
