@@ -115,8 +115,11 @@ def heard(world: World, name: str) -> list[Disclosure | Cause]:
             *await platform.batch.disclose([asked]),
         ]
 
+    answers = asyncio.run(ask())
+    # Its threads are gone with the loop, and their connections with them.
+    platform.reader.close()
     found: list[Disclosure | Cause] = []
-    for one in asyncio.run(ask()):
+    for one in answers:
         assert isinstance(one, Disclosure | NoDecision)
         found.append(one.cause if isinstance(one, NoDecision) else one)
     return found
