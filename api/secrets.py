@@ -12,8 +12,8 @@ import fcntl
 import hmac
 import json
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -201,7 +201,10 @@ def _added(
     """Add something to the box, unless it is there."""
     with (path.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        document, key, body = _opened(path, passphrase)
+        with _opening(path):
+            document = json.loads(path.read_text("ascii"))
+            key, body = _unboxed(document, passphrase)
+            _secrets(body)
         if name not in body:
             body[name] = _text(what)
             fresh = path.with_suffix(".new")
@@ -244,24 +247,22 @@ def load_secrets(path: Path, passphrase: bytes) -> Secrets:
             file and a wrong passphrase cannot be told apart.
 
     """
-    return _secrets(_opened(path, passphrase)[2])
-
-
-def _opened(
-    path: Path, passphrase: bytes
-) -> tuple[dict[str, Any], bytes, dict[str, str]]:
-    """Read the file: what stands in it, the box's key and what is in it."""
-    try:
+    with _opening(path):
         document = json.loads(path.read_text("ascii"))
-        key, body = _unboxed(document, passphrase)
-        _secrets(body)
+        return _secrets(_unboxed(document, passphrase)[1])
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    """Take whatever keeps the file from opening for one error."""
+    try:
+        yield
     except (OSError, ValueError, KeyError, TypeError, InvalidTag):
         msg = (
             f"{path}: cannot be opened. Check the passphrase; if the "
             "instance is new, run `curtilage init` first."
         )
         raise SecretsUnreadableError(msg) from None
-    return document, key, body
 
 
 def _unboxed(

@@ -266,6 +266,30 @@ class Mandates:
         )
 
 
+def changed_alone(
+    before: Sequence[Sequence[Any]],
+    after: Sequence[Sequence[Any]],
+    name: UUID,
+) -> bool:
+    """Say whether no row but one mandate's came, went or changed.
+
+    Of that one, what was written when it was made is as it was.
+
+    Args:
+        before: a person's rows, as `Mandates.rows` gives them.
+        after: the same after one act.
+        name: the mandate that the act was about.
+    """
+    was, now = (
+        {id_text(identity): row for *row, identity in rows}
+        for rows in (before, after)
+    )
+    own_before, own_now = was.pop(str(name), None), now.pop(str(name), None)
+    if was != now or own_now is None:
+        return False
+    return own_before is None or own_before[0] == own_now[0]
+
+
 def read_mandates(rows: Sequence[Sequence[Any]]) -> tuple[Mandate, ...]:
     """Read the rows of one person's mandates, by when they were made."""
     return tuple(

@@ -29,7 +29,6 @@ from sqlmodel import col
 from consent.each import PreparedForEach
 from consent.errors import ConsentDamaged, RowForged
 from consent.fact_parts import Parts, Rows, joined
-from consent.kept import Owners
 from consent.prepared import PreparedSelect, among
 from consent.row_macs import RowMacs
 from consent.tables import RevisionRow
@@ -113,8 +112,6 @@ class Revisions:
                 among(engine, col(RevisionRow.subject), "subjects"),
             ),
         )
-        table = RevisionRow.metadata.tables["consent_revision"]
-        self._owners = Owners(engine, table)
         # Somebody unknown costs what somebody known does.
         self._stand_in = (0, b"", self._mac(_NOBODY, 0, b""))
 
@@ -301,10 +298,6 @@ class Revisions:
         """
         revision, _, _ = self._counted_up(conn, subject)
         self._write(conn, subject, revision, b"")
-
-    def owners(self, conn: Connection, after: object, limit: int) -> list[Any]:
-        """List who has a row, as `Owners.page` does."""
-        return self._owners.page(conn, self._tenant, after, limit)
 
     def _counted_up(
         self, conn: Connection, subject: UUID

@@ -46,6 +46,7 @@ from consent.mandates import (
     MAY,
     Mandate,
     Mandates,
+    changed_alone,
     fitting,
     read_mandates,
     under_age,
@@ -54,7 +55,7 @@ from consent.many import Answered
 from consent.notices import Notice
 from consent.people import Rules, StoredPreferences
 from consent.preferences import Preferences
-from consent.prepared import id_text, listed
+from consent.prepared import listed
 from consent.records import ConsentEvent, ConsentState, carried, states
 from consent.registry import DeclarationRegistry
 from consent.registry_rows import Standing
@@ -538,11 +539,8 @@ class ConsentStore:
         before = self._mandates.rows(conn, subject)
         yield
         after = self._mandates.rows(conn, subject)
-        # All others, and what was written of this one, are as they were.
-        texts = {row[3]: row[0] for row in before}
-        if [row for row in after if id_text(row[3]) != str(name)] != [
-            row for row in before if id_text(row[3]) != str(name)
-        ] or any(texts.get(row[3], row[0]) != row[0] for row in after):
+        # A server shows here what others committed since, past our lock.
+        if not changed_alone(before, after, name):
             raise ConsentDamaged(subject)
         self._revisions.replace(conn, subject, MANDATES_PART, before, after)
 

@@ -6,7 +6,7 @@ themselves, and what they cost.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +30,10 @@ from consent.event_log import EventLog
 from consent.fact_parts import RULES_PART, answers_part, joined
 from consent.mandates import Mandates
 from consent.people import Rules
+from consent.prepared import as_uuid
+from consent.revisions import Counted, Revisions
 from policy import Cause, Disclosure, FactFault, NoDecision, RestraintKind
+from policy.facts import settled
 from policy.restraints import RestraintStore, restraints_of
 from tests.databases import KINDS, Kind
 from tests.test_cohort import restrain, source_of
@@ -332,6 +335,99 @@ def test_an_act_vouches_for_its_own_row_alone(
         monkeypatch.setattr(owner, name, slip)
         with pytest.raises(ConsentDamaged):
             act(world, what)
+
+
+def test_a_lift_vouches_for_its_own_row_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a row that it ends, nothing else may have changed meanwhile."""
+    store = RestraintStore(
+        tenant="test",
+        engine=world.platform.data,
+        consents=world.platform.consents,
+        random=world.platform.random,
+    )
+    who, rows, looks = world.cast["restricted"], RestraintStore.rows, 0
+
+    def slip(
+        self: RestraintStore, conn: Connection, subject: UUID
+    ) -> list[tuple[object, ...]]:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            conn.execute(text("UPDATE policy_restraint SET kind = 'signal'"))
+        return rows(self, conn, subject)
+
+    with put_back(world, "policy_restraint"):
+        with world.platform.data.connect() as conn:
+            identity = as_uuid(rows(store, conn, who)[0][0])
+        monkeypatch.setattr(RestraintStore, "rows", slip)
+        with (
+            pytest.raises(ConsentDamaged),
+            world.platform.data.begin() as conn,
+        ):
+            store.lift(conn, who, identity, now=world.clock())
+
+
+class Moving:
+    """Counts of facts that go on with each look, as often as it is told."""
+
+    def __init__(self, moves: int) -> None:
+        """Begin at nothing."""
+        self.moves, self.looks = moves, 0
+
+    def revisions(self, _conn: object, members: Sequence[UUID]) -> list[int]:
+        """Give a count; it stands still once all moves were made."""
+        return [min(self.looks, self.moves)] * len(members)
+
+    def look(self) -> str:
+        """Find the facts as they are vouched for, once they stand still."""
+        self.looks += 1
+        if self.looks <= self.moves:
+            raise ConsentDamaged(uuid4())
+        return "as written"
+
+
+@pytest.mark.parametrize("moves", [0, 1, 2, 4])
+def test_what_is_changed_while_it_is_read_is_read_again(moves: int) -> None:
+    """A server shows each statement what is committed when it begins."""
+    facts = Moving(moves)
+    found = settled(
+        facts,  # type: ignore[arg-type] # what is asked of a store
+        None,  # type: ignore[arg-type] # no statement is sent
+        [uuid4()],
+        facts.look,
+    )
+    assert "as written" == found
+    assert moves + 1 == facts.looks
+
+
+def test_what_stands_still_and_is_wrong_is_damage() -> None:
+    """It is looked at once more, and then it is no decision."""
+    facts = Moving(99)
+    facts.revisions = lambda _conn, members: [7] * len(members)  # type: ignore[method-assign] # stands still
+    with pytest.raises(ConsentDamaged):
+        settled(facts, None, [uuid4()], facts.look)  # type: ignore[arg-type] # as above
+    assert 2 == facts.looks
+
+
+def test_mandates_that_are_changed_while_they_are_read_are_read_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that is newer than what vouches for it is no forged one."""
+    held, looks = Revisions.held, 0
+
+    def older(self: Revisions, conn: Connection, subject: UUID) -> Counted:
+        nonlocal looks
+        looks += 1
+        found = held(self, conn, subject)
+        if looks == 1:
+            return Counted(found.revision, Parts(subject, b""))
+        return found
+
+    monkeypatch.setattr(Revisions, "held", older)
+    assert 1 == len(world.platform.consents.mandates(world.cast[OTHER]))
+    assert 2 == looks
 
 
 def test_rules_of_a_version_that_nobody_wrote_are_damage(

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import Connection, text, update
 
 from api.cadence import publishing
 from api.pages.desk import GateDesk
@@ -25,6 +25,7 @@ from policy import (
     Cause,
     Emergency,
     Glass,
+    GlassDesk,
     GlassState,
     NoDecision,
     NotPermitted,
@@ -33,6 +34,7 @@ from policy import (
     RestraintKind,
     Shown,
 )
+from policy.restraints import Restraints
 from tests import oracle
 from tests.databases import Kind
 from tests.engines import unhurried
@@ -47,6 +49,7 @@ from tests.worlds import (
     World,
     build_world,
     reopen,
+    restrict,
 )
 from vault import CryptoFailure, NoteBox
 from vault.tables import DEK
@@ -560,6 +563,30 @@ def test_who_is_erased_or_restricted_is_not_opened(
     world.run(refused(granted(world, name), code))
 
     assert size + 1 == world.platform.ledger.size()
+
+
+def test_who_is_restricted_while_it_is_looked_is_not_opened(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restriction committed after the look is found before the entry."""
+    held = GlassDesk._held
+    who, imposed = world.cast["silent"], False
+
+    def late(self: GlassDesk, conn: Connection, *rest: Any) -> Restraints:  # noqa: ANN401 - as there
+        nonlocal imposed
+        found = held(self, conn, *rest)
+        if not imposed:
+            imposed = True
+            restrict(world.platform, who, world.clock())
+        return found
+
+    async def scene() -> None:
+        glass = await granted(world)
+        monkeypatch.setattr(GlassDesk, "_held", late)
+        await refused(opened(world, glass), "restricted")
+
+    world.run(scene())
+    assert imposed
 
 
 def test_who_is_erased_under_a_grant_is_gone(world: World) -> None:

@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi.testclient import TestClient
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
@@ -18,7 +19,9 @@ from api.app import create_app
 from api.cli.main import build
 from api.platform import Platform
 from api.secrets import Costs, _derive, add_vouched, load_secrets
+from consent import ConsentStore
 from policy import FactFault, Vouching
+from policy.restraints import RestraintStore
 from tests.test_fact_codes import heard, run_sql
 from tests.worlds import World, build_world, reopen
 
@@ -172,6 +175,53 @@ def test_only_what_was_shown_is_vouched_for(
     with old.platform.data.connect() as conn:
         found = conn.execute(text("SELECT mac FROM policy_credential"))
         assert [None, None] == [*found.scalars()]
+
+
+def test_a_code_that_is_wrong_by_the_end_is_found(
+    old: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last look asks for codes, though the instance does not yet."""
+    registers = Vouching.registers
+
+    def disturbed(self: Vouching, *rest: Any) -> int:  # noqa: ANN401 - as there
+        run_sql(
+            old,
+            "UPDATE consent_revision SET revision = revision + 1"
+            " WHERE subject = :who",
+            who=old.cast["consenting"],
+        )
+        return registers(self, *rest)
+
+    monkeypatch.setattr(Vouching, "registers", disturbed)
+    code, told = vouch(old, "--yes")
+
+    assert (1, False) == (code, is_vouched(old))
+    assert ["unvouched"] == [one["fault"] for one in told["findings"]]
+
+
+def test_nobody_writes_between_the_looks_at_somebody(
+    old: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The person's lock is taken before anything of theirs is read."""
+    order: list[str] = []
+    lock, rows = ConsentStore.lock, RestraintStore.rows
+
+    def locked(self: ConsentStore, conn: Connection, subject: UUID) -> int:
+        order.append("lock")
+        return lock(self, conn, subject)
+
+    def read(
+        self: RestraintStore, conn: Connection, subject: UUID
+    ) -> list[tuple[Any, ...]]:
+        order.append("read")
+        return rows(self, conn, subject)
+
+    monkeypatch.setattr(ConsentStore, "lock", locked)
+    monkeypatch.setattr(RestraintStore, "rows", read)
+    with old.platform.data.begin() as conn:
+        old.platform.vouching.person(conn, old.cast["consenting"])
+
+    assert ["lock", "read"] == order
 
 
 def test_rows_put_right_from_elsewhere_get_their_code(tmp_path: Path) -> None:
