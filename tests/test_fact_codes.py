@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Uuid, bindparam, text
+from sqlalchemy import Connection, Uuid, bindparam, insert, text
 
 from consent import (
     PRESETS,
@@ -32,6 +33,7 @@ from consent.mandates import Mandates
 from consent.people import Rules
 from consent.prepared import as_uuid
 from consent.revisions import Counted, Revisions
+from consent.tables import PreferencesRow
 from policy import Cause, Disclosure, FactFault, NoDecision, RestraintKind
 from policy.facts import settled
 from policy.restraints import RestraintStore, restraints_of
@@ -369,6 +371,31 @@ def test_a_lift_vouches_for_its_own_row_alone(
             store.lift(conn, who, identity, now=world.clock())
 
 
+def test_an_end_vouches_for_its_own_columns_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a mandate says is as it was made, also once it ends."""
+    consents, genuine = world.platform.consents, Mandates.end
+
+    def slip(self: Mandates, conn: Connection, *rest: Any) -> None:  # noqa: ANN401 - as there
+        genuine(self, conn, *rest)
+        conn.execute(
+            text(
+                "UPDATE consent_mandate SET text = '{}' WHERE subject = :who"
+            ).bindparams(bindparam("who", type_=Uuid())),
+            {"who": world.cast[VICTIM]},
+        )
+
+    monkeypatch.setattr(Mandates, "end", slip)
+    with put_back(world, "consent_mandate"):
+        made = empower(world, VICTIM)
+        with (
+            pytest.raises(ConsentDamaged),
+            world.platform.data.begin() as conn,
+        ):
+            consents.end_mandate(conn, world.cast[VICTIM], made, at=5, now=5)
+
+
 class Moving:
     """Counts of facts that go on with each look, as often as it is told."""
 
@@ -434,17 +461,17 @@ def test_rules_of_a_version_that_nobody_wrote_are_damage(
     world: World,
 ) -> None:
     """Version 0 stands for having chosen none, and is in no row."""
-    who = world.cast["silent"]
     with put_back(world, "consent_preferences"):
         with world.platform.data.begin() as conn:
-            world.platform.consents.set_preferences(
-                conn, who, PRESETS["careful"], 5
+            conn.execute(
+                insert(PreferencesRow).values(
+                    tenant="test",
+                    subject=world.cast["silent"],
+                    version=0,
+                    at=5,
+                    text=PRESETS["careful"].text(),
+                )
             )
-        run_sql(
-            world,
-            "UPDATE consent_preferences SET version = 0 WHERE subject = :who",
-            who=who,
-        )
         assert [Cause.DAMAGED] * 3 == heard(world, "silent")
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from api.bootstrap import bootstrap
 from api.pages.desk import GateDesk
 from api.pages.port import Effect, Outcome
 from consent import EntryKind, OwnEntry, Visibility, load_yaml
@@ -40,6 +41,7 @@ from tests.test_visibility import POLICE, inquiry, rule
 from tests.worlds import (
     ADDRESS,
     BIRTH,
+    CHEAP,
     OFFICER,
     World,
     build_world,
@@ -425,3 +427,22 @@ def test_without_a_ledger_there_is_no_entry_and_no_answer(
         found = door.ask(body_about(world, "consenting", *ADDRESS))
 
     assert "undefined" == assert_problem(found, 503)["cause"]
+
+
+def test_the_embedded_engine_of_the_start_is_what_decides(
+    tmp_path: Path,
+) -> None:
+    """Who starts a platform with one of other limits gets those."""
+    with build_world(tmp_path / "home") as world:
+        short = bootstrap(
+            world.platform.settings,
+            clock=world.clock,
+            embedded=EmbeddedPdp(load_bundle(), limits=Limits(steps=20)),
+            costs=CHEAP,
+        )
+        with pytest.raises(NoDecision) as raised:
+            asyncio.run(
+                short.gate.disclose(world.request("consenting", *ADDRESS))
+            )
+        short.close()
+        assert Cause.BUDGET is raised.value.cause
