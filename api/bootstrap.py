@@ -90,6 +90,7 @@ from policy import (
     PersonDoor,
     PolicyDecisionPoint,
     PolicyDesk,
+    ProposalSweep,
     Reader,
     RecordDesk,
     RegistrarDoor,
@@ -176,15 +177,15 @@ def initialise(
     vault.initialise()
     secrets = load_secrets(settings.secrets_path, passphrase)
     open_journal(settings, secrets, vault.custody, clock=clock, random=random)
+    macs = _row_macs(settings, secrets)
     consents = ConsentStore(
-        data,
-        settings.tenant,
-        macs=_row_macs(settings, secrets),
-        beside=visibility_rows(),
+        data, settings.tenant, macs=macs, beside=visibility_rows()
     )
+    bundles = BundleStore(tenant=settings.tenant, engine=data, macs=macs)
     # That nothing stands there yet is known as well.
     with data.begin() as conn:
         consents.vouch_registry(conn)
+        bundles.vouch(conn)
     data.dispose()
     keys.dispose()
 
@@ -295,6 +296,8 @@ def assemble(
         data.dispose()
         keys.dispose()
         raise
+    macs = _row_macs(settings, secrets)
+    bundles = BundleStore(tenant=settings.tenant, engine=data, macs=macs)
     return _assemble(
         settings=settings,
         secrets=secrets,
@@ -302,7 +305,9 @@ def assemble(
         keys=keys,
         vault=vault,
         journal=journal,
-        pdp=pdp or _pdp(settings, data, embedded),
+        macs=macs,
+        bundles=bundles,
+        pdp=pdp or _pdp(settings, bundles, embedded),
         clock=clock,
         random=random,
         direct=direct,
@@ -317,6 +322,8 @@ def _assemble(
     keys: Engine,
     vault: Vault,
     journal: ErasureJournal,
+    macs: RowMacs,
+    bundles: BundleStore,
     pdp: PolicyDecisionPoint,
     clock: Clock,
     random: Random,
@@ -330,7 +337,6 @@ def _assemble(
     requests = ConsentRequests(
         tenant=tenant, engine=data, members=vault.members
     )
-    macs = _row_macs(settings, secrets)
     consents = ConsentStore(
         data,
         tenant,
@@ -469,12 +475,26 @@ def _assemble(
         clock=clock,
         random=random,
     )
+    declarations = DeclarationDesk(
+        tenant=tenant,
+        guide=guide,
+        engine=data,
+        transactions=transactions,
+        consents=consents,
+        ledger=ledger,
+        macs=macs,
+        pdp=pdp,
+        clock=clock,
+        random=random,
+    )
     vouching = Vouching(
         transactions=transactions,
         vault=vault,
         consents=consents,
         restraints=restraints,
         registry=registry,
+        bundles=bundles,
+        proposals=declarations,
         ledger=ledger,
         clock=clock,
         random=random,
@@ -488,7 +508,7 @@ def _assemble(
     )
     policies = PolicyDesk(
         transactions=transactions,
-        store=BundleStore(tenant=tenant, engine=data),
+        store=bundles,
         ours=load_bundle(),
         ledger=ledger,
         pdp=pdp,
@@ -567,7 +587,7 @@ def _assemble(
             in_turn=embedded and data.dialect.name == "sqlite",
         ),
         policies=policies,
-        bundles=BundleStore(tenant=tenant, engine=data),
+        bundles=bundles,
         judge=Judge(
             gate=gate,
             facts=facts,
@@ -622,17 +642,7 @@ def _assemble(
             ledgers=(*past, ledger),
         ),
         vouching=vouching,
-        declarations=DeclarationDesk(
-            tenant=tenant,
-            guide=guide,
-            engine=data,
-            transactions=transactions,
-            consents=consents,
-            ledger=ledger,
-            pdp=pdp,
-            clock=clock,
-            random=random,
-        ),
+        declarations=declarations,
         visibility=VisibilityDesk(
             transactions=transactions,
             rules=visibility,
@@ -769,6 +779,13 @@ def _assemble(
         credential_sweep=CredentialSweep(
             registry=registry, ledgers=(*past, ledger), macs=macs
         ),
+        proposal_sweep=ProposalSweep(
+            transactions=transactions,
+            bundles=bundles,
+            proposals=declarations,
+            ledgers=(*past, ledger),
+            macs=macs,
+        ),
         tokens=Tokens(
             key=secrets.token,
             issuer=settings.origin,
@@ -885,7 +902,7 @@ def _trust(settings: Settings, signer: LedgerSigner) -> TrustPolicy | None:
 
 
 def _pdp(
-    settings: Settings, data: Engine, embedded: EmbeddedPdp | None
+    settings: Settings, bundles: BundleStore, embedded: EmbeddedPdp | None
 ) -> PolicyDecisionPoint:
     ours = load_bundle()
     engine: EmbeddedPdp | FailoverPdp = (
@@ -898,8 +915,7 @@ def _pdp(
         if settings.engine is EngineChoice.OPA
         else embedded or EmbeddedPdp(ours)
     )
-    store = BundleStore(tenant=settings.tenant, engine=data)
-    return LivePdp(engine, store=store, ours=ours)
+    return LivePdp(engine, store=bundles, ours=ours)
 
 
 def _vault(  # noqa: PLR0917 - what `initialise` and `bootstrap` share

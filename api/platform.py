@@ -42,6 +42,7 @@ from policy import (
     PersonDoor,
     PolicyDecisionPoint,
     PolicyDesk,
+    ProposalSweep,
     Reader,
     ReasonTable,
     RecordDesk,
@@ -110,6 +111,7 @@ class Platform:
     registry: Registry
     credentials: CredentialDesk
     credential_sweep: CredentialSweep
+    proposal_sweep: ProposalSweep
     tokens: Tokens
     reader: Reader
     reasons: ReasonTable

@@ -118,7 +118,8 @@ _STORED = Problem(
     slug="stored-data-refused",
     title="What is stored did not pass its checks",
     remedy="Report the request id to the operator, who runs "
-    "`curtilage vault verify`, `ledger verify` and `consent verify`.",
+    "`curtilage vault verify`, `ledger verify`, `consent verify` and "
+    "`policy verify`.",
 )
 _OPERATOR = Problem(
     status=500,

@@ -162,6 +162,12 @@ from policy.pdp import (
 from policy.person import PersonDoor
 from policy.policy_desk import PolicyDesk
 from policy.predicates import WithPredicates, body_zone
+from policy.proposal_sweep import (
+    ProposalFault,
+    ProposalFinding,
+    ProposalKind,
+    ProposalSweep,
+)
 from policy.proposals import DeclarationDesk, Proposal, ProposalState
 from policy.reading import Reader
 from policy.records import FoundPeople, RecordDesk, Sought
@@ -322,7 +328,11 @@ __all__ = [
     "PolicyDesk",
     "PolicyError",
     "Proposal",
+    "ProposalFault",
+    "ProposalFinding",
+    "ProposalKind",
     "ProposalState",
+    "ProposalSweep",
     "ProposedBundle",
     "Reader",
     "Reason",

@@ -1,18 +1,33 @@
 """Bundles that officers proposed, and the pointer to the one in force.
 
 The bundle that the software carries has the number 0 and stands in no row:
-an instance without proposals decides by it, and it can always be gone back
-to.
+a new instance decides by it, and it can always be gone back to.
+
+The pointer is a row from the instance's first day on, and has a code over
+itself and the revisions that it points to (`consent.row_macs`), as each
+proposal has over who proposed and who approved it: what somebody wrote, or
+took away, in the database alone is not in force.
 """
 
+import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, func, select, text, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    Select,
+    and_,
+    func,
+    select,
+    text,
+)
 
+from consent import RowMacs
 from policy.bundle import (
     DATA,
     MANIFEST,
@@ -22,17 +37,21 @@ from policy.bundle import (
     read_bundle,
 )
 from policy.bundle_tables import BundleRow, FlipRow, LiveRow
+from policy.coded_rows import CodedRows, Standing
 from policy.errors import RecordUnknown
+from policy.pdp import BundleInvalid
 
 _BUNDLES = BundleRow.metadata.tables["policy_bundle"]
 _LIVE = LiveRow.metadata.tables["policy_live"]
 _FLIPS = FlipRow.metadata.tables["policy_flip"]
 OURS, NONE = 0, -1
+# The table, and the version of what the pointer's code covers.
+_POINTER = "policy_live/1"
 _POINT = text(
-    "INSERT INTO policy_live (tenant, changes, number, shadow)"
-    " VALUES (:tenant, 1, :number, :shadow)"
-    " ON CONFLICT (tenant) DO UPDATE SET changes = policy_live.changes + 1,"
-    " number = :number, shadow = :shadow"
+    "INSERT INTO policy_live (tenant, changes, number, shadow, mac)"
+    " VALUES (:tenant, :changes, :number, :shadow, :mac)"
+    " ON CONFLICT (tenant) DO UPDATE SET changes = :changes,"
+    " number = :number, shadow = :shadow, mac = :mac"
 )
 _COUNT = text(
     "INSERT INTO policy_flip (tenant, number, service, purpose, attribute,"
@@ -65,6 +84,8 @@ class ProposedBundle:
         officer: who decided; empty as long as nobody did.
         decided_at: POSIX seconds; None likewise.
         signed: whether a signed archive for OPA servers came with it.
+        genuine: whether its row is as this instance wrote it. Where codes
+            are demanded, one that is not can only be looked at.
     """
 
     number: int
@@ -76,18 +97,22 @@ class ProposedBundle:
     officer: str
     decided_at: int | None
     signed: bool
+    genuine: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
     """Which bundle is in force, which runs in its shadow, and since when.
 
-    `shadow` is `NONE` where none does.
+    `shadow` is `NONE` where none does. The revisions are empty where the
+    bundle is the software's own, or none.
     """
 
     changes: int
     number: int
     shadow: int
+    revision: str = ""
+    shadow_revision: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,30 +127,122 @@ class Flip:
     times: int
 
 
-class BundleStore:
-    """Bundles of one tenant."""
+class _Pointer(NamedTuple):
+    """The pointer's row, and the revisions of the rows it points to."""
 
-    def __init__(self, *, tenant: str, engine: Engine) -> None:
+    changes: int
+    number: int
+    shadow: int
+    mac: bytes | None
+    revision: str | None
+    shadow_revision: str | None
+
+
+_NO_POINTER = _Pointer(0, OURS, NONE, None, None, None)
+
+
+class BundleStore:
+    """Bundles of one tenant.
+
+    Args:
+        tenant: whose.
+        engine: the data database.
+        macs: vouches for the proposals, and for which is in force.
+    """
+
+    def __init__(self, *, tenant: str, engine: Engine, macs: RowMacs) -> None:
         self._tenant = tenant
         self._engine = engine
-        self._live = select(_LIVE).where(_LIVE.c.tenant == tenant)
+        self._macs = macs
+        self._rows = CodedRows(
+            _BUNDLES, macs, tenant, but=("manifest", "plan", "data")
+        )
+        self._live = _pointer(tenant)
 
     def live(self, conn: Connection | None = None) -> Live:
-        """Read the pointer."""
+        """Read the pointer.
+
+        Raises:
+            RowForged: it is not as this instance wrote it.
+        """
         if conn is None:
             with self._reading() as reading:
                 return self.live(reading)
-        row = conn.execute(self._live).one_or_none()
-        if row is None:
-            return Live(changes=0, number=OURS, shadow=NONE)
-        return Live(changes=row.changes, number=row.number, shadow=row.shadow)
+        found = self._found(conn)
+        self._macs.demand(found.mac, _POINTER, *_covered(found))
+        return _live(found)
+
+    def standing(self, conn: Connection) -> Standing:
+        """Return where the pointer points, whoever wrote it."""
+        found = self._found(conn)
+        code = self._macs.of(_POINTER, *_covered(found))
+        return Standing(
+            columns={
+                "number": found.number,
+                "revision": found.revision,
+                "shadow": found.shadow,
+                "shadow_revision": found.shadow_revision,
+            },
+            genuine=hmac.compare_digest(found.mac or b"", code),
+        )
+
+    def proposed(self, conn: Connection) -> list[Standing]:
+        """Return the proposals, without their files, whoever wrote them."""
+        return self._rows.standing(conn)
 
     def point(self, conn: Connection, *, number: int, shadow: int) -> None:
-        """Move the pointer, in the caller's transaction."""
+        """Move the pointer, in the caller's transaction.
+
+        Whoever calls holds the ledger's lock, so nobody else moves it.
+
+        Raises:
+            RowForged: what stands there is not as this instance wrote it.
+        """
+        self._write(conn, self.live(conn).changes, number, shadow)
+
+    def vouch(self, conn: Connection) -> int:
+        """Vouch for what stands there, whoever wrote it.
+
+        Whoever has this done has looked through it first.
+
+        Returns:
+            For how many proposals a code was made.
+        """
+        made = self._rows.vouch(conn)
+        live = self._found(conn)
+        self._write(conn, live.changes, live.number, live.shadow)
+        return made
+
+    def _write(
+        self, conn: Connection, changes: int, number: int, shadow: int
+    ) -> None:
+        of_both = select(_BUNDLES.c.number, _BUNDLES.c.revision).where(
+            _BUNDLES.c.tenant == self._tenant,
+            _BUNDLES.c.number.in_((number, shadow)),
+        )
+        revisions = {one.number: one.revision for one in conn.execute(of_both)}
+        pointer = _Pointer(
+            changes=changes + 1,
+            number=number,
+            shadow=shadow,
+            mac=None,
+            revision=revisions.get(number),
+            shadow_revision=revisions.get(shadow),
+        )
         conn.execute(
             _POINT,
-            {"tenant": self._tenant, "number": number, "shadow": shadow},
+            {
+                "tenant": self._tenant,
+                "changes": pointer.changes,
+                "number": number,
+                "shadow": shadow,
+                "mac": self._macs.of(_POINTER, *_covered(pointer)),
+            },
         )
+
+    def _found(self, conn: Connection) -> _Pointer:
+        row = conn.execute(self._live).one_or_none()
+        return _NO_POINTER if row is None else _Pointer(*row)
 
     def add(
         self,
@@ -147,21 +264,21 @@ class BundleStore:
             _BUNDLES.c.tenant == self._tenant
         )
         number = (conn.execute(last).scalar() or 0) + 1
-        conn.execute(
-            _BUNDLES.insert().values(
-                tenant=self._tenant,
-                number=number,
-                revision=bundle.revision,
-                base=base,
-                manifest=files[MANIFEST].decode(),
-                plan=files[PLAN].decode(),
-                data=files[DATA].decode(),
-                archive=archive,
-                proposer=proposer,
-                proposed_at=now,
-                officer="",
-                state=BundleState.PROPOSED.value,
-            )
+        self._rows.insert(
+            conn,
+            {
+                "number": number,
+                "revision": bundle.revision,
+                "base": base,
+                "manifest": files[MANIFEST].decode(),
+                "plan": files[PLAN].decode(),
+                "data": files[DATA].decode(),
+                "archive": archive,
+                "proposer": proposer,
+                "proposed_at": now,
+                "officer": "",
+                "state": BundleState.PROPOSED.value,
+            },
         )
         return number
 
@@ -178,37 +295,28 @@ class BundleStore:
 
         Raises:
             RecordUnknown: it does not wait.
+            RowForged: its row is not as this instance wrote it.
         """
-        done = conn.execute(
-            update(_BUNDLES)
-            .where(
-                _BUNDLES.c.tenant == self._tenant,
-                _BUNDLES.c.number == number,
-                _BUNDLES.c.state == BundleState.PROPOSED.value,
-            )
-            .values(state=state.value, officer=officer, decided_at=now)
-        )
-        if not done.rowcount:
+        row = self._row(number, conn)
+        if row.state != BundleState.PROPOSED.value or not self._rows.change(
+            conn, row, state=state.value, officer=officer, decided_at=now
+        ):
             msg = f"no proposed bundle {number} waits"
             raise RecordUnknown(msg)
 
     def proposals(self) -> Sequence[ProposedBundle]:
-        """Every proposal by number, decided ones included."""
-        statement = (
-            select(_BUNDLES)
-            .where(_BUNDLES.c.tenant == self._tenant)
-            .order_by(_BUNDLES.c.number)
-        )
+        """Every proposal by number, decided ones and forged ones included."""
         with self._reading() as conn:
-            return [_proposed(row) for row in conn.execute(statement)]
+            return [self._proposed(row) for row in self._rows.all(conn)]
 
     def proposal(self, number: int) -> ProposedBundle:
         """One proposal.
 
         Raises:
             RecordUnknown: there is none of that number.
+            RowForged: its row is not as this instance wrote it.
         """
-        return _proposed(self._row(number))
+        return self._proposed(self._row(number))
 
     def of_revision(self, revision: str) -> int | None:
         """The number of a bundle that has a revision, if one is kept."""
@@ -229,16 +337,21 @@ class BundleStore:
 
         Raises:
             RecordUnknown: there is none of that number.
+            RowForged: its row is not as this instance wrote it.
             BundleInvalid: what is stored was changed.
         """
         row = self._row(number)
-        return read_bundle(
+        bundle = read_bundle(
             {
                 MANIFEST: row.manifest.encode(),
                 PLAN: row.plan.encode(),
                 DATA: row.data.encode(),
             }
         )
+        if bundle.revision != row.revision:
+            msg = f"bundle {number}: the files are not those of its revision"
+            raise BundleInvalid(msg)
+        return bundle
 
     def sources(self, number: int) -> Mapping[str, str]:
         """Digest of each source of a bundle, by its path."""
@@ -301,33 +414,89 @@ class BundleStore:
                 for row in conn.execute(statement)
             ]
 
-    def _row(self, number: int) -> Row[Any]:
+    def _row(self, number: int, conn: Connection | None = None) -> Row[Any]:
+        if conn is None:
+            with self._reading() as reading:
+                return self._row(number, reading)
         statement = select(_BUNDLES).where(
             _BUNDLES.c.tenant == self._tenant, _BUNDLES.c.number == number
         )
-        with self._reading() as conn:
-            row = conn.execute(statement).one_or_none()
+        row = conn.execute(statement).one_or_none()
         if row is None:
             msg = (
                 f"there is no proposed bundle {number}; look at those there "
                 "are"
             )
             raise RecordUnknown(msg)
+        self._rows.demand(row)
         return row
+
+    def _proposed(self, row: Row[Any]) -> ProposedBundle:
+        return ProposedBundle(
+            number=row.number,
+            revision=row.revision,
+            base=row.base,
+            proposer=row.proposer,
+            proposed_at=row.proposed_at,
+            state=BundleState(row.state),
+            officer=row.officer,
+            decided_at=row.decided_at,
+            signed=row.archive is not None,
+            genuine=self._rows.is_right(row),
+        )
 
     def _reading(self) -> Connection:
         return self._engine.connect().execution_options(read_only=True)
 
 
-def _proposed(row: Row[Any]) -> ProposedBundle:
-    return ProposedBundle(
-        number=row.number,
-        revision=row.revision,
-        base=row.base,
-        proposer=row.proposer,
-        proposed_at=row.proposed_at,
-        state=BundleState(row.state),
-        officer=row.officer,
-        decided_at=row.decided_at,
-        signed=row.archive is not None,
+def _pointer(tenant: str) -> Select[Any]:
+    """Select the pointer with both revisions, of one state of the database."""
+    live = _BUNDLES.alias()
+    shadow = _BUNDLES.alias()
+    return (
+        select(
+            _LIVE.c.changes,
+            _LIVE.c.number,
+            _LIVE.c.shadow,
+            _LIVE.c.mac,
+            live.c.revision,
+            shadow.c.revision.label("shadow_revision"),
+        )
+        .outerjoin_from(
+            _LIVE,
+            live,
+            and_(
+                live.c.tenant == _LIVE.c.tenant,
+                live.c.number == _LIVE.c.number,
+            ),
+        )
+        .outerjoin(
+            shadow,
+            and_(
+                shadow.c.tenant == _LIVE.c.tenant,
+                shadow.c.number == _LIVE.c.shadow,
+            ),
+        )
+        .where(_LIVE.c.tenant == tenant)
+    )
+
+
+def _covered(found: _Pointer) -> list[int | str | None]:
+    """All that the pointer's code is over."""
+    return [
+        found.changes,
+        found.number,
+        found.shadow,
+        found.revision,
+        found.shadow_revision,
+    ]
+
+
+def _live(found: _Pointer) -> Live:
+    return Live(
+        changes=found.changes,
+        number=found.number,
+        shadow=found.shadow,
+        revision=found.revision or "",
+        shadow_revision=found.shadow_revision or "",
     )

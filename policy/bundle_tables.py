@@ -7,7 +7,10 @@ from policy.tables import PolicyTable
 
 
 class BundleRow(PolicyTable, table=True):
-    """A compiled bundle that somebody wants in force; it never changes."""
+    """A compiled bundle that somebody wants in force; it never changes.
+
+    `mac` is over all but the three files, which the revision is over.
+    """
 
     __tablename__ = "policy_bundle"
 
@@ -26,13 +29,15 @@ class BundleRow(PolicyTable, table=True):
     officer: str = Field(default="", max_length=128)
     decided_at: int | None = Field(default=None, sa_type=BigInteger)
     state: str = Field(max_length=16)
+    mac: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class LiveRow(PolicyTable, table=True):
     """Which bundle is in force, and which runs in its shadow; 0 is ours.
 
     `changes` counts every change of either, so that a process that decides
-    sees one by one small read.
+    sees one by one small read. `mac` is over them and both revisions, and
+    stands there from the instance's first day on: none is not ours.
     """
 
     __tablename__ = "policy_live"
@@ -41,6 +46,7 @@ class LiveRow(PolicyTable, table=True):
     changes: int
     number: int
     shadow: int
+    mac: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class FlipRow(PolicyTable, table=True):

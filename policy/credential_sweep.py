@@ -17,9 +17,8 @@ from enum import StrEnum
 
 from consent import AuditBody, AuditEntry, EntryKind, Ledger, RowMacs
 from policy.credential_desk import CredentialAct
+from policy.entry_walk import EntryWalk
 from policy.registry import Issued, Registry
-
-_PAGE = 500
 
 
 class CredentialFault(StrEnum):
@@ -67,12 +66,10 @@ class _Told:
     Attributes:
         last: by client id, the index and the body of the last entry.
         since: when the first entry about any credential was made.
-        read: by ledger, up to which index.
     """
 
     last: dict[str, tuple[int, AuditBody]] = field(default_factory=dict)
     since: int | None = None
-    read: dict[int, int] = field(default_factory=dict)
 
     def take(self, entry: AuditEntry) -> bool:
         """Take an entry in; say whether it is about a credential."""
@@ -121,26 +118,13 @@ class CredentialSweep:
 
         """
         told = _Told()
-        self._read(told, progress)
+        walk = EntryWalk(self._ledgers)
+        walk.on(told.take, progress)
         while True:
             rows = self._registry.issued(revoked=True)
-            if not self._read(told, progress):
+            if not walk.on(told.take, progress):
                 break
         return [*self._found(told, rows)]
-
-    def _read(self, told: _Told, progress: Callable[[int], None]) -> bool:
-        """Read on in every ledger; say whether there was one to take in."""
-        more = False
-        for number, ledger in enumerate(self._ledgers):
-            after = told.read.get(number, -1)
-            while page := ledger.audit_entries(
-                about_nobody=True, after=after, limit=_PAGE
-            ):
-                after = told.read[number] = page[-1].index
-                for entry in page:
-                    more |= told.take(entry)
-                progress(len(page))
-        return more
 
     def _found(
         self, told: _Told, rows: Sequence[Issued]

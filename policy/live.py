@@ -3,8 +3,10 @@
 `LivePdp` stands before the engine. About once a second it reads the pointer
 of the bundle store; where it moved, the engine takes the other bundle whole.
 Each ruling carries the revision that made it, so no request is decided by
-half a bundle, and none is dropped. A stored bundle that does not verify is
-not taken: the one before goes on deciding, and an alarm is due.
+half a bundle, and none is dropped. A stored bundle that does not verify, or
+a pointer that this instance did not write, is not taken: the one before goes
+on deciding, and an alarm is due. Where there is none before, because a
+process starts, nothing decides until one is taken.
 
 Where a candidate runs in the shadow, every disclosure that was decided is
 decided again by it, aside and afterwards, and what it decides otherwise is
@@ -17,13 +19,18 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Self
 
+from consent import RowForged
 from policy.bundle import Bundle
 from policy.bundle_store import NONE, OURS, BundleStore, Flip
 from policy.embedded import EmbeddedPdp
+from policy.engine import EngineError
+from policy.errors import RecordUnknown
 from policy.gate import ENTRYPOINT
 from policy.opa_failover import FailoverPdp
 from policy.pdp import (
     JSON,
+    BundleInvalid,
+    Cause,
     ConfirmedRevision,
     NoDecision,
     Ruling,
@@ -33,6 +40,8 @@ from policy.pdp import (
 _MOST_WAITING = 2000
 NOTHING, FAILED = "", "no decision"
 Engine = EmbeddedPdp | FailoverPdp
+# Why what is stored is not taken.
+_UNTAKEN = (RowForged, RecordUnknown, BundleInvalid, EngineError)
 
 
 class LivePdp:
@@ -43,9 +52,8 @@ class LivePdp:
         store: where bundles and the pointer are.
         ours: the bundle that the software carries.
 
-    Raises:
-        BundleInvalid: the bundle in force does not verify.
-        EngineError: the engine does not run it.
+    Where the bundle in force is not taken at the start, `demand` says why,
+    and there is no decision.
     """
 
     def __init__(
@@ -58,7 +66,11 @@ class LivePdp:
         self._number = OURS
         self._shadow = Shadow(store)
         self._stack = AsyncExitStack()
-        self.refresh()
+        self._untaken: Exception | None = None
+        try:
+            self.refresh()
+        except _UNTAKEN as error:
+            self._untaken = error
 
     @property
     def revision(self) -> str:
@@ -95,6 +107,7 @@ class LivePdp:
     async def _decide(
         self, entrypoint: str, document: Mapping[str, JSON], trace: str | None
     ) -> Ruling:
+        self._demand_taken()
         ruling = await decide_within(self._engine, entrypoint, document, trace)
         if entrypoint == ENTRYPOINT and self._shadow.runs:
             self._shadow.saw(document, ruling)
@@ -108,15 +121,32 @@ class LivePdp:
             self._shadow.saw(document, ruling)
 
     def filtering(self) -> FailoverPdp | None:
-        """What compiles rules to conditions: servers, and not our engine."""
+        """What compiles rules to conditions: servers, and not our engine.
+
+        Raises:
+            NoDecision: there is nothing to decide by.
+        """
+        self._demand_taken()
         return None if isinstance(self._engine, EmbeddedPdp) else self._engine
+
+    def demand(self) -> None:
+        """Make sure that there is a bundle to decide by.
+
+        Raises:
+            RowForged, RecordUnknown, BundleInvalid, EngineError: as the look
+                at the start found it.
+        """
+        if self._untaken is not None:
+            raise self._untaken
 
     async def confirm(self) -> None:
         """Hold servers to the revision in force; ours needs none.
 
         Raises:
-            NoDecision: they do not answer under it.
+            NoDecision: they do not answer under it, or there is nothing to
+                decide by.
         """
+        self._demand_taken()
         if isinstance(self._engine, ConfirmedRevision):
             await self._engine.confirm()
 
@@ -127,13 +157,19 @@ class LivePdp:
             Whether it moved.
 
         Raises:
-            BundleInvalid, EngineError: the one that it points to does not
-                verify or run; the one before goes on deciding, and the next
+            RowForged: the pointer is not as this instance wrote it; as with
+                all others, the one before goes on deciding, and the next
                 call tries again.
+            RecordUnknown: it points to a bundle that is not there.
+            BundleInvalid, EngineError: the one that it points to does not
+                verify or run, or the pointer is one of earlier.
         """
         live = self._store.live()
         if live.changes == self._seen:
             return False
+        if live.changes < self._seen:
+            msg = "which bundle is in force was put back to an earlier state"
+            raise BundleInvalid(msg)
         if live.number != self._number or self._seen < 0:
             self._take(self._load(live.number))
             self._number = live.number
@@ -142,6 +178,7 @@ class LivePdp:
             None if live.shadow == NONE else self._load(live.shadow),
         )
         self._seen = live.changes
+        self._untaken = None
         return True
 
     def compare(self) -> int:
@@ -151,6 +188,10 @@ class LivePdp:
             How many decisions.
         """
         return self._shadow.compare()
+
+    def _demand_taken(self) -> None:
+        if self._untaken is not None:
+            raise NoDecision(Cause.DAMAGED, str(self._untaken))
 
     def _load(self, number: int) -> Bundle:
         return self._ours if number == OURS else self._store.load(number)

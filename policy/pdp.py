@@ -64,8 +64,8 @@ class Cause(StrEnum):
     """Why there is no decision.
 
     Attributes:
-        DAMAGED: what is stored of the person, or of what the service
-            declared, does not read: it was changed.
+        DAMAGED: what is stored of the person, of what the service declared,
+            or of which policies are in force does not read: it was changed.
     """
 
     DOWN = "down"

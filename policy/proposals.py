@@ -7,7 +7,7 @@ proposal has to be made anew. Each act is an entry of the ledger with the
 digest, so who proposed and who approved what can be proved.
 
 `policies/api` keeps the two apart: an approval names the proposer as the
-store has it, never as the caller says.
+store has it, never as the caller says, and the row has a code over both.
 """
 
 import uuid
@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Row, func, select, update
+from sqlalchemy import Connection, Engine, Row, func, select
 
 from consent import (
     Asked,
@@ -28,10 +28,12 @@ from consent import (
     Draft,
     EntryKind,
     Ledger,
+    RowMacs,
     read_declaration,
     write_declaration,
 )
 from policy.authority import Action, Caller, authorize
+from policy.coded_rows import CodedRows, Standing
 from policy.decisions import Guidance, Json
 from policy.errors import FactsChanged, RecordUnknown
 from policy.guidance import Guide
@@ -66,6 +68,8 @@ class Proposal:
         state: What became of it.
         officer: Who decided; empty as long as nobody did.
         decided_at: POSIX seconds; ``None`` likewise.
+        genuine: Whether its row is as this instance wrote it. Where codes
+            are demanded, one that is not can only be looked at.
     """
 
     number: int
@@ -76,6 +80,7 @@ class Proposal:
     state: ProposalState
     officer: str = ""
     decided_at: int | None = None
+    genuine: bool = True
 
 
 class DeclarationDesk:
@@ -89,6 +94,7 @@ class DeclarationDesk:
         transactions: Transactions,
         consents: ConsentStore,
         ledger: Ledger,
+        macs: RowMacs,
         pdp: PolicyDecisionPoint,
         guide: Guide,
         clock: Callable[[], int],
@@ -99,6 +105,7 @@ class DeclarationDesk:
         self._transactions = transactions
         self._consents = consents
         self._ledger = ledger
+        self._rows = CodedRows(_TABLE, macs, tenant)
         self._pdp = pdp
         self._guide = guide
         self._clock = clock
@@ -127,31 +134,36 @@ class DeclarationDesk:
         return await self._guide.on(declaration)
 
     def proposals(self) -> Sequence[Proposal]:
-        """Every proposal, decided ones included, by number."""
-        statement = (
-            select(_TABLE)
-            .where(_TABLE.c.tenant == self._tenant)
-            .order_by(_TABLE.c.number)
-        )
-        with self._engine.connect().execution_options(read_only=True) as conn:
-            return [_proposal(row) for row in conn.execute(statement)]
+        """Every proposal by number, decided ones and forged ones included."""
+        with self._reading() as conn:
+            return [self._proposal(row) for row in self._rows.all(conn)]
 
     def proposal(self, number: int) -> Proposal:
         """Return one proposal.
 
         Raises:
             RecordUnknown: there is none of that number.
+            RowForged: its row is not as this instance wrote it.
+            DeclarationInvalid: its text is not the one of its digest.
 
         """
-        statement = select(_TABLE).where(
-            _TABLE.c.tenant == self._tenant, _TABLE.c.number == number
-        )
-        with self._engine.connect().execution_options(read_only=True) as conn:
-            row = conn.execute(statement).one_or_none()
-        if row is None:
-            msg = f"there is no proposal {number}; look at those there are"
-            raise RecordUnknown(msg)
-        return _proposal(row)
+        with self._reading() as conn:
+            return self._proposal(self._row(conn, number))
+
+    def vouch(self, conn: Connection) -> int:
+        """Vouch for the proposals as they stand, whoever wrote them.
+
+        Whoever has this done has looked through them first.
+
+        Returns:
+            For how many a code was made.
+
+        """
+        return self._rows.vouch(conn)
+
+    def standing(self, conn: Connection) -> list[Standing]:
+        """Return the proposals, whoever wrote them."""
+        return self._rows.standing(conn)
 
     async def propose(self, officer: Caller, declaration: Declaration) -> int:
         """Propose a version, for somebody else to approve.
@@ -189,21 +201,21 @@ class DeclarationDesk:
             )
             number = (conn.execute(last).scalar() or 0) + 1
             now = self._clock()
-            conn.execute(
-                _TABLE.insert().values(
-                    tenant=self._tenant,
-                    number=number,
-                    service=declaration.service,
-                    purpose=declaration.purpose,
-                    version=declaration.version,
-                    digest=declaration.digest,
-                    base=self._base(declaration),
-                    text=write_declaration(declaration),
-                    proposer=officer.id,
-                    proposed_at=now,
-                    officer="",
-                    state=ProposalState.PROPOSED.value,
-                )
+            self._rows.insert(
+                conn,
+                {
+                    "number": number,
+                    "service": declaration.service,
+                    "purpose": declaration.purpose,
+                    "version": declaration.version,
+                    "digest": declaration.digest,
+                    "base": self._base(declaration),
+                    "text": write_declaration(declaration),
+                    "proposer": officer.id,
+                    "proposed_at": now,
+                    "officer": "",
+                    "state": ProposalState.PROPOSED.value,
+                },
             )
             self._enter(
                 conn,
@@ -258,7 +270,7 @@ class DeclarationDesk:
                 raise FactsChanged(msg)
             self._consents.register(conn, declaration)
             now = self._clock()
-            self._decide(conn, number, officer, ProposalState.PUBLISHED, now)
+            self._decide(conn, proposal, officer, ProposalState.PUBLISHED, now)
             self._enter(
                 conn,
                 declaration,
@@ -308,7 +320,7 @@ class DeclarationDesk:
         def write(conn: Connection) -> None:
             self._ledger.lock(conn)
             now = self._clock()
-            self._decide(conn, number, officer, ProposalState.REJECTED, now)
+            self._decide(conn, proposal, officer, ProposalState.REJECTED, now)
             self._enter(
                 conn,
                 declaration,
@@ -341,23 +353,54 @@ class DeclarationDesk:
     def _decide(
         self,
         conn: Connection,
-        number: int,
+        proposal: Proposal,
         officer: Caller,
         state: ProposalState,
         now: int,
     ) -> None:
-        done = conn.execute(
-            update(_TABLE)
-            .where(
-                _TABLE.c.tenant == self._tenant,
-                _TABLE.c.number == number,
-                _TABLE.c.state == ProposalState.PROPOSED.value,
-            )
-            .values(officer=officer.id, decided_at=now, state=state.value)
-        )
-        if done.rowcount != 1:
-            msg = f"proposal {number} was decided in between"
+        row = self._row(conn, proposal.number)
+        if self._proposal(row) != proposal or not self._rows.change(
+            conn, row, officer=officer.id, decided_at=now, state=state.value
+        ):
+            msg = f"proposal {proposal.number} was decided in between"
             raise RecordUnknown(msg)
+
+    def _row(self, conn: Connection, number: int) -> Row[Any]:
+        statement = select(_TABLE).where(
+            _TABLE.c.tenant == self._tenant, _TABLE.c.number == number
+        )
+        row = conn.execute(statement).one_or_none()
+        if row is None:
+            msg = f"there is no proposal {number}; look at those there are"
+            raise RecordUnknown(msg)
+        self._rows.demand(row)
+        return row
+
+    def _proposal(self, row: Row[Any]) -> Proposal:
+        where = f"proposal {row.number}"
+        declaration = read_declaration(row.text, where=where)
+        if declaration.digest != row.digest:
+            raise DeclarationInvalid(
+                where=where,
+                line=0,
+                column=0,
+                what="it has the text of another declaration",
+                remedy="restore it from a backup; it was changed",
+            )
+        return Proposal(
+            number=row.number,
+            declaration=declaration,
+            base=row.base,
+            proposer=row.proposer,
+            proposed_at=row.proposed_at,
+            state=ProposalState(row.state),
+            officer=row.officer,
+            decided_at=row.decided_at,
+            genuine=self._rows.is_right(row),
+        )
+
+    def _reading(self) -> Connection:
+        return self._engine.connect().execution_options(read_only=True)
 
     def _enter(
         self,
@@ -386,26 +429,3 @@ class DeclarationDesk:
 
     def _new_id(self) -> UUID:
         return uuid.UUID(bytes=self._random(16), version=4)
-
-
-def _proposal(row: Row[Any]) -> Proposal:
-    where = f"proposal {row.number}"
-    declaration = read_declaration(row.text, where=where)
-    if declaration.digest != row.digest:
-        raise DeclarationInvalid(
-            where=where,
-            line=0,
-            column=0,
-            what="it has the text of another declaration",
-            remedy="restore it from a backup; it was changed",
-        )
-    return Proposal(
-        number=row.number,
-        declaration=declaration,
-        base=row.base,
-        proposer=row.proposer,
-        proposed_at=row.proposed_at,
-        state=ProposalState(row.state),
-        officer=row.officer,
-        decided_at=row.decided_at,
-    )

@@ -197,7 +197,8 @@ class VisibilityRow(PolicyTable, table=True):
 class ProposalRow(PolicyTable, table=True):
     """A declaration that an officer proposed, and what became of it.
 
-    The text is never edited; a change is another proposal.
+    The text is never edited; a change is another proposal. `mac` is over
+    the whole row (`policy.coded_rows`).
     """
 
     __tablename__ = "policy_proposal"
@@ -217,6 +218,7 @@ class ProposalRow(PolicyTable, table=True):
     officer: str = Field(default="", max_length=128)
     decided_at: int | None = Field(default=None, sa_type=BigInteger)
     state: str = Field(max_length=16)
+    mac: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class BudgetRow(PolicyTable, table=True):

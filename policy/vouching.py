@@ -9,7 +9,7 @@ another one nobody is vouched for.
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -23,8 +23,10 @@ from consent import (
     EntryKind,
     Ledger,
 )
+from policy.bundle_store import BundleStore
 from policy.errors import RequestInvalid
 from policy.facts import is_damage
+from policy.proposals import DeclarationDesk
 from policy.registry import Registry
 from policy.restraints import RestraintStore
 from policy.visibility import OFFICE
@@ -34,17 +36,24 @@ _PAGE = 200
 
 
 class Registered(NamedTuple):
-    """What is declared and issued, as whoever vouches has seen it.
+    """What is declared, issued and in force, as whoever vouches has seen it.
 
     Attributes:
         declarations: digest, version, service and purpose of each.
         rules: the rows of rules of visibility.
         credentials: the columns of each, without its code.
+        live: which bundle is in force, which runs in its shadow, and the
+            revisions of both.
+        bundles: the columns of each proposed bundle, without its files.
+        proposals: the columns of each proposed declaration.
     """
 
     declarations: Sequence[tuple[Any, ...]]
     rules: Sequence[tuple[Any, ...]]
     credentials: Sequence[tuple[Any, ...]]
+    live: Mapping[str, Any]
+    bundles: Sequence[Mapping[str, Any]]
+    proposals: Sequence[Mapping[str, Any]]
 
 
 class Vouching:
@@ -56,6 +65,8 @@ class Vouching:
         consents: keeps the codes, and most of the facts.
         restraints: the rest of the facts.
         registry: the credentials.
+        bundles: the policies, and which are in force.
+        proposals: the proposed declarations.
         ledger: says that somebody vouched.
         clock: POSIX seconds.
         random: like ``os.urandom``.
@@ -69,11 +80,15 @@ class Vouching:
         consents: ConsentStore,
         restraints: RestraintStore,
         registry: Registry,
+        bundles: BundleStore,
+        proposals: DeclarationDesk,
         ledger: Ledger,
         clock: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
         self._registry = registry
+        self._bundles = bundles
+        self._proposals = proposals
         self._ledger = ledger
         self._clock = clock
         self._random = random
@@ -121,7 +136,7 @@ class Vouching:
         return made
 
     def registered(self) -> Registered:
-        """Return what is declared and issued, to be looked through."""
+        """Return what is declared, issued and in force, to be looked at."""
         return self._transactions.run(self._registered)
 
     def _registered(self, conn: Connection) -> Registered:
@@ -130,10 +145,13 @@ class Vouching:
             declarations=sorted(one[:4] for one in standing.declarations),
             rules=sorted(map(tuple, standing.beside), key=repr),
             credentials=self._registry.standing(conn),
+            live=self._bundles.standing(conn).columns,
+            bundles=[one.columns for one in self._bundles.proposed(conn)],
+            proposals=[one.columns for one in self._proposals.standing(conn)],
         )
 
     def registers(self, officer: str, people: int, seen: Registered) -> int:
-        """Vouch for what is declared and issued; enter that it was done.
+        """Vouch for what `registered` returns; enter that it was done.
 
         Whoever has this done has looked through it first.
 
@@ -155,8 +173,12 @@ class Vouching:
             self._ledger.lock(conn)
             self._consents.vouch_registry(conn)
             credentials = self._registry.vouch(conn)
+            proposals = self._bundles.vouch(conn)
+            proposals += self._proposals.vouch(conn)
             if self._registered(conn) != seen:
-                msg = "what is declared or issued changed meanwhile; run again"
+                msg = (
+                    "what is declared or in force changed meanwhile; run again"
+                )
                 raise RequestInvalid(msg)
             draft = Draft(
                 kind=EntryKind.RECOVERY,
@@ -171,6 +193,7 @@ class Vouching:
                     "officer": officer,
                     "people": people,
                     "credentials": credentials,
+                    "proposals": proposals,
                 },
             )
             return self._ledger.append(conn, [draft])[0].numbered()

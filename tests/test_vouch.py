@@ -4,6 +4,7 @@ import base64
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,12 +24,16 @@ from consent import ConsentStore
 from policy import FactFault, Vouching
 from policy.restraints import RestraintStore
 from tests.test_fact_codes import heard, run_sql
+from tests.test_policy_codes import settle
 from tests.worlds import World, build_world, reopen
 
 CODES = (
     "UPDATE consent_revision SET parts = NULL, mac = NULL",
     "UPDATE consent_registry SET mac = NULL",
     "UPDATE policy_credential SET mac = NULL",
+    "UPDATE policy_bundle SET mac = NULL",
+    "UPDATE policy_proposal SET mac = NULL",
+    "DELETE FROM policy_live",
 )
 
 
@@ -140,6 +145,47 @@ def test_nobody_is_vouched_for_whose_rows_the_ledger_denies(
             {"who": old.cast["withdrawn"].hex},
         )
         assert found.scalar_one() is None
+
+
+def test_policies_that_the_ledger_denies_are_not_vouched_for(
+    old: World,
+) -> None:
+    """Nor is anybody, as long as they are in force."""
+    with old.platform.data.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO policy_live (tenant, changes, number, shadow)"
+                " VALUES (:tenant, 9, 3, -1)"
+            ),
+            {"tenant": old.platform.settings.tenant},
+        )
+
+    code, told = vouch(old, "--yes")
+
+    assert (1, False) == (code, is_vouched(old))
+    assert [("altered", "in-force")] == [
+        (one["fault"], one["kind"]) for one in told["findings"]
+    ]
+
+
+def test_proposals_get_their_code(old: World) -> None:
+    """Of either kind, and what is in force; all of it is shown before."""
+    settle(replace(old, platform=reopen(old)))
+    with old.platform.data.begin() as conn:
+        for table in ("policy_bundle", "policy_proposal", "policy_live"):
+            conn.execute(text(f"UPDATE {table} SET mac = NULL"))
+    home = str(old.platform.settings.home)
+    told = CliRunner().invoke(build(), ["--home", home, "vouch"], input="y\n")
+
+    assert not told.exit_code
+    shown = told.stderr
+    assert "proposed declaration 1: moving-house/address-change" in shown
+    assert "proposed policies 1: " in shown
+    assert "policies in force 1: " in shown
+    platform = reopen(old)
+    assert platform.macs.required
+    assert [] == platform.proposal_sweep.run()
+    assert 1 == platform.policies.live().number
 
 
 def test_the_operator_is_asked(old: World) -> None:

@@ -21,9 +21,10 @@ from api.collecting import few_collections
 from api.instances import create_instance
 from api.logs import configure_logs
 from api.opa_sidecar import sidecar
+from api.platform import Platform
 from api.settings import EngineChoice, Settings, home_folder
 from api.workers import listen, supervise
-from policy import policies_folder
+from policy import LivePdp, policies_folder
 
 GRACE_SECONDS = 20
 
@@ -132,15 +133,21 @@ def serve(
     ):
         if workers == 1:
             with chosen.platform(changes=changes) as platform:
-                # A key that is missing is missed now, not when it is asked.
-                platform.vault.decoy()
+                _demand_ready(platform)
                 run_server(create_app(platform), host=host, port=port)
             return
         # Opened once before: what a crash left is finished by one process.
         with chosen.platform(changes=changes) as platform:
-            platform.vault.decoy()
+            _demand_ready(platform)
         with listen(host, port) as sock:
             supervise(settings.home, sock, lock, workers, changes)
+
+
+def _demand_ready(platform: Platform) -> None:
+    """Miss now what would be missed when somebody asks."""
+    platform.vault.decoy()
+    if isinstance(platform.pdp, LivePdp):
+        platform.pdp.demand()
 
 
 @contextmanager

@@ -111,6 +111,19 @@ class Output:
         if not self.as_json:
             self._console.print(text, markup=False)
 
+    def whether(self, *, genuine: bool, demanded: bool = True) -> object:
+        """Say whether a row is as this instance wrote it.
+
+        Args:
+            genuine: whether its code is right.
+            demanded: whether codes are demanded; a row of before they were
+                has none, and counts.
+        """
+        if self.as_json:
+            return genuine
+        otherwise = "no, refused" if demanded else "not vouched for"
+        return "yes" if genuine else otherwise
+
     @contextmanager
     def progress(
         self, label: str, total: int | None

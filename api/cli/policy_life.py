@@ -9,6 +9,7 @@ import typer
 
 from api.cli.context import Actor, Json, instance, officer
 from api.cli.output import Output, speaks
+from api.cli.policy_verify import verify
 from policy import NONE, OURS, Flip, bundle_files, load_bundle
 
 Folder = Annotated[
@@ -35,6 +36,7 @@ def add_life(group: typer.Typer) -> None:
     group.command("reject")(reject)
     group.command("rollback")(rollback)
     group.command("shadow")(shadow)
+    group.command("verify")(verify)
 
 
 @speaks
@@ -110,13 +112,19 @@ def propose(
 def proposals(context: typer.Context, *, as_json: Json = False) -> None:
     """List proposed policies, and which are in force.
 
+    Each is genuine or not: whether its row is as this instance wrote it.
+    Where codes are demanded, one that is not can only be looked at.
+
     Example: curtilage policy proposals --json
     """
     with instance(context).platform() as platform:
         live = platform.policies.live()
         listed = platform.policies.proposals()
         ours = platform.policies.bundle(OURS).revision
-    rows = [(OURS, ours[:12], "carried by the software", "", "", OURS)]
+        demanded = platform.macs.required
+    out = Output(as_json=as_json)
+    carried = "carried by the software"
+    rows = [(OURS, ours[:12], carried, "", "", out.whether(genuine=True))]
     rows += [
         (
             one.number,
@@ -124,14 +132,22 @@ def proposals(context: typer.Context, *, as_json: Json = False) -> None:
             one.state.value,
             one.proposer,
             one.officer,
-            one.number,
+            out.whether(genuine=one.genuine, demanded=demanded),
         )
         for one in listed
     ]
-    Output(as_json=as_json).table(
+    out.table(
         "policies",
-        ["number", "revision", "state", "proposer", "officer", "now"],
-        [(*row[:-1], _now(row[-1], live.number, live.shadow)) for row in rows],
+        [
+            "number",
+            "revision",
+            "state",
+            "proposer",
+            "officer",
+            "genuine",
+            "now",
+        ],
+        [(*row, _now(row[0], live.number, live.shadow)) for row in rows],
     )
 
 

@@ -128,17 +128,29 @@ def propose(
 def proposals(context: typer.Context, *, as_json: Json = False) -> None:
     """List every proposal: by whom, when, and what became of it.
 
+    Each is genuine or not: whether its row is as this instance wrote it.
+    Where codes are demanded, one that is not can only be looked at.
+
     Example: curtilage declaration proposals
     """
     with instance(context).platform() as platform:
         found = platform.declarations.proposals()
-    Output(as_json=as_json).table(
+        demanded = platform.macs.required
+    out = Output(as_json=as_json)
+    out.table(
         "proposals",
         (
             *("number", "service", "purpose", "version", "state"),
             *("proposer", "proposed", "officer", "decided", "digest"),
+            "genuine",
         ),
-        [_row(one) for one in found],
+        [
+            (
+                *_row(one),
+                out.whether(genuine=one.genuine, demanded=demanded),
+            )
+            for one in found
+        ],
     )
 
 

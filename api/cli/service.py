@@ -7,9 +7,6 @@ import typer
 from api.cli.context import Json, instance
 from api.cli.output import Output, counted, speaks
 
-_REFUSED = "no, refused"
-_OF_BEFORE = "not vouched for"
-
 
 def service_commands() -> typer.Typer:
     """The group."""
@@ -77,8 +74,9 @@ def listed(
     )
     with instance(context).platform() as platform:
         found = platform.registry.issued(revoked=revoked)
-        otherwise = _REFUSED if platform.macs.required else _OF_BEFORE
-    Output(as_json=as_json).table(
+        demanded = platform.macs.required
+    out = Output(as_json=as_json)
+    out.table(
         "credentials",
         columns,
         [
@@ -89,9 +87,7 @@ def listed(
                 one.credential.assurance,
                 one.at,
                 *((one.revoked_at,) if revoked else ()),
-                one.genuine
-                if as_json
-                else ("yes" if one.genuine else otherwise),
+                out.whether(genuine=one.genuine, demanded=demanded),
             )
             for one in found
         ],

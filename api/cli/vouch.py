@@ -1,15 +1,17 @@
 """`curtilage vouch`: codes for rows of before there were codes."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from api.cli.consent import show_findings
 from api.cli.context import Actor, Json, instance, officer
 from api.cli.output import Output, Tally, counted, moment, speaks
+from api.cli.policy_verify import show_proposals
 from api.platform import Platform
 from api.secrets import add_vouched
-from policy import FactFault, Registered
+from policy import NONE, OURS, FactFault, Registered
 
 
 @speaks
@@ -21,8 +23,8 @@ def vouch(
         bool,
         typer.Option(
             "--yes",
-            help="The declarations and credentials are the right ones; do "
-            "not ask.",
+            help="The declarations, credentials and policies are the right "
+            "ones; do not ask.",
         ),
     ] = False,
     as_json: Json = False,
@@ -30,12 +32,14 @@ def vouch(
     """Vouch for the rows that decide, in an instance of before codes.
 
     Answers, rules, mandates and restraints are first held to their ledger
-    entries, as `curtilage consent verify` does; where one differs, nobody is
-    vouched for. Declarations and credentials are shown, and you say whether
-    they are the right ones. From then on a row that this instance did not
-    write decides nothing, also where somebody can write the database. A new
-    instance needs none of this. After rows were put right from elsewhere, it
-    makes their codes anew. Restart servers afterwards; may be run again.
+    entries, as `curtilage consent verify` does, and proposals and policies as
+    `curtilage policy verify` does; where one differs, nothing is vouched for.
+    Declarations, credentials, and which policies are in force are
+    shown, and you say whether they are the right ones. From then on a row
+    that this instance did not write decides nothing, also where somebody can
+    write the database. A new instance needs none of this. After rows were
+    put right from elsewhere, it makes their codes anew. Restart servers
+    afterwards; may be run again.
 
     Example: curtilage vouch
     """
@@ -45,7 +49,9 @@ def vouch(
         seen = platform.vouching.registered()
         _show(seen)
         if not yes:
-            question = "Are these declarations and credentials right?"
+            question = (
+                "Are these declarations, credentials and policies right?"
+            )
             typer.confirm(question, abort=True, err=True)
         with out.progress("Vouching", None) as advance:
             people = platform.vouching.everybody(advance)
@@ -63,7 +69,8 @@ def vouch(
     out.result(
         {"people": people},
         f"What decides about {counted(people, 'person', 'people')}, and what "
-        "is declared and issued, has its code. Restart servers that run.",
+        "is declared, issued and in force, has its code. Restart servers "
+        "that run.",
     )
 
 
@@ -82,6 +89,11 @@ def _demand_sound(
     if found:
         show_findings(out, found)
         raise typer.Exit(1)
+    with out.progress("Verifying proposals", None) as advance:
+        differing = platform.proposal_sweep.run(advance)
+    if differing:
+        show_proposals(out, differing)
+        raise typer.Exit(1)
 
 
 def _show(seen: Registered) -> None:
@@ -95,3 +107,24 @@ def _show(seen: Registered) -> None:
         told = f"{service}/{purpose}, assurance {assurance}, {moment(at)}"
         past = "" if ended is None else f" to {moment(ended)}"
         typer.echo(f"credential {client}: {told}{past}", err=True)
+    for one in seen.proposals:
+        what = "{service}/{purpose}, version {version}, {digest}"
+        _show_proposal("proposed declaration", what, one)
+    for one in seen.bundles:
+        _show_proposal("proposed policies", "{revision}", one)
+    live = seen.live
+    ours = live["number"] == OURS
+    told = "as the software carries them" if ours else live["revision"]
+    typer.echo(f"policies in force {live['number']}: {told}", err=True)
+    if live["shadow"] != NONE:
+        told = f"{live['shadow']}: {live['shadow_revision']}"
+        typer.echo(f"policies in the shadow {told}", err=True)
+
+
+def _show_proposal(kind: str, what: str, one: Mapping[str, Any]) -> None:
+    by = f"by {one['proposer']}, {moment(one['proposed_at'])}"
+    became = one["state"]
+    if one["decided_at"] is not None:
+        became += f" by {one['officer']}, {moment(one['decided_at'])}"
+    told = f"{what.format_map(one)}, {by}; {became}"
+    typer.echo(f"{kind} {one['number']}: {told}", err=True)

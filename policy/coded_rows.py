@@ -1,0 +1,163 @@
+"""Rows of one table that carry a code over their own columns.
+
+What two officers settle waits in a row: who proposed it, what it is, what
+became of it. Whoever can write the database alone could otherwise name
+another proposer, and one officer would have approved their own (see
+`consent.row_macs`). Here a row is inserted, changed and read with its code.
+A change is made to the row that was read: where another stands there by
+then, nothing is changed, and nothing is vouched for.
+
+A row of earlier that is put back has a right code. That it is not the last
+one is the ledger's to tell.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, and_, select, update
+
+from consent import RowMacs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a row's code is over, and whether the code is right.
+
+    Attributes:
+        columns: by name; bytes as their SHA-256.
+        genuine: whether this instance wrote it so, demanded or not.
+    """
+
+    columns: Mapping[str, Any]
+    genuine: bool
+
+
+class CodedRows:
+    """The rows of a table of one tenant, with their codes.
+
+    Args:
+        table: has the columns `tenant` and `mac`.
+        macs: makes and checks the codes.
+        tenant: whose rows.
+        version: of what is covered; another one where columns change.
+        but: columns that something else vouches for.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        macs: RowMacs,
+        tenant: str,
+        *,
+        version: int = 1,
+        but: Sequence[str] = (),
+    ) -> None:
+        self.table = table
+        self._macs = macs
+        self._tenant = tenant
+        self._kind = f"{table.name}/{version}"
+        left_out = {"tenant", "mac", *but}
+        self._covered = [
+            one.name for one in table.columns if one.name not in left_out
+        ]
+
+    def insert(self, conn: Connection, values: Mapping[str, Any]) -> None:
+        """Store a row of this tenant; columns left out are empty."""
+        row = {**dict.fromkeys(self._covered), **values}
+        row |= {"tenant": self._tenant, "mac": self._code(row)}
+        conn.execute(self.table.insert().values(row))
+
+    def change(
+        self, conn: Connection, row: Row[Any], **changes: object
+    ) -> bool:
+        """Change a row that was read before.
+
+        Returns:
+            Whether it stood there as it was read; else nothing is changed.
+
+        Raises:
+            RowForged: it was not as this instance wrote it.
+        """
+        self.demand(row)
+        anew = {**row._asdict(), **changes}
+        return self._write(conn, row, {**changes, "mac": self._code(anew)})
+
+    def demand(self, row: Row[Any]) -> None:
+        """Make sure that a row is as it was written.
+
+        Raises:
+            RowForged: it is not.
+        """
+        covered = self._columns(row._asdict())
+        self._macs.demand(row.mac, self._kind, *covered)
+
+    def is_right(self, row: Row[Any]) -> bool:
+        """Whether a row has its code, demanded or not."""
+        return isinstance(row.mac, bytes) and hmac.compare_digest(
+            row.mac, self._code(row._asdict())
+        )
+
+    def all(self, conn: Connection) -> Sequence[Row[Any]]:
+        """Return every row, by its key, whoever wrote it."""
+        mine = self.table.c.tenant == self._tenant
+        key = self.table.primary_key.columns
+        return conn.execute(
+            select(self.table).where(mine).order_by(*key)
+        ).all()
+
+    def standing(self, conn: Connection) -> list[Standing]:
+        """Return every row by its key, whoever wrote it."""
+        return [
+            Standing(
+                columns={
+                    name: _short(getattr(row, name)) for name in self._covered
+                },
+                genuine=self.is_right(row),
+            )
+            for row in self.all(conn)
+        ]
+
+    def vouch(self, conn: Connection) -> int:
+        """Make the codes of all rows that lack a right one, as they stand.
+
+        Whoever has this done has looked through them first.
+
+        Returns:
+            Of how many rows.
+        """
+        return sum(
+            self._write(conn, row, {"mac": self._code(row._asdict())})
+            for row in self.all(conn)
+            if not self.is_right(row)
+        )
+
+    def _write(
+        self, conn: Connection, row: Row[Any], values: Mapping[str, object]
+    ) -> bool:
+        stored = row._asdict()
+        same = [
+            self.table.c[name].is_not_distinct_from(stored[name])
+            for name in (*self._covered, "mac")
+        ]
+        done = conn.execute(
+            update(self.table)
+            .where(and_(self.table.c.tenant == self._tenant, *same))
+            .values(**values)
+        )
+        return bool(done.rowcount)
+
+    def _code(self, values: Mapping[str, Any]) -> bytes:
+        return self._macs.of(self._kind, *self._columns(values))
+
+    def _columns(self, values: Mapping[str, Any]) -> list[str | int | bytes]:
+        return [_short(values[name]) for name in self._covered]
+
+
+def _short(value: Any) -> Any:  # noqa: ANN401 - any column
+    """Cover bytes by their digest; the rest as it stands."""
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).digest()
+    return value

@@ -1,0 +1,51 @@
+"""A walk through a tenant's ledgers, for whoever holds rows against them."""
+
+from collections.abc import Callable, Sequence
+
+from consent import AuditEntry, Ledger
+
+_PAGE = 500
+
+
+class EntryWalk:
+    """Reads entries that are about nobody, and goes on where it ended.
+
+    Args:
+        ledgers: those of former names first, the present one last.
+    """
+
+    def __init__(self, ledgers: Sequence[Ledger]) -> None:
+        self._ledgers = ledgers
+        self._read: dict[int, int] = {}
+
+    def on(
+        self,
+        take: Callable[[AuditEntry], bool],
+        progress: Callable[[int], None],
+    ) -> bool:
+        """Read what came since the last call.
+
+        Args:
+            take: given each entry; says whether it was of interest.
+            progress: told how many entries a page had.
+
+        Returns:
+            Whether any was of interest: whoever compares rows that they
+            read before reads them again.
+
+        Raises:
+            LedgerInconsistent: a stored entry was changed.
+            EntryUnreadable: likewise.
+
+        """
+        more = False
+        for number, ledger in enumerate(self._ledgers):
+            after = self._read.get(number, -1)
+            while page := ledger.audit_entries(
+                about_nobody=True, after=after, limit=_PAGE
+            ):
+                after = self._read[number] = page[-1].index
+                for entry in page:
+                    more |= take(entry)
+                progress(len(page))
+        return more
