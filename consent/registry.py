@@ -43,6 +43,8 @@ from consent.predicates import excess, predicates_in, source_of
 from consent.prepared import PreparedSelect
 from consent.registry_rows import (
     KIND,
+    Change,
+    DeclarationFields,
     Mark,
     RegistryRows,
     Standing,
@@ -147,10 +149,12 @@ class DeclarationRegistry:
             RowForged: what stands there was not written by us.
         """
         # The row's lock is taken first: registrations queue up here.
-        with self.change(conn):
-            self._put(conn, declaration)
+        with self.change(conn) as change:
+            self._put(conn, declaration, change)
 
-    def _put(self, conn: Connection, declaration: Declaration) -> None:
+    def _put(
+        self, conn: Connection, declaration: Declaration, change: Change
+    ) -> None:
         standing = conn.execute(
             _SAME_VERSION,
             {
@@ -166,16 +170,18 @@ class DeclarationRegistry:
         self.demand_few(conn, declaration)
         if standing is not None:
             self._remove(conn, standing)
-        conn.execute(
-            insert(DeclarationRow).values(
-                tenant=self._tenant,
-                digest=declaration.digest,
-                service=declaration.service,
-                purpose=declaration.purpose,
-                version=declaration.version,
-                text=write_declaration(declaration),
-            )
+            change.withdrawn(standing)
+        row = DeclarationFields(
+            digest=declaration.digest,
+            version=declaration.version,
+            service=declaration.service,
+            purpose=declaration.purpose,
+            text=write_declaration(declaration),
         )
+        conn.execute(
+            insert(DeclarationRow).values(tenant=self._tenant, **row._asdict())
+        )
+        change.declared(row)
         for language in Language:
             if (
                 language in declaration.title
@@ -309,7 +315,7 @@ class DeclarationRegistry:
             )
         )
 
-    def change(self, conn: Connection) -> AbstractContextManager[None]:
+    def change(self, conn: Connection) -> AbstractContextManager[Change]:
         """Count what is changed inside; see `RegistryRows.change`."""
         return self._rows.change(conn)
 

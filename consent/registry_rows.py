@@ -8,8 +8,9 @@ taken away or moved is noticed, and so is the row of an earlier count.
 
 Rows and code are read in one statement, hence of one state of the database.
 Whoever changes something holds the row's lock from before the change, finds
-the code right, and writes it anew in the same transaction: a change never
-vouches for what somebody else put there.
+the code right, and says which rows they changed: the code is then written
+over what stood there and those. What somebody else put there in the meantime
+is under no code, and refused from then on.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -92,6 +93,55 @@ class Standing:
     beside: Sequence[tuple[Any, ...]]
 
 
+class Change:
+    """What is to stand under the registry once a change is done.
+
+    Args:
+        before: what stood there.
+    """
+
+    def __init__(self, before: Standing) -> None:
+        self._mark = before.mark
+        self._declarations = {one.digest: one for one in before.declarations}
+        self._beside = [tuple(one) for one in before.beside]
+
+    def declared(self, row: DeclarationFields) -> None:
+        """Say that a declaration was added."""
+        self._declarations[row.digest] = row
+
+    def withdrawn(self, digest: str) -> None:
+        """Say that a declaration was taken away."""
+        self._declarations.pop(digest, None)
+
+    def beside(self) -> Sequence[tuple[Any, ...]]:
+        """Return the rows of others, as they are to stand there."""
+        return self._beside
+
+    def put(
+        self, row: tuple[Any, ...], before: tuple[Any, ...] | None = None
+    ) -> None:
+        """Say that a row of others was added, or changed from another.
+
+        Args:
+            row: all of its columns.
+            before: what it was; None for a new one.
+
+        Raises:
+            ValueError: no such row stood there.
+        """
+        if before is not None:
+            self._beside.remove(before)
+        self._beside.append(row)
+
+    def standing(self) -> Standing:
+        """Return all that is to stand there, under the next count."""
+        return Standing(
+            mark=Mark(self._mark.revision + 1, None),
+            declarations=[*self._declarations.values()],
+            beside=self._beside,
+        )
+
+
 class RegistryRows:
     """Reads what stands under a tenant's registry, and vouches for it.
 
@@ -140,22 +190,25 @@ class RegistryRows:
         return self._found(conn)
 
     @contextmanager
-    def change(self, conn: Connection) -> Iterator[None]:
-        """Count what is changed inside, and vouch for what stands then.
+    def change(self, conn: Connection) -> Iterator[Change]:
+        """Count what is changed inside, and vouch for it.
 
-        Nobody else changes anything between here and the end of the
+        None of ours changes anything between here and the end of the
         caller's transaction. Where the change raises, nothing is counted.
 
         Args:
             conn: the caller's transaction.
 
+        Yields:
+            What hears of each row that is changed.
+
         Raises:
             RowForged: what stands there before is not what was written.
         """
         conn.execute(_LOCK, self._whose)
-        self.read(conn)
-        yield
-        self._write(conn)
+        change = Change(self.read(conn))
+        yield change
+        self._write(conn, change.standing())
 
     def vouch(self, conn: Connection) -> None:
         """Vouch for what stands there, whoever wrote it.
@@ -164,12 +217,11 @@ class RegistryRows:
             conn: the caller's transaction.
         """
         conn.execute(_LOCK, self._whose)
-        self._write(conn)
+        self._write(conn, Change(self._found(conn)).standing())
 
-    def _write(self, conn: Connection) -> None:
-        found = self._found(conn)
-        revision = found.mark.revision + 1
-        mac = self._macs.of(KIND, *_covered(found, revision))
+    def _write(self, conn: Connection, standing: Standing) -> None:
+        revision = standing.mark.revision
+        mac = self._macs.of(KIND, *_covered(standing))
         conn.execute(_WRITE, {**self._whose, "revision": revision, "mac": mac})
 
     def _found(self, conn: Connection | None) -> Standing:
@@ -217,15 +269,15 @@ def _at_once(parts: Sequence[Select[Any]]) -> CompoundSelect[Any]:
     )
 
 
-def _covered(found: Standing, revision: int | None = None) -> list[Any]:
+def _covered(found: Standing) -> list[Any]:
     """All that the code is over; how many rows there are comes before them.
 
     Of a declaration its text is left out: the digest is of it.
     """
     declared = sorted([one[:-1] for one in found.declarations], key=repr)
-    beside = sorted(found.beside, key=repr)
+    beside = sorted([tuple(one) for one in found.beside], key=repr)
     return [
-        found.mark.revision if revision is None else revision,
+        found.mark.revision,
         len(declared),
         *chain.from_iterable(declared),
         len(beside),

@@ -58,7 +58,7 @@ from consent.preferences import Preferences
 from consent.prepared import listed
 from consent.records import ConsentEvent, ConsentState, carried, states
 from consent.registry import DeclarationRegistry
-from consent.registry_rows import Standing
+from consent.registry_rows import Change, Standing
 from consent.revisions import Counted, Revisions
 from consent.row_macs import RowMacs
 from consent.rule_terms import Uses
@@ -218,8 +218,10 @@ class ConsentStore:
 
     def registry_change(
         self, conn: Connection
-    ) -> AbstractContextManager[None]:
+    ) -> AbstractContextManager[Change]:
         """Count what is changed inside of what stands under the count.
+
+        Each row that is changed is to be told to the change.
 
         Args:
             conn: the caller's transaction. Nobody else changes anything of

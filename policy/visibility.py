@@ -172,23 +172,24 @@ class VisibilityRules:
         last = select(func.max(_TABLE.c.number)).where(
             _TABLE.c.tenant == self._tenant
         )
-        with self._consents.registry_change(conn):
+        with self._consents.registry_change(conn) as change:
             number: int = (conn.execute(last).scalar() or 0) + 1
-            conn.execute(
-                _TABLE.insert().values(
-                    tenant=self._tenant,
-                    number=number,
-                    service=rule.service,
-                    purpose=rule.purpose,
-                    visibility=rule.visibility.value,
-                    days=rule.days,
-                    basis=rule.basis.value,
-                    law=rule.law,
-                    proposer=rule.proposer,
-                    proposed_at=now,
-                    officer="",
-                )
-            )
+            row = {
+                "tenant": self._tenant,
+                "number": number,
+                "service": rule.service,
+                "purpose": rule.purpose,
+                "visibility": rule.visibility.value,
+                "days": rule.days,
+                "basis": rule.basis.value,
+                "law": rule.law,
+                "proposer": rule.proposer,
+                "proposed_at": now,
+                "officer": "",
+                "since": None,
+            }
+            conn.execute(_TABLE.insert().values(row))
+            change.put(tuple(row[one.name] for one in _TABLE.columns))
         return number
 
     def confirm(
@@ -201,7 +202,8 @@ class VisibilityRules:
             RowForged: what stands there was not written by us.
 
         """
-        with self._consents.registry_change(conn):
+        with self._consents.registry_change(conn) as change:
+            found = {_named(one)["number"]: one for one in change.beside()}
             done = conn.execute(
                 update(_TABLE)
                 .where(
@@ -211,9 +213,11 @@ class VisibilityRules:
                 )
                 .values(officer=officer, since=now)
             )
-            if done.rowcount != 1:
+            if done.rowcount != 1 or number not in found:
                 msg = f"no proposed rule {number} waits for confirmation"
                 raise RecordUnknown(msg)
+            row = _named(found[number]) | {"officer": officer, "since": now}
+            change.put(tuple(row.values()), found[number])
 
 
 class VisibilityDesk:
@@ -497,10 +501,11 @@ class VisibilityDesk:
         return uuid.UUID(bytes=self._random(16), version=4)
 
 
+def _named(row: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(_TABLE.columns.keys(), row, strict=True))
+
+
 def _rules(rows: Sequence[tuple[Any, ...]]) -> list[VisibilityRule]:
-    named = [
-        dict(zip(_TABLE.columns.keys(), row, strict=True)) for row in rows
-    ]
     found = [
         VisibilityRule(
             number=row["number"],
@@ -514,7 +519,7 @@ def _rules(rows: Sequence[tuple[Any, ...]]) -> list[VisibilityRule]:
             officer=row["officer"],
             since=row["since"],
         )
-        for row in named
+        for row in map(_named, rows)
     ]
     return sorted(found, key=lambda one: one.number)
 

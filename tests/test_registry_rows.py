@@ -6,7 +6,7 @@ give no decision about anybody; once the rows are put back, both decide again.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,8 @@ from consent import (
     load_yaml,
     write_declaration,
 )
-from policy import Cause, NoDecision, visibility_rows
+from consent.registry_rows import RegistryRows, Standing
+from policy import Cause, NoDecision, RecordUnknown, visibility_rows
 from tests.databases import Kind
 from tests.doors import Door, assert_problem, at_the_door, body_about
 from tests.test_cli import Shell, _clean
@@ -42,6 +43,7 @@ from tests.worlds import (
     BIRTH,
     DECLARATION,
     OFFICER,
+    OTHER_OFFICER,
     PURPOSE,
     SERVICE,
     World,
@@ -497,6 +499,113 @@ def test_before_somebody_vouched_nothing_is_checked(world: World) -> None:
 
     assert newer == before.declaration(SERVICE, PURPOSE)
     assert newer == store(world).declaration(SERVICE, PURPOSE)
+
+
+def slip_in(
+    monkeypatch: pytest.MonkeyPatch, attack: Callable[[Connection], object]
+) -> None:
+    """Attack once a change has found all to be right."""
+    read = RegistryRows.read
+
+    def then(self: RegistryRows, conn: Connection | None = None) -> Standing:
+        found = read(self, conn)
+        if conn is not None:
+            attack(conn)
+        return found
+
+    monkeypatch.setattr(RegistryRows, "read", then)
+
+
+def test_a_registration_does_not_vouch_for_what_slipped_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is answered by it; without it the registration stands."""
+    here, newer = store(world), version(2)
+    slip_in(monkeypatch, by_law)
+    register(world, newer)
+    with pytest.raises(RowForged):
+        here.declaration(SERVICE, PURPOSE)
+    monkeypatch.undo()
+    with world.platform.data.begin() as conn:
+        conn.execute(text(NEWEST))
+
+    assert newer == here.declaration(SERVICE, PURPOSE)
+    assert newer == world.platform.consents.declaration(SERVICE, PURPOSE)
+
+
+@pytest.mark.parametrize("act", ["propose", "confirm"])
+def test_a_rule_does_not_vouch_for_what_slipped_in(
+    world: World, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    """Neither a proposal nor a confirmation does; without it they stand."""
+    desk = world.platform.visibility
+    publish(world.platform, load_yaml(POLICE.encode(), where="police"))
+    rule(world.platform, Visibility.SEALED)
+    # Of the rule before it, or of the one that is confirmed.
+    which = f"WHERE number = {1 if act == 'propose' else 2}"
+
+    async def propose() -> int:
+        return await desk.propose(
+            OFFICER,
+            service="police",
+            purpose="investigation",
+            visibility=Visibility.SEALED,
+            days=30,
+            basis=LegalBasis.PUBLIC_TASK,
+            law="Test Act 1",
+        )
+
+    async def confirm(number: int) -> None:
+        await desk.confirm(OTHER_OFFICER, number)
+
+    def longer(conn: Connection) -> None:
+        conn.execute(text(f"UPDATE policy_visibility SET days = 99 {which}"))
+
+    if act == "propose":
+        slip_in(monkeypatch, longer)
+        number = asyncio.run(propose())
+    else:
+        number = asyncio.run(propose())
+        slip_in(monkeypatch, longer)
+        asyncio.run(confirm(number))
+    with pytest.raises(RowForged):
+        desk.rules()
+    monkeypatch.undo()
+    with world.platform.data.begin() as conn:
+        conn.execute(text(f"UPDATE policy_visibility SET days = 30 {which}"))
+
+    _, found = desk.rules()
+    assert (number, act == "confirm") == (found.number, bool(found.officer))
+
+
+def test_a_rule_that_only_slipped_in_is_not_confirmed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found right does not have it, so it does not wait."""
+    rules = world.platform.visibility._rules
+    rule(
+        world.platform,
+        Visibility.IMMEDIATE,
+        days=0,
+        service=SERVICE,
+        purpose=PURPOSE,
+    )
+
+    def another(conn: Connection) -> None:
+        conn.execute(
+            text(
+                "INSERT INTO policy_visibility SELECT tenant, 7, service,"
+                " purpose, visibility, days, basis, law, proposer,"
+                " proposed_at, '', NULL FROM policy_visibility"
+            )
+        )
+
+    slip_in(monkeypatch, another)
+    with (
+        pytest.raises(RecordUnknown),
+        world.platform.data.begin() as conn,
+    ):
+        rules.confirm(conn, 7, OTHER_OFFICER.id, 5)
 
 
 def test_an_empty_registry_is_not_a_new_one(world: World) -> None:
