@@ -359,7 +359,7 @@ def _assemble(
         heard=outbox.restrained,
     )
     decisions = DecisionStore(tenant=tenant, engine=data)
-    glass = GlassStore(tenant=tenant, random=random)
+    glass = GlassStore(tenant=tenant, macs=macs, random=random)
     transactions = Transactions(data, random=random)
     visibility = VisibilityRules(tenant=tenant, consents=consents)
     box = NoteBox(secrets.webhook_key(), random=random)
@@ -495,6 +495,7 @@ def _assemble(
         registry=registry,
         bundles=bundles,
         proposals=declarations,
+        glass=glass,
         ledger=ledger,
         clock=clock,
         random=random,

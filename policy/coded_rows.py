@@ -16,6 +16,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, Row, Table, and_, select, update
 
@@ -27,7 +28,7 @@ class Standing:
     """What a row's code is over, and whether the code is right.
 
     Attributes:
-        columns: by name; bytes as their SHA-256.
+        columns: by name; bytes as their SHA-256, ids as text.
         genuine: whether this instance wrote it so, demanded or not.
     """
 
@@ -100,6 +101,31 @@ class CodedRows:
             row.mac, self._code(row._asdict())
         )
 
+    def counts(self, row: Row[Any]) -> bool:
+        """Whether a row has its code, or none is demanded."""
+        return not self._macs.required or self.is_right(row)
+
+    def rewrite(
+        self, conn: Connection, row: Row[Any], **changes: object
+    ) -> None:
+        """Change a row that was read before, whoever wrote it.
+
+        For what must not wait until a row is put right, as an erasure. One
+        that has no right code gets none.
+        """
+        stored = row._asdict()
+        code = None
+        if self.is_right(row):
+            code = self._code({**stored, **changes})
+        key = [
+            one == stored[one.name] for one in self.table.primary_key.columns
+        ]
+        conn.execute(
+            update(self.table)
+            .where(and_(self.table.c.tenant == self._tenant, *key))
+            .values(**changes, mac=code)
+        )
+
     def all(self, conn: Connection) -> Sequence[Row[Any]]:
         """Return every row, by its key, whoever wrote it."""
         mine = self.table.c.tenant == self._tenant
@@ -157,7 +183,9 @@ class CodedRows:
 
 
 def _short(value: Any) -> Any:  # noqa: ANN401 - any column
-    """Cover bytes by their digest; the rest as it stands."""
+    """Cover bytes by their digest, ids as text; the rest as it stands."""
     if isinstance(value, bytes):
         return hashlib.sha256(value).digest()
+    if isinstance(value, UUID):
+        return str(value)
     return value

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from consent import (
     Answered,
@@ -832,10 +833,11 @@ def _undamaged() -> Iterator[None]:
 
 def is_damage(error: Exception) -> bool:
     """Say whether an error is what is stored of somebody, not the database."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
     # SQLite has no code for a text that is no UTF-8: it was read well.
     return isinstance(error, (*_DAMAGED, *_STRANGE)) or (
-        isinstance(error, sqlite3.OperationalError)
-        and str(error).startswith("Could not decode")
+        isinstance(cause, sqlite3.OperationalError)
+        and str(cause).startswith("Could not decode")
     )
 
 

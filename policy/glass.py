@@ -11,6 +11,9 @@ class of visibility delays it, also one that was refused or had no decision
 (`policy.glass_attempts`), and each grant, use and lapse is an alert of
 its own to the compliance officers, in the same transaction. So whoever could
 keep the person from being told kept themselves from opening anything.
+
+A grant opens nothing where its row is not as it was written, and the step is
+one without a decision (`policy.glass_store`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +32,7 @@ from consent import (
     GroupCommit,
     LedgerUnavailable,
     LogKeyMoved,
+    RowForged,
     Withheld,
     latest_entry,
     latest_instant,
@@ -124,7 +128,9 @@ class GlassDesk:
 
     Every method settles first what ended by itself, and raises
     `RequestInvalid` at names and words that no entry could hold, before
-    anybody is looked up. The platform's commit queue has to run.
+    anybody is looked up. A step about a grant or an alert whose row is not
+    as it was written ends with `RowForged`. The platform's commit queue has
+    to run.
     """
 
     def __init__(
@@ -207,6 +213,9 @@ class GlassDesk:
     async def _grant(self, wanted: _Wanted) -> Glass:
         officer, ask = wanted.officer.id, wanted.ask
         holding, known = await self._known(ask.subject, officer)
+        # After what is known of the others: what is changed in between is
+        # missed there.
+        known = replace(known, forged=await self._read(self._store.forged))
 
         def unmoved(conn: Connection) -> None:
             members = _members(holding)
@@ -260,7 +269,7 @@ class GlassDesk:
                 conn, made, notes=notes, merged=merged, **words
             ):
                 raise _RepeatedError
-            self._store.alert(conn, made.id, AlertKind.GRANTED, known.now)
+            self._store.alert(conn, made, AlertKind.GRANTED, known.now)
 
         draft = self._draft(
             holding,
@@ -373,7 +382,7 @@ class GlassDesk:
         def take(conn: Connection) -> None:
             if not self._store.use(conn, glass, self._now(conn)):
                 raise FactsMovedError
-            self._store.alert(conn, glass.id, AlertKind.OPENED, known.now)
+            self._store.alert(conn, glass, AlertKind.OPENED, known.now)
 
         return await self._gate.record_then_show(
             holding=holding,
@@ -489,7 +498,7 @@ class GlassDesk:
                 if not self._store.end(conn, glass, officer.id, now):
                     raise FactsMovedError
                 if glass.uses and not glass.approver:
-                    self._store.alert(conn, glass.id, AlertKind.LAPSED, now)
+                    self._store.alert(conn, glass, AlertKind.LAPSED, now)
 
             detail = {"officer": officer.id, "reason": reason}
             await self._enter(glass, "ended", now, detail, write)
@@ -501,6 +510,8 @@ class GlassDesk:
         self, officer: Caller, *, refused: bool = False
     ) -> Sequence[ListedGlass]:
         """Every grant, the newest first, without its reason and case.
+
+        Those are there, too, whose row is not as it was written.
 
         Args:
             officer: who looks.
@@ -578,6 +589,9 @@ class GlassDesk:
     ) -> Sequence[Alert]:
         """What compliance officers are to look at, the oldest first.
 
+        One whose row is not as it was written stays open until it is put
+        right.
+
         Args:
             officer: who looks.
             closed: whether those are listed too that somebody closed.
@@ -602,12 +616,9 @@ class GlassDesk:
         """
         officer = one_spelling(officer)
         refuse_unsound(officer.id, reason=reason)
-        listed = await self._read(partial(self._store.alerts, closed=False))
-        found = [one for one in listed if one.id == identity]
-        if not found:
-            msg = f"no alert {identity} is open"
-            raise RecordUnknown(msg)
-        glass = found[0].glass
+        kind, glass = await self._read(
+            partial(self._store.open_alert, identity=identity)
+        )
         await authorize(
             self._pdp,
             officer,
@@ -618,15 +629,13 @@ class GlassDesk:
         now = await self._read(self._now)
 
         def write(conn: Connection) -> None:
-            if not self._store.close(conn, identity, officer.id, now):
-                msg = f"no alert {identity} is open"
-                raise RecordUnknown(msg)
+            self._store.close(conn, identity, officer.id, now)
 
         # About the officers alone: nothing of it is about the person.
         detail = {
             "alert": str(identity),
             "grant": str(glass.id),
-            "kind": found[0].kind.value,
+            "kind": kind.value,
             "officer": officer.id,
             "reason": reason,
         }
@@ -666,7 +675,7 @@ class GlassDesk:
             done[:] = [self._store.end(conn, glass, DEADLINE, now)]
             if not done[0]:
                 raise _AlreadyError
-            self._store.alert(conn, glass.id, AlertKind.LAPSED, now)
+            self._store.alert(conn, glass, AlertKind.LAPSED, now)
 
         detail = {"officer": glass.officer}
         try:
@@ -685,7 +694,11 @@ class GlassDesk:
     async def _attempt_at(
         self, step: Step, officer: Caller, identity: UUID
     ) -> Attempt:
-        """Give a step about a grant, as far as there is one."""
+        """Give a step about a grant, as far as there is one.
+
+        Of one whose row is not as it was written nothing is taken over, as
+        it may name anybody.
+        """
         attempt = Attempt(
             kind=officer.kind,
             step=step.value,
@@ -696,7 +709,7 @@ class GlassDesk:
         )
         try:
             glass = await self._find(identity)
-        except RecordUnknown:
+        except (RecordUnknown, RowForged):
             return attempt
         return replace(
             attempt,

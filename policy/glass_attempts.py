@@ -29,6 +29,7 @@ from consent import (
 )
 from policy.authority import CallerKind
 from policy.decisions import Json
+from policy.facts import is_damage
 from policy.gate import Gate
 from policy.glass_store import GlassStore
 from policy.pdp import Cause, NoDecision
@@ -149,7 +150,7 @@ class Attempts:
     async def watch(self, one: Attempt, work: Callable[[], Awaitable[T]]) -> T:
         """Await a step; where it ends without a decision, enter that.
 
-        So ends one, too, that meets a damaged record.
+        So ends one, too, that meets a damaged record or a forged row.
         """
         try:
             return await work()
@@ -157,8 +158,9 @@ class Attempts:
             # The ledger, too: what it did not take may be dated wrong alone.
             await self._undecide(one, none.cause.value)
             raise
-        except CryptoFailure:
-            await self._undecide(one, Cause.DAMAGED.value)
+        except Exception as error:
+            if is_damage(error):
+                await self._undecide(one, Cause.DAMAGED.value)
             raise
 
     async def _undecide(self, one: Attempt, cause: str) -> None:

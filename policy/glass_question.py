@@ -49,13 +49,23 @@ class Emergency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What decides a step, and the revision that it was read under."""
+    """What decides a step, and the revision that it was read under.
+
+    Attributes:
+        now: POSIX seconds.
+        revision: the person's fact revision.
+        person: whether they are known.
+        restricted: whether use of their data is.
+        recent: what limits a request, as far as it is known whose it was.
+        forged: rows of which that is not known; each counts in every limit.
+    """
 
     now: int
     revision: int
     person: bool
     restricted: bool
     recent: Recent
+    forged: int = 0
 
 
 # An approval is about a grant; nothing is asked about the person.
@@ -105,8 +115,8 @@ class Question:
                 "restricted": self.known.restricted,
             },
             "recent": {
-                "officer": self.known.recent.officer,
-                "person": self.known.recent.person,
+                "officer": self.known.recent.officer + self.known.forged,
+                "person": self.known.recent.person + self.known.forged,
                 "alerts": self.known.recent.alerts,
             },
             "grant": self._grant(),

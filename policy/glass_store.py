@@ -6,6 +6,12 @@ afterwards: the end is written down when it is first noticed.
 
 A step that was refused is a row, too, that opens nothing and is about nobody:
 by it the officer's limit counts the step, and a list can tell whose it was.
+
+Every row has a code (`policy.coded_rows`). Nothing is opened, approved, ended
+or closed by one that is not as it was written, and in a limit it counts
+against everybody, for nobody knows whose it was. A row of earlier that is put
+back has a right code, and opens until its own end at the latest; that, and a
+row that was deleted, is the ledger's to tell.
 """
 
 import json
@@ -17,9 +23,12 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, Select, or_, select, update
 
+from consent import RowMacs
+from policy.coded_rows import CodedRows, Standing
 from policy.errors import RecordUnknown
+from policy.facts import is_damage
 from policy.glass_tables import GlassAlertRow, GlassRow
 from vault import NoteBox
 
@@ -59,6 +68,9 @@ class AlertKind(StrEnum):
     LAPSED = "lapsed"
 
 
+_KINDS = {one.value: one for one in AlertKind}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glass:
     """One grant.
@@ -79,6 +91,8 @@ class Glass:
             and ``REFUSED`` where it never was one.
         ended_at: when, or None.
         sealed: reason and case, or None once the person is erased.
+        genuine: whether its row is as this instance wrote it. Where codes
+            are demanded, one that is not can only be looked at.
     """
 
     id: UUID
@@ -95,6 +109,7 @@ class Glass:
     ended_by: str = ""
     ended_at: int | None = None
     sealed: bytes | None = None
+    genuine: bool = True
 
     @property
     def until(self) -> int:
@@ -123,8 +138,9 @@ class Recent:
             that were refused.
         person: grants about this person within a day, over every record that
             is read as theirs.
-        alerts: grants of this officer that nobody approved in time, and
-            that no compliance officer has looked into yet.
+        alerts: grants of this officer that nobody approved in time, or
+            whose row was changed, and that no compliance officer has looked
+            into yet.
     """
 
     officer: int
@@ -134,14 +150,29 @@ class Recent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One alert, with the grant that it is about."""
+    """One alert, with the grant that it is about.
+
+    Attributes:
+        id: its own.
+        kind: what it tells; None where the row has no such kind.
+        at: POSIX seconds when it opened.
+        closed_by: who closed it; empty while nobody did.
+        closed_at: when, or None.
+        grant: id of the grant.
+        glass: the grant, or None where there is none of that id.
+        genuine: whether its row and that of the grant are as this instance
+            wrote them. Where codes are demanded, one that is not can only be
+            looked at.
+    """
 
     id: UUID
-    kind: AlertKind
+    kind: AlertKind | None
     at: int
     closed_by: str
     closed_at: int | None
-    glass: Glass
+    grant: UUID
+    glass: Glass | None
+    genuine: bool
 
 
 class GlassStore:
@@ -149,11 +180,16 @@ class GlassStore:
 
     Args:
         tenant: whose.
+        macs: makes and checks the codes.
         random: as ``os.urandom``.
     """
 
-    def __init__(self, *, tenant: str, random: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, *, tenant: str, macs: RowMacs, random: Callable[[int], bytes]
+    ) -> None:
         self._tenant = tenant
+        self._grants = CodedRows(_TABLE, macs, tenant)
+        self._alerts = CodedRows(_ALERT, macs, tenant)
         self._random = random
 
     def add(
@@ -226,25 +262,25 @@ class GlassStore:
         self._insert(conn, row, self._random(16))
 
     def _insert(self, conn: Connection, glass: Glass, once: bytes) -> None:
-        conn.execute(
-            _TABLE.insert().values(
-                id=glass.id,
-                tenant=self._tenant,
-                subject=glass.subject,
-                once=once,
-                officer=glass.officer,
-                purpose=glass.purpose,
-                attributes=json.dumps(glass.attributes),
-                at=glass.at,
-                deadline=glass.deadline,
-                ends=glass.ends,
-                seen=glass.seen,
-                uses=glass.uses,
-                approver=glass.approver,
-                ended_by=glass.ended_by,
-                ended_at=glass.ended_at,
-                sealed=glass.sealed,
-            )
+        self._grants.insert(
+            conn,
+            {
+                "id": glass.id,
+                "subject": glass.subject,
+                "once": once,
+                "officer": glass.officer,
+                "purpose": glass.purpose,
+                "attributes": json.dumps(glass.attributes),
+                "at": glass.at,
+                "deadline": glass.deadline,
+                "ends": glass.ends,
+                "seen": glass.seen,
+                "uses": glass.uses,
+                "approver": glass.approver,
+                "ended_by": glass.ended_by,
+                "ended_at": glass.ended_at,
+                "sealed": glass.sealed,
+            },
         )
 
     def find(self, conn: Connection, identity: UUID) -> Glass:
@@ -252,7 +288,11 @@ class GlassStore:
 
         Raises:
             RecordUnknown: there is none of that id.
+            RowForged: it is not as this instance wrote it.
         """
+        return self._glass(self._row(conn, identity))
+
+    def _row(self, conn: Connection, identity: UUID) -> Row[Any]:
         row = conn.execute(
             select(_TABLE).where(
                 _TABLE.c.tenant == self._tenant,
@@ -263,10 +303,14 @@ class GlassStore:
         if row is None:
             msg = f"there is no emergency access {identity}"
             raise RecordUnknown(msg)
-        return _glass(row)
+        self._grants.demand(row)
+        return row
 
     def all(self, conn: Connection, *, refused: bool = False) -> list[Glass]:
-        """Every grant, the newest first; or every step that was refused."""
+        """Every grant, the newest first; or every step that was refused.
+
+        Those whose row is not as it was written are there, too.
+        """
         c = _TABLE.c
         which = c.ended_by == REFUSED if refused else c.ended_by != REFUSED
         rows = conn.execute(
@@ -274,10 +318,14 @@ class GlassStore:
             .where(c.tenant == self._tenant, which)
             .order_by(c.at.desc(), c.id)
         )
-        return [_glass(row) for row in rows]
+        return [self._glass(row) for row in rows]
 
     def due(self, conn: Connection, now: int) -> list[Glass]:
-        """Grants past their deadline that nobody approved or ended."""
+        """Grants past their deadline that nobody approved or ended.
+
+        One whose row is not as it was written is left out: it opens nothing,
+        and keeps nobody else waiting.
+        """
         rows = conn.execute(
             select(_TABLE)
             .where(
@@ -288,7 +336,7 @@ class GlassStore:
             )
             .order_by(_TABLE.c.at, _TABLE.c.id)
         )
-        return [_glass(row) for row in rows]
+        return [self._glass(row) for row in rows if self._grants.counts(row)]
 
     def recent(
         self,
@@ -305,23 +353,62 @@ class GlassStore:
             members: every record that is read as the person's.
             now: POSIX seconds.
         """
-        within = (_TABLE.c.tenant == self._tenant) & (_TABLE.c.at > now - DAY)
-        lapsed = (
-            select(func.count())
-            .select_from(_ALERT.join(_TABLE, _ALERT.c.glass == _TABLE.c.id))
-            .where(
-                _TABLE.c.tenant == self._tenant,
-                _TABLE.c.officer == officer,
-                _ALERT.c.tenant == self._tenant,
-                _ALERT.c.kind == AlertKind.LAPSED.value,
-                _ALERT.c.closed_at.is_(None),
-            )
+        c = _TABLE.c
+        within = select(_TABLE).where(
+            c.tenant == self._tenant,
+            c.at > now - DAY,
+            or_(c.officer == officer, c.subject.in_(members)),
         )
+        day = [row for row in conn.execute(within) if self._grants.counts(row)]
         return Recent(
-            officer=self._count(conn, within, _TABLE.c.officer == officer),
-            person=self._count(conn, within, _TABLE.c.subject.in_(members)),
-            alerts=conn.execute(lapsed).scalar_one(),
+            officer=sum(row.officer == officer for row in day),
+            person=sum(row.subject in members for row in day),
+            alerts=len(self._unexplained(conn, officer)),
         )
+
+    def forged(self, conn: Connection) -> int:
+        """Count the grants and refused steps that are not as written.
+
+        Each counts in every limit: whose it was, and when, is not known.
+        """
+        return sum(
+            not self._grants.counts(row) for row in self._grants.all(conn)
+        )
+
+    def _unexplained(self, conn: Connection, officer: str) -> set[UUID]:
+        """Find the grants about which an officer owes an answer.
+
+        Grant and alert each tell of a lapse, so that neither row alone can
+        be changed, or deleted, for it to be forgotten.
+        """
+        c, own = _TABLE.c, _ALERT.c
+        mine = select(_TABLE).where(
+            c.tenant == self._tenant,
+            c.officer == officer,
+            c.ended_by != REFUSED,
+        )
+        grants = conn.execute(mine).all()
+        sound = {row.id for row in grants if self._grants.counts(row)}
+        owed = {
+            row.id for row in grants if row.id not in sound or _lapsed(row)
+        }
+        answered = set()
+        listed = select(_ALERT).where(
+            own.tenant == self._tenant,
+            or_(
+                own.officer == officer,
+                own.glass.in_(mine.with_only_columns(c.id)),
+            ),
+        )
+        for alert in conn.execute(listed):
+            if not self._alerts.counts(alert):
+                continue
+            lapsed = alert.kind == AlertKind.LAPSED
+            if alert.closed_at is not None:
+                answered |= {alert.glass} if lapsed else set()
+            elif lapsed or alert.glass not in sound:
+                owed.add(alert.glass)
+        return owed - answered
 
     def use(self, conn: Connection, glass: Glass, now: int) -> bool:
         """Count a use of a grant that stands as it was read."""
@@ -355,108 +442,188 @@ class GlassStore:
         """Change a grant if nobody else did since it was read, and in time."""
         if bound is not None and now >= bound:
             return False
-        done = conn.execute(
-            update(_TABLE)
-            .where(
-                _TABLE.c.tenant == self._tenant,
-                _TABLE.c.id == glass.id,
-                _TABLE.c.uses == glass.uses,
-                _TABLE.c.approver == glass.approver,
-                _TABLE.c.ended_at.is_(None),
-            )
-            .values(seen=max(now, glass.seen), **values)
+        row = self._row(conn, glass.id)
+        if (row.uses, row.approver, row.ended_at) != (
+            glass.uses,
+            glass.approver,
+            None,
+        ):
+            return False
+        return self._grants.change(
+            conn, row, seen=max(now, glass.seen), **values
         )
-        return done.rowcount == 1
 
     def alert(
-        self, conn: Connection, identity: UUID, kind: AlertKind, now: int
+        self, conn: Connection, glass: Glass, kind: AlertKind, now: int
     ) -> None:
         """Open an alert about a grant."""
-        conn.execute(
-            _ALERT.insert().values(
-                id=UUID(bytes=self._random(16), version=4),
-                tenant=self._tenant,
-                glass=identity,
-                kind=kind.value,
-                at=now,
-                closed_by="",
-            )
+        self._alerts.insert(
+            conn,
+            {
+                "id": UUID(bytes=self._random(16), version=4),
+                "glass": glass.id,
+                "kind": kind.value,
+                "at": now,
+                "closed_by": "",
+                "officer": glass.officer,
+            },
         )
 
     def alerts(self, conn: Connection, *, closed: bool) -> list[Alert]:
-        """The alerts that are open, or all of them; the oldest first."""
+        """The alerts that are open, or all of them; the oldest first.
+
+        One whose row is not as it was written counts as open.
+        """
         listed = (
             select(_ALERT)
             .where(_ALERT.c.tenant == self._tenant)
             .order_by(_ALERT.c.at, _ALERT.c.kind, _ALERT.c.id)
         )
-        if not closed:
-            listed = listed.where(_ALERT.c.closed_at.is_(None))
         about = {one.id: one for one in self.all(conn)}
         return [
-            Alert(
-                id=row.id,
-                kind=AlertKind(row.kind),
-                at=row.at,
-                closed_by=row.closed_by,
-                closed_at=row.closed_at,
-                glass=about[row.glass],
-            )
+            self._alert(row, about.get(row.glass))
             for row in conn.execute(listed)
+            if closed or row.closed_at is None or not self._alerts.counts(row)
         ]
+
+    def open_alert(
+        self, conn: Connection, identity: UUID
+    ) -> tuple[AlertKind, Glass]:
+        """Read what an open alert tells, and of which grant.
+
+        Raises:
+            RecordUnknown: none of that id is, or its grant is gone.
+            RowForged: it, or the grant, is not as this instance wrote it.
+        """
+        row = self._open(conn, identity)
+        return AlertKind(row.kind), self.find(conn, row.glass)
 
     def close(
         self, conn: Connection, identity: UUID, officer: str, now: int
-    ) -> bool:
-        """Close an alert that is open."""
-        done = conn.execute(
-            update(_ALERT)
-            .where(
-                _ALERT.c.tenant == self._tenant,
-                _ALERT.c.id == identity,
-                _ALERT.c.closed_at.is_(None),
+    ) -> None:
+        """Close an alert that is open.
+
+        Raises:
+            RecordUnknown, RowForged: as `open_alert`.
+        """
+        row = self._open(conn, identity)
+        if not self._alerts.change(
+            conn, row, closed_by=officer, closed_at=now
+        ):
+            raise _none_open(identity)
+
+    def _open(self, conn: Connection, identity: UUID) -> Row[Any]:
+        row = conn.execute(
+            select(_ALERT).where(
+                _ALERT.c.tenant == self._tenant, _ALERT.c.id == identity
             )
-            .values(closed_by=officer, closed_at=now)
+        ).one_or_none()
+        if row is None:
+            raise _none_open(identity)
+        self._alerts.demand(row)
+        if row.closed_at is not None:
+            raise _none_open(identity)
+        return row
+
+    def _alert(self, row: Row[Any], glass: Glass | None) -> Alert:
+        return Alert(
+            id=row.id,
+            kind=_KINDS.get(row.kind),
+            at=row.at,
+            closed_by=row.closed_by,
+            closed_at=row.closed_at,
+            grant=row.glass,
+            glass=glass,
+            genuine=self._alerts.is_right(row)
+            and glass is not None
+            and glass.genuine,
         )
-        return done.rowcount == 1
 
     def rekey(
         self, conn: Connection, subject: UUID, old: NoteBox, new: NoteBox
     ) -> None:
-        """Seal what is kept about a person anew, under their next log key."""
+        """Seal what is kept about a person anew, under their next log key.
+
+        Where a row is not as it was written, what does not open stays as it
+        is, and waits for nothing.
+        """
         listed = select(_TABLE).where(
             _TABLE.c.tenant == self._tenant,
             _TABLE.c.subject == subject,
             _TABLE.c.sealed.is_not(None),
         )
         for row in conn.execute(listed).all():
-            body = old.unseal(_label(row.id), row.sealed)
-            case = json.loads(body)["case"]
-            conn.execute(
-                update(_TABLE)
-                .where(_TABLE.c.tenant == self._tenant, _TABLE.c.id == row.id)
-                .values(
-                    sealed=new.seal(_label(row.id), body),
-                    once=_once(new, row.officer, row.purpose, case),
-                )
+            try:
+                body = old.unseal(_label(row.id), row.sealed)
+                case = json.loads(body)["case"]
+            except Exception as error:
+                if self._grants.is_right(row) or not is_damage(error):
+                    raise
+                continue
+            self._grants.rewrite(
+                conn,
+                row,
+                sealed=new.seal(_label(row.id), body),
+                # No other row's tag, whatever a forged one names.
+                once=_once(new, row.officer, row.purpose, case)
+                if self._grants.counts(row)
+                else self._random(16),
             )
 
     def forget(self, conn: Connection, subject: UUID) -> None:
         """Take an erased person out of their grants; those stay counted."""
-        listed = select(_TABLE.c.id).where(
-            _TABLE.c.tenant == self._tenant, _TABLE.c.subject == subject
-        )
-        for row in conn.execute(listed).all():
-            conn.execute(
-                update(_TABLE)
-                .where(_TABLE.c.tenant == self._tenant, _TABLE.c.id == row.id)
-                .values(subject=None, sealed=None, once=self._random(16))
-            )
+        about = (_TABLE.c.tenant == self._tenant, _TABLE.c.subject == subject)
+        gone = {"subject": None, "sealed": None}
+        for row in _readable(conn, select(_TABLE).where(*about)):
+            self._grants.rewrite(conn, row, **gone, once=self._random(16))
+        # What does not even read is about nobody, too.
+        conn.execute(update(_TABLE).where(*about).values(**gone, mac=None))
 
-    def _count(self, conn: Connection, *where: Any) -> int:  # noqa: ANN401 - SQLAlchemy's own expressions
-        listed = select(func.count()).select_from(_TABLE).where(*where)
-        counted: int = conn.execute(listed).scalar_one()
-        return counted
+    def changed(self, conn: Connection) -> frozenset[UUID]:
+        """Return the ids of rows that do not count, whichever they are."""
+        return frozenset(
+            row.id
+            for rows in (self._grants, self._alerts)
+            for row in rows.all(conn)
+            if not rows.counts(row)
+        )
+
+    def grants_standing(self, conn: Connection) -> list[Standing]:
+        """Return the grants and refused steps, whoever wrote them."""
+        return self._grants.standing(conn)
+
+    def alerts_standing(self, conn: Connection) -> list[Standing]:
+        """Return the alerts, whoever wrote them."""
+        return self._alerts.standing(conn)
+
+    def vouch(self, conn: Connection) -> int:
+        """Vouch for grants and alerts as they stand, whoever wrote them.
+
+        Whoever has this done has looked through them first.
+
+        Returns:
+            For how many a code was made.
+        """
+        return self._grants.vouch(conn) + self._alerts.vouch(conn)
+
+    def _glass(self, row: Row[Any]) -> Glass:
+        return Glass(
+            id=row.id,
+            subject=row.subject,
+            officer=row.officer,
+            purpose=row.purpose,
+            attributes=_names(row.attributes),
+            at=row.at,
+            deadline=row.deadline,
+            ends=row.ends,
+            seen=row.seen,
+            uses=row.uses,
+            approver=row.approver,
+            ended_by=row.ended_by,
+            ended_at=row.ended_at,
+            sealed=row.sealed,
+            genuine=self._grants.is_right(row),
+        )
 
 
 def why(glass: Glass, notes: NoteBox) -> tuple[str, str]:
@@ -490,20 +657,35 @@ def _label(identity: UUID) -> str:
     return f"glass/{identity}"
 
 
-def _glass(row: Row[Any]) -> Glass:
-    return Glass(
-        id=row.id,
-        subject=row.subject,
-        officer=row.officer,
-        purpose=row.purpose,
-        attributes=tuple(json.loads(row.attributes)),
-        at=row.at,
-        deadline=row.deadline,
-        ends=row.ends,
-        seen=row.seen,
-        uses=row.uses,
-        approver=row.approver,
-        ended_by=row.ended_by,
-        ended_at=row.ended_at,
-        sealed=row.sealed,
+def _names(text: str) -> tuple[str, ...]:
+    """Read the names of a grant; a row that was changed may have none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return ()
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def _lapsed(row: Row[Any]) -> bool:
+    """Whether a grant ended without the approval that it owed."""
+    return (
+        row.ended_at is not None
+        and not row.approver
+        and (row.uses > 0 or row.ended_at >= row.deadline)
     )
+
+
+def _readable(
+    conn: Connection, statement: Select[tuple[Any, ...]]
+) -> Sequence[Row[Any]]:
+    """Return rows, or none where one of them has no form that reads."""
+    try:
+        return conn.execute(statement).all()
+    except Exception as error:
+        if not is_damage(error):
+            raise
+        return ()
+
+
+def _none_open(identity: UUID) -> RecordUnknown:
+    return RecordUnknown(f"no alert {identity} is open")

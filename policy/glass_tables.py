@@ -1,7 +1,9 @@
 """The tables of emergency access: what was granted, and who is to look at it.
 
 Why it was asked for, and in which case, is sealed under the person's log key
-and goes with them; the row stays counted. An alert names a grant and nobody.
+and goes with them; the row stays counted. An alert names a grant and its
+officer, and nobody else. Each row has a code over all of it
+(`policy.coded_rows`).
 """
 
 from uuid import UUID
@@ -43,13 +45,21 @@ class GlassRow(PolicyTable, table=True):
     ended_by: str = Field(default="", max_length=128)
     ended_at: int | None = Field(default=None, sa_type=BigInteger)
     sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
+    mac: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class GlassAlertRow(PolicyTable, table=True):
-    """One alert to the compliance officers, open until one closes it."""
+    """One alert to the compliance officers, open until one closes it.
+
+    `officer` is whose grant it is about, so that it counts for them also
+    where the grant's row was changed; empty in alerts of before codes.
+    """
 
     __tablename__ = "policy_glass_alert"
-    __table_args__ = (Index("policy_glass_alert_grant", "tenant", "glass"),)
+    __table_args__ = (
+        Index("policy_glass_alert_grant", "tenant", "glass"),
+        Index("policy_glass_alert_officer", "tenant", "officer"),
+    )
 
     id: UUID = Field(primary_key=True)
     tenant: str = Field(max_length=64)
@@ -58,3 +68,5 @@ class GlassAlertRow(PolicyTable, table=True):
     at: int = Field(sa_type=BigInteger)
     closed_by: str = Field(default="", max_length=128)
     closed_at: int | None = Field(default=None, sa_type=BigInteger)
+    officer: str | None = Field(default=None, max_length=128)
+    mac: bytes | None = Field(default=None, sa_type=LargeBinary)

@@ -26,6 +26,7 @@ from consent import (
 from policy.bundle_store import BundleStore
 from policy.errors import RequestInvalid
 from policy.facts import is_damage
+from policy.glass_store import GlassStore
 from policy.proposals import DeclarationDesk
 from policy.registry import Registry
 from policy.restraints import RestraintStore
@@ -46,6 +47,9 @@ class Registered(NamedTuple):
             revisions of both.
         bundles: the columns of each proposed bundle, without its files.
         proposals: the columns of each proposed declaration.
+        grants: the columns of each grant of emergency access, also of those
+            that ended, and of each step that was refused.
+        alerts: the columns of each alert about one, also of closed ones.
     """
 
     declarations: Sequence[tuple[Any, ...]]
@@ -54,6 +58,8 @@ class Registered(NamedTuple):
     live: Mapping[str, Any]
     bundles: Sequence[Mapping[str, Any]]
     proposals: Sequence[Mapping[str, Any]]
+    grants: Sequence[Mapping[str, Any]]
+    alerts: Sequence[Mapping[str, Any]]
 
 
 class Vouching:
@@ -67,6 +73,7 @@ class Vouching:
         registry: the credentials.
         bundles: the policies, and which are in force.
         proposals: the proposed declarations.
+        glass: the grants of emergency access, and the alerts.
         ledger: says that somebody vouched.
         clock: POSIX seconds.
         random: like ``os.urandom``.
@@ -82,6 +89,7 @@ class Vouching:
         registry: Registry,
         bundles: BundleStore,
         proposals: DeclarationDesk,
+        glass: GlassStore,
         ledger: Ledger,
         clock: Callable[[], int],
         random: Callable[[int], bytes],
@@ -89,6 +97,7 @@ class Vouching:
         self._registry = registry
         self._bundles = bundles
         self._proposals = proposals
+        self._glass = glass
         self._ledger = ledger
         self._clock = clock
         self._random = random
@@ -139,6 +148,13 @@ class Vouching:
         """Return what is declared, issued and in force, to be looked at."""
         return self._transactions.run(self._registered)
 
+    def changed(self) -> frozenset[UUID]:
+        """Return which emergency access, or alert, somebody changed.
+
+        Where codes are not demanded, that is not known of any.
+        """
+        return self._transactions.run(self._glass.changed)
+
     def _registered(self, conn: Connection) -> Registered:
         standing = self._consents.registered(conn)
         return Registered(
@@ -148,6 +164,8 @@ class Vouching:
             live=self._bundles.standing(conn).columns,
             bundles=[one.columns for one in self._bundles.proposed(conn)],
             proposals=[one.columns for one in self._proposals.standing(conn)],
+            grants=[one.columns for one in self._glass.grants_standing(conn)],
+            alerts=[one.columns for one in self._glass.alerts_standing(conn)],
         )
 
     def registers(self, officer: str, people: int, seen: Registered) -> int:
@@ -175,6 +193,7 @@ class Vouching:
             credentials = self._registry.vouch(conn)
             proposals = self._bundles.vouch(conn)
             proposals += self._proposals.vouch(conn)
+            emergencies = self._glass.vouch(conn)
             if self._registered(conn) != seen:
                 msg = (
                     "what is declared or in force changed meanwhile; run again"
@@ -194,6 +213,7 @@ class Vouching:
                     "people": people,
                     "credentials": credentials,
                     "proposals": proposals,
+                    "emergencies": emergencies,
                 },
             )
             return self._ledger.append(conn, [draft])[0].numbered()

@@ -21,9 +21,10 @@ from api.cli.main import build
 from api.platform import Platform
 from api.secrets import Costs, _derive, add_vouched, load_secrets
 from consent import ConsentStore
-from policy import FactFault, Vouching
+from policy import FactFault, Glass, Vouching
 from policy.restraints import RestraintStore
 from tests.test_fact_codes import heard, run_sql
+from tests.test_glass import FIRST, SECOND, granted
 from tests.test_policy_codes import settle
 from tests.worlds import World, build_world, reopen
 
@@ -33,6 +34,8 @@ CODES = (
     "UPDATE policy_credential SET mac = NULL",
     "UPDATE policy_bundle SET mac = NULL",
     "UPDATE policy_proposal SET mac = NULL",
+    "UPDATE policy_glass SET mac = NULL",
+    "UPDATE policy_glass_alert SET mac = NULL",
     "DELETE FROM policy_live",
 )
 
@@ -186,6 +189,78 @@ def test_proposals_get_their_code(old: World) -> None:
     assert platform.macs.required
     assert [] == platform.proposal_sweep.run()
     assert 1 == platform.policies.live().number
+
+
+def test_emergency_access_gets_its_code(old: World) -> None:
+    """What stands and what is open is shown before, the rest counted."""
+    before = replace(old, platform=reopen(old))
+
+    async def scene() -> tuple[Glass, Glass]:
+        ended = await granted(before, "limited")
+        await before.platform.glass.end(FIRST, ended.id, reason="over")
+        for one in await before.platform.glass.alerts(SECOND):
+            await before.platform.glass.close(SECOND, one.id, reason="fine")
+        return ended, await granted(before)
+
+    ended, glass = before.run(scene())
+    before.platform.close()
+    with old.platform.data.begin() as conn:
+        for table in ("policy_glass", "policy_glass_alert"):
+            conn.execute(text(f"UPDATE {table} SET mac = NULL"))
+    home = str(old.platform.settings.home)
+    told = CliRunner().invoke(build(), ["--home", home, "vouch"], input="y\n")
+
+    assert not told.exit_code
+    assert f'emergency access {glass.id}: ["user.bdate"' in told.stderr
+    assert f"granted about {glass.id}" in told.stderr
+    assert str(ended.id) not in told.stderr
+    assert "besides: 1 that ended or was refused; alerts closed: 1" in (
+        told.stderr
+    )
+    after = replace(old, platform=reopen(old))
+    assert after.platform.macs.required
+    with after.platform.data.connect() as conn:
+        store = after.platform.glass._store
+        assert [True] * 2 == [one.genuine for one in store.all(conn)]
+        assert [True] * 2 == [
+            one.genuine for one in store.alerts(conn, closed=True)
+        ]
+        assert 0 == store.forged(conn)
+
+
+def test_emergency_access_that_was_changed_is_shown(tmp_path: Path) -> None:
+    """Also what ended or is closed, before it gets a code as it stands."""
+    with build_world(tmp_path / "home") as world:
+
+        async def scene() -> list[Glass]:
+            made = [await granted(world, "limited"), await granted(world)]
+            for one in made:
+                await world.platform.glass.end(FIRST, one.id, reason="over")
+            for alert in await world.platform.glass.alerts(SECOND):
+                await world.platform.glass.close(
+                    SECOND, alert.id, reason="fine"
+                )
+            return made
+
+        with world.platform.data.begin() as conn:
+            conn.execute(text("DELETE FROM policy_restraint"))
+            world.platform.vouching.person(conn, world.cast["restricted"])
+        changed, other = world.run(scene())
+        for sql in (
+            "UPDATE policy_glass SET uses = 7 WHERE id = :it",
+            "UPDATE policy_glass_alert SET at = 1 WHERE glass = :it",
+        ):
+            run_sql(world, sql, it=changed.id)
+        home = str(world.platform.settings.home)
+        told = CliRunner().invoke(build(), ["--home", home, "vouch", "--yes"])
+
+        assert f"emergency access {changed.id}: " in told.stderr
+        assert "ended by officer-1" in told.stderr
+        assert f"granted about {changed.id}" in told.stderr
+        assert "closed by officer-2" in told.stderr
+        assert str(other.id) not in told.stderr
+        again = reopen(world)
+        assert not again.reader.now(again.glass._store.changed)
 
 
 def test_the_operator_is_asked(old: World) -> None:

@@ -204,6 +204,10 @@ def listed(
 ) -> None:
     """List every grant, the newest first, without its reason and case.
 
+    Each is genuine or not: whether its row is as this instance wrote it.
+    Where codes are demanded, one that is not opens nothing, and counts in
+    everybody's limit of a day until it is put right.
+
     Example: curtilage glass list
     """
 
@@ -217,7 +221,9 @@ def listed(
 
     with instance(context).platform() as platform:
         found = asyncio.run(look())
-    Output(as_json=as_json).table(
+        demanded = platform.macs.required
+    out = Output(as_json=as_json)
+    out.table(
         "grants",
         (
             "id",
@@ -230,6 +236,7 @@ def listed(
             "ends",
             "uses",
             "approver",
+            "genuine",
         ),
         [
             (
@@ -243,6 +250,7 @@ def listed(
                 _instant(one.glass.ends),
                 one.glass.uses,
                 one.glass.approver,
+                out.whether(genuine=one.glass.genuine, demanded=demanded),
             )
             for one in found
         ],
@@ -299,6 +307,10 @@ def alerts(
 ) -> None:
     """List what compliance officers are to look at, the oldest first.
 
+    Each is genuine or not: whether its row and its grant's are as this
+    instance wrote them. Where codes are demanded, one that is not cannot be
+    closed, and stays listed until it is put right.
+
     Example: curtilage glass alerts
     """
 
@@ -310,23 +322,24 @@ def alerts(
         return [
             (
                 str(one.id),
-                one.kind.value,
+                str(one.kind or ""),
                 _instant(one.at),
-                str(one.glass.id),
-                one.glass.officer,
-                one.glass.purpose,
+                str(one.grant),
+                "" if one.glass is None else one.glass.officer,
+                "" if one.glass is None else one.glass.purpose,
                 one.closed_by,
+                out.whether(
+                    genuine=one.genuine, demanded=platform.macs.required
+                ),
             )
             for one in found
         ]
 
+    out = Output(as_json=as_json)
+    columns = ("id", "kind", "at", "grant", "officer", "purpose", "closed")
     with instance(context).platform() as platform:
         rows = asyncio.run(look())
-    Output(as_json=as_json).table(
-        "alerts",
-        ("id", "kind", "at", "grant", "officer", "purpose", "closed"),
-        rows,
-    )
+    out.table("alerts", (*columns, "genuine"), rows)
 
 
 @speaks
@@ -361,5 +374,8 @@ def close(
 
 
 def _instant(at: int) -> str:
-    found = datetime.fromtimestamp(at, UTC)
+    try:
+        found = datetime.fromtimestamp(at, UTC)
+    except (OverflowError, ValueError, OSError):
+        return str(at)
     return found.isoformat().replace("+00:00", "Z")

@@ -303,8 +303,11 @@ def _table(
 
 
 def moment(at: int) -> str:
-    """A time in POSIX seconds as people read it."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    """A time in POSIX seconds as people read it; the number if none do."""
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (OverflowError, ValueError, OSError):
+        return str(at)
 
 
 def _cell(column: str, value: object) -> str:

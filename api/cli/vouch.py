@@ -1,7 +1,8 @@
 """`curtilage vouch`: codes for rows of before there were codes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -23,8 +24,7 @@ def vouch(
         bool,
         typer.Option(
             "--yes",
-            help="The declarations, credentials and policies are the right "
-            "ones; do not ask.",
+            help="What is shown is right; do not ask.",
         ),
     ] = False,
     as_json: Json = False,
@@ -34,12 +34,13 @@ def vouch(
     Answers, rules, mandates and restraints are first held to their ledger
     entries, as `curtilage consent verify` does, and proposals and policies as
     `curtilage policy verify` does; where one differs, nothing is vouched for.
-    Declarations, credentials, and which policies are in force are
-    shown, and you say whether they are the right ones. From then on a row
-    that this instance did not write decides nothing, also where somebody can
-    write the database. A new instance needs none of this. After rows were
-    put right from elsewhere, it makes their codes anew. Restart servers
-    afterwards; may be run again.
+    Declarations, credentials, which policies are in force, grants of
+    emergency access that stand and alerts that are open, or that were
+    changed, are shown, and you say whether they are right. From
+    then on a row that this instance did not write decides nothing, also
+    where somebody can write the database. A new instance needs none of this.
+    After rows were put right from elsewhere, it makes their codes anew.
+    Restart servers afterwards; may be run again.
 
     Example: curtilage vouch
     """
@@ -48,11 +49,9 @@ def vouch(
         _demand_sound(platform, out, but=FactFault.UNVOUCHED)
         seen = platform.vouching.registered()
         _show(seen)
+        _show_emergencies(seen, platform.vouching.changed())
         if not yes:
-            question = (
-                "Are these declarations, credentials and policies right?"
-            )
-            typer.confirm(question, abort=True, err=True)
+            typer.confirm("Is all of this right?", abort=True, err=True)
         with out.progress("Vouching", None) as advance:
             people = platform.vouching.everybody(advance)
         platform.vouching.registers(officer(actor).id, people, seen)
@@ -119,6 +118,38 @@ def _show(seen: Registered) -> None:
     if live["shadow"] != NONE:
         told = f"{live['shadow']}: {live['shadow_revision']}"
         typer.echo(f"policies in the shadow {told}", err=True)
+
+
+def _show_emergencies(seen: Registered, changed: Collection[UUID]) -> None:
+    """Show what stands, is open or was changed, and count the rest."""
+    odd = set(map(str, changed))
+    grants = [
+        one
+        for one in seen.grants
+        if one["ended_at"] is None or one["id"] in odd
+    ]
+    alerts = [
+        one
+        for one in seen.alerts
+        if one["closed_at"] is None or one["id"] in odd
+    ]
+    for one in grants:
+        told = (
+            f"{one['attributes']} of {one['subject']} for {one['purpose']} "
+            f"to {one['officer']}, {moment(one['at'])} to "
+            f"{moment(one['ends'])}, approved by {one['approver'] or 'nobody'}"
+        )
+        past = f", ended by {one['ended_by']}" if one["ended_by"] else ""
+        typer.echo(f"emergency access {one['id']}: {told}{past}", err=True)
+    for one in alerts:
+        told = f"{one['kind']} about {one['glass']}, {moment(one['at'])}"
+        past = f", closed by {one['closed_by']}" if one["closed_by"] else ""
+        typer.echo(f"alert {one['id']}: {told}{past}", err=True)
+    ended = len(seen.grants) - len(grants)
+    closed = len(seen.alerts) - len(alerts)
+    if ended or closed:
+        told = f"{ended} that ended or was refused; alerts closed: {closed}"
+        typer.echo(f"emergency access besides: {told}", err=True)
 
 
 def _show_proposal(kind: str, what: str, one: Mapping[str, Any]) -> None:
