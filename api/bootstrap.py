@@ -159,7 +159,8 @@ def initialise(
 
     Raises:
         FileExistsError: the instance has secrets already.
-        ValueError: the passphrase is missing or a default.
+        ValueError: the passphrase is missing or a default, or the data
+            database has rows of another instance's making.
 
     """
     passphrase = settings.opened_passphrase()
@@ -184,8 +185,14 @@ def initialise(
     bundles = BundleStore(tenant=settings.tenant, engine=data, macs=macs)
     # That nothing stands there yet is known as well.
     with data.begin() as conn:
+        if consents.registered(conn).declarations or bundles.standing(conn):
+            msg = (
+                "the data database has declarations or policies of this "
+                "tenant already: name an empty one"
+            )
+            raise ValueError(msg)
         consents.vouch_registry(conn)
-        bundles.vouch(conn)
+        bundles.begin(conn)
     data.dispose()
     keys.dispose()
 
@@ -482,10 +489,36 @@ def _assemble(
         transactions=transactions,
         consents=consents,
         ledger=ledger,
+        past=past,
         macs=macs,
         pdp=pdp,
         clock=clock,
         random=random,
+    )
+    releases = ReleaseDesk(
+        tenant=tenant,
+        engine=data,
+        transactions=transactions,
+        vault=vault,
+        consents=consents,
+        macs=macs,
+        facts=facts,
+        ledger=ledger,
+        past=past,
+        pdp=pdp,
+        classification=classification,
+        pseudonym_root=secrets.pseudonym,
+        released=released,
+        clock=clock,
+        random=random,
+    )
+    proposal_sweep = ProposalSweep(
+        engine=data,
+        bundles=bundles,
+        proposals=declarations,
+        releases=releases,
+        ledgers=(*past, ledger),
+        macs=macs,
     )
     vouching = Vouching(
         transactions=transactions,
@@ -496,6 +529,8 @@ def _assemble(
         bundles=bundles,
         proposals=declarations,
         glass=glass,
+        releases=releases,
+        sweep=proposal_sweep,
         ledger=ledger,
         clock=clock,
         random=random,
@@ -512,6 +547,7 @@ def _assemble(
         store=bundles,
         ours=load_bundle(),
         ledger=ledger,
+        past=past,
         pdp=pdp,
         clock=clock,
         random=random,
@@ -722,21 +758,7 @@ def _assemble(
             random=random,
             groups=settings.colluding_groups(),
         ),
-        releases=ReleaseDesk(
-            tenant=tenant,
-            engine=data,
-            transactions=transactions,
-            vault=vault,
-            consents=consents,
-            facts=facts,
-            ledger=ledger,
-            pdp=pdp,
-            classification=classification,
-            pseudonym_root=secrets.pseudonym,
-            released=released,
-            clock=clock,
-            random=random,
-        ),
+        releases=releases,
         replay=replay,
         impact=ImpactDesk(
             transactions=transactions,
@@ -780,13 +802,7 @@ def _assemble(
         credential_sweep=CredentialSweep(
             registry=registry, ledgers=(*past, ledger), macs=macs
         ),
-        proposal_sweep=ProposalSweep(
-            transactions=transactions,
-            bundles=bundles,
-            proposals=declarations,
-            ledgers=(*past, ledger),
-            macs=macs,
-        ),
+        proposal_sweep=proposal_sweep,
         tokens=Tokens(
             key=secrets.token,
             issuer=settings.origin,

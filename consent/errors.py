@@ -117,11 +117,15 @@ class RowForged(ConsentError):
         kind: which table's.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, told: bool = False) -> None:
+        """Take the table, and whether the ledger tells of it otherwise."""
         self.kind = kind
         super().__init__(
-            f"{kind}: what stands there is not what was written; put it back "
-            "from a backup, or vouch for it if you changed it yourself "
+            f"{kind}: what stands there is not what the ledger tells; see "
+            "`curtilage policy verify`, and put it back from a backup"
+            if told
+            else f"{kind}: what stands there is not what was written; put it "
+            "back from a backup, or vouch for it if you changed it yourself "
             "(curtilage vouch)"
         )
 

@@ -165,7 +165,6 @@ from policy.predicates import WithPredicates, body_zone
 from policy.proposal_sweep import (
     ProposalFault,
     ProposalFinding,
-    ProposalKind,
     ProposalSweep,
 )
 from policy.proposals import DeclarationDesk, Proposal, ProposalState
@@ -184,6 +183,7 @@ from policy.restraints import (
 )
 from policy.retention import Due, Retention
 from policy.rounds import Rounds
+from policy.settled import ProposalKind
 from policy.store import DecisionStore
 from policy.supposing import Change as Supposition
 from policy.supposing import ChangeKind

@@ -12,7 +12,8 @@ took away, in the database alone is not in force.
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ from sqlalchemy import (
     text,
 )
 
-from consent import RowMacs
+from consent import RowForged, RowMacs
 from policy.bundle import (
     DATA,
     MANIFEST,
@@ -80,7 +81,7 @@ class ProposedBundle:
         base: revision in force when it was proposed.
         proposer: the officer who proposed it.
         proposed_at: POSIX seconds.
-        state: what became of it.
+        state: what became of it; of a row that is not genuine, anything.
         officer: who decided; empty as long as nobody did.
         decided_at: POSIX seconds; None likewise.
         signed: whether a signed archive for OPA servers came with it.
@@ -93,7 +94,7 @@ class ProposedBundle:
     base: str
     proposer: str
     proposed_at: int
-    state: BundleState
+    state: BundleState | str
     officer: str
     decided_at: int | None
     signed: bool
@@ -172,33 +173,49 @@ class BundleStore:
         self._macs.demand(found.mac, _POINTER, *_covered(found))
         return _live(found)
 
-    def standing(self, conn: Connection) -> Standing:
+    def pointer(self, conn: Connection) -> Standing:
         """Return where the pointer points, whoever wrote it."""
         found = self._found(conn)
         code = self._macs.of(_POINTER, *_covered(found))
+        given = found.mac
         return Standing(
             columns={
+                "changes": found.changes,
                 "number": found.number,
                 "revision": found.revision,
                 "shadow": found.shadow,
                 "shadow_revision": found.shadow_revision,
             },
-            genuine=hmac.compare_digest(found.mac or b"", code),
+            genuine=isinstance(given, bytes)
+            and hmac.compare_digest(given, code),
         )
 
-    def proposed(self, conn: Connection) -> list[Standing]:
+    def standing(self, conn: Connection) -> list[Standing]:
         """Return the proposals, without their files, whoever wrote them."""
         return self._rows.standing(conn)
 
-    def point(self, conn: Connection, *, number: int, shadow: int) -> None:
+    def point(self, conn: Connection, before: Live, after: Live) -> Live:
         """Move the pointer, in the caller's transaction.
 
-        Whoever calls holds the ledger's lock, so nobody else moves it.
+        Whoever calls holds the ledger's lock, so nobody else moves it, and
+        has loaded what it is to point to: its revisions are theirs, and not
+        those that the rows have by now.
 
-        Raises:
-            RowForged: what stands there is not as this instance wrote it.
+        Args:
+            conn: the transaction.
+            before: where it pointed.
+            after: where it is to point, with the same count of changes.
+
+        Returns:
+            Where it points, with the next count.
         """
-        self._write(conn, self.live(conn).changes, number, shadow)
+        moved = replace(after, changes=before.changes + 1)
+        self._write(conn, moved)
+        return moved
+
+    def begin(self, conn: Connection) -> None:
+        """Begin a new instance: the software's own policies are in force."""
+        self._write(conn, Live(changes=0, number=OURS, shadow=NONE))
 
     def vouch(self, conn: Connection) -> int:
         """Vouch for what stands there, whoever wrote it.
@@ -209,33 +226,25 @@ class BundleStore:
             For how many proposals a code was made.
         """
         made = self._rows.vouch(conn)
-        live = self._found(conn)
-        self._write(conn, live.changes, live.number, live.shadow)
+        self._write(conn, _live(self._found(conn)))
         return made
 
-    def _write(
-        self, conn: Connection, changes: int, number: int, shadow: int
-    ) -> None:
-        of_both = select(_BUNDLES.c.number, _BUNDLES.c.revision).where(
-            _BUNDLES.c.tenant == self._tenant,
-            _BUNDLES.c.number.in_((number, shadow)),
-        )
-        revisions = {one.number: one.revision for one in conn.execute(of_both)}
+    def _write(self, conn: Connection, live: Live) -> None:
         pointer = _Pointer(
-            changes=changes + 1,
-            number=number,
-            shadow=shadow,
+            changes=live.changes,
+            number=live.number,
+            shadow=live.shadow,
             mac=None,
-            revision=revisions.get(number),
-            shadow_revision=revisions.get(shadow),
+            revision=live.revision or None,
+            shadow_revision=live.shadow_revision or None,
         )
         conn.execute(
             _POINT,
             {
                 "tenant": self._tenant,
-                "changes": pointer.changes,
-                "number": number,
-                "shadow": shadow,
+                "changes": live.changes,
+                "number": live.number,
+                "shadow": live.shadow,
                 "mac": self._macs.of(_POINTER, *_covered(pointer)),
             },
         )
@@ -253,8 +262,18 @@ class BundleStore:
         base: str,
         proposer: str,
         now: int,
+        above: int = 0,
     ) -> int:
         """Keep a proposal; give its number.
+
+        Args:
+            conn: the transaction.
+            files: the three files.
+            archive: the signed one, or None.
+            base: revision in force.
+            proposer: who proposes.
+            now: POSIX seconds.
+            above: a number that was given before, whatever rows there are.
 
         Raises:
             BundleInvalid: the files are no bundle.
@@ -263,7 +282,7 @@ class BundleStore:
         last = select(func.max(_BUNDLES.c.number)).where(
             _BUNDLES.c.tenant == self._tenant
         )
-        number = (conn.execute(last).scalar() or 0) + 1
+        number = max(conn.execute(last).scalar() or 0, above) + 1
         self._rows.insert(
             conn,
             {
@@ -285,7 +304,7 @@ class BundleStore:
     def decide(
         self,
         conn: Connection,
-        number: int,
+        proposal: ProposedBundle,
         *,
         state: BundleState,
         officer: str,
@@ -294,14 +313,18 @@ class BundleStore:
         """Say what became of a proposal that waits.
 
         Raises:
-            RecordUnknown: it does not wait.
+            RecordUnknown: it does not wait, or is not the one that it was.
             RowForged: its row is not as this instance wrote it.
         """
-        row = self._row(number, conn)
-        if row.state != BundleState.PROPOSED.value or not self._rows.change(
-            conn, row, state=state.value, officer=officer, decided_at=now
+        row = self._row(proposal.number, conn)
+        if (
+            row.state != BundleState.PROPOSED.value
+            or self._proposed(row) != proposal
+            or not self._rows.change(
+                conn, row, state=state.value, officer=officer, decided_at=now
+            )
         ):
-            msg = f"no proposed bundle {number} waits"
+            msg = f"no proposed bundle {proposal.number} waits"
             raise RecordUnknown(msg)
 
     def proposals(self) -> Sequence[ProposedBundle]:
@@ -316,10 +339,13 @@ class BundleStore:
             RecordUnknown: there is none of that number.
             RowForged: its row is not as this instance wrote it.
         """
-        return self._proposed(self._row(number))
+        return self._proposed(self._demanded(number))
 
-    def of_revision(self, revision: str) -> int | None:
-        """The number of a bundle that has a revision, if one is kept."""
+    def of_revision(self, revision: str) -> Bundle | None:
+        """A bundle that has a revision, if one is kept.
+
+        One that somebody put there or changed is passed over.
+        """
         statement = (
             select(_BUNDLES.c.number)
             .where(
@@ -327,39 +353,47 @@ class BundleStore:
                 _BUNDLES.c.revision == revision,
             )
             .order_by(_BUNDLES.c.number)
-            .limit(1)
         )
         with self._reading() as conn:
-            return conn.execute(statement).scalar()
+            numbers = conn.execute(statement).scalars().all()
+        for number in numbers:
+            with suppress(RowForged, BundleInvalid):
+                return self.load(number, revision)
+        return None
 
-    def load(self, number: int) -> Bundle:
+    def load(self, number: int, revision: str | None = None) -> Bundle:
         """The bundle of a proposal, verified as it was when it came.
+
+        Args:
+            number: of the proposal.
+            revision: that it has to have; None for any.
 
         Raises:
             RecordUnknown: there is none of that number.
             RowForged: its row is not as this instance wrote it.
             BundleInvalid: what is stored was changed.
         """
-        row = self._row(number)
-        bundle = read_bundle(
-            {
-                MANIFEST: row.manifest.encode(),
-                PLAN: row.plan.encode(),
-                DATA: row.data.encode(),
-            }
-        )
-        if bundle.revision != row.revision:
-            msg = f"bundle {number}: the files are not those of its revision"
-            raise BundleInvalid(msg)
-        return bundle
+        return _bundle(self._demanded(number), revision)
+
+    def intact(self, number: int) -> None:
+        """Make sure that the files are those of the row's revision.
+
+        Raises:
+            RecordUnknown, BundleInvalid: as `load`.
+        """
+        _bundle(self._row(number), None)
 
     def sources(self, number: int) -> Mapping[str, str]:
-        """Digest of each source of a bundle, by its path."""
-        text = (
-            bundle_files()[MANIFEST].decode()
-            if number == OURS
-            else self._row(number).manifest
-        )
+        """Digest of each source of a bundle, by its path.
+
+        Raises:
+            RecordUnknown, RowForged, BundleInvalid: as `load`.
+        """
+        text = bundle_files()[MANIFEST].decode()
+        if number != OURS:
+            row = self._demanded(number)
+            _bundle(row, None)
+            text = row.manifest
         found: Mapping[str, str] = json.loads(text)["sources"]
         return found
 
@@ -367,7 +401,7 @@ class BundleStore:
         """The signed archive for OPA servers, if one came with it."""
         if number == OURS:
             return None
-        found = self._row(number).archive
+        found = self._demanded(number).archive
         return None if found is None else bytes(found)
 
     def count(self, number: int, flips: Sequence[Flip]) -> None:
@@ -428,6 +462,10 @@ class BundleStore:
                 "are"
             )
             raise RecordUnknown(msg)
+        return row
+
+    def _demanded(self, number: int) -> Row[Any]:
+        row = self._row(number)
         self._rows.demand(row)
         return row
 
@@ -438,7 +476,7 @@ class BundleStore:
             base=row.base,
             proposer=row.proposer,
             proposed_at=row.proposed_at,
-            state=BundleState(row.state),
+            state=_state(row.state),
             officer=row.officer,
             decided_at=row.decided_at,
             signed=row.archive is not None,
@@ -447,6 +485,37 @@ class BundleStore:
 
     def _reading(self) -> Connection:
         return self._engine.connect().execution_options(read_only=True)
+
+
+def _state(stored: str) -> BundleState | str:
+    with suppress(ValueError):
+        return BundleState(stored)
+    return str(stored)
+
+
+def _bundle(row: Row[Any], revision: str | None) -> Bundle:
+    """Read the files of a row, which are anything.
+
+    Raises:
+        BundleInvalid: they are no bundle, or another than they have to be.
+    """
+    try:
+        bundle = read_bundle(
+            {
+                MANIFEST: row.manifest.encode(),
+                PLAN: row.plan.encode(),
+                DATA: row.data.encode(),
+            }
+        )
+    except (AttributeError, TypeError, ValueError):
+        msg = f"bundle {row.number}: the files are no bundle"
+        raise BundleInvalid(msg) from None
+    if {bundle.revision, row.revision, revision or row.revision} != {
+        bundle.revision
+    }:
+        msg = f"bundle {row.number}: the files are not those of its revision"
+        raise BundleInvalid(msg)
+    return bundle
 
 
 def _pointer(tenant: str) -> Select[Any]:
@@ -468,6 +537,7 @@ def _pointer(tenant: str) -> Select[Any]:
             and_(
                 live.c.tenant == _LIVE.c.tenant,
                 live.c.number == _LIVE.c.number,
+                live.c.number > OURS,
             ),
         )
         .outerjoin(
@@ -475,6 +545,7 @@ def _pointer(tenant: str) -> Select[Any]:
             and_(
                 shadow.c.tenant == _LIVE.c.tenant,
                 shadow.c.number == _LIVE.c.shadow,
+                shadow.c.number > OURS,
             ),
         )
         .where(_LIVE.c.tenant == tenant)

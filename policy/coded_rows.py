@@ -127,11 +127,17 @@ class CodedRows:
         )
 
     def all(self, conn: Connection) -> Sequence[Row[Any]]:
-        """Return every row, by its key, whoever wrote it."""
+        """Return what is covered of every row, by its key, whoever wrote it.
+
+        The codes come with it.
+        """
         mine = self.table.c.tenant == self._tenant
         key = self.table.primary_key.columns
+        names = (*self._covered, "mac")
         return conn.execute(
-            select(self.table).where(mine).order_by(*key)
+            select(*(self.table.c[name] for name in names))
+            .where(mine)
+            .order_by(*key)
         ).all()
 
     def standing(self, conn: Connection) -> list[Standing]:

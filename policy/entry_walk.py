@@ -12,10 +12,20 @@ class EntryWalk:
 
     Args:
         ledgers: those of former names first, the present one last.
+        service: only entries of this service; None for all.
+        purpose: only of this purpose of it.
     """
 
-    def __init__(self, ledgers: Sequence[Ledger]) -> None:
+    def __init__(
+        self,
+        ledgers: Sequence[Ledger],
+        *,
+        service: str | None = None,
+        purpose: str | None = None,
+    ) -> None:
         self._ledgers = ledgers
+        self._service = service
+        self._purpose = purpose
         self._read: dict[int, int] = {}
 
     def on(
@@ -42,7 +52,11 @@ class EntryWalk:
         for number, ledger in enumerate(self._ledgers):
             after = self._read.get(number, -1)
             while page := ledger.audit_entries(
-                about_nobody=True, after=after, limit=_PAGE
+                service=self._service,
+                purpose=self._purpose,
+                about_nobody=True,
+                after=after,
+                limit=_PAGE,
             ):
                 after = self._read[number] = page[-1].index
                 for entry in page:

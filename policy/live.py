@@ -19,12 +19,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from consent import RowForged
 from policy.bundle import Bundle
-from policy.bundle_store import NONE, OURS, BundleStore, Flip
+from policy.bundle_store import NONE, OURS, BundleStore, Flip, Live
 from policy.embedded import EmbeddedPdp
-from policy.engine import EngineError
-from policy.errors import RecordUnknown
 from policy.gate import ENTRYPOINT
 from policy.opa_failover import FailoverPdp
 from policy.pdp import (
@@ -40,8 +37,6 @@ from policy.pdp import (
 _MOST_WAITING = 2000
 NOTHING, FAILED = "", "no decision"
 Engine = EmbeddedPdp | FailoverPdp
-# Why what is stored is not taken.
-_UNTAKEN = (RowForged, RecordUnknown, BundleInvalid, EngineError)
 
 
 class LivePdp:
@@ -62,15 +57,16 @@ class LivePdp:
         self._engine = engine
         self._store = store
         self._ours = ours
-        self._seen = -1
-        self._number = OURS
+        # What decides; None as long as nothing was taken.
+        self._live: Live | None = None
         self._shadow = Shadow(store)
         self._stack = AsyncExitStack()
         self._untaken: Exception | None = None
         try:
             self.refresh()
-        except _UNTAKEN as error:
-            self._untaken = error
+        except Exception as error:  # noqa: BLE001 - whatever is stored: nothing decides by it, and `demand` says why
+            # Where only the shadow is not to be had, what decides is.
+            self._untaken = None if self._has_taken() else error
 
     @property
     def revision(self) -> str:
@@ -133,8 +129,8 @@ class LivePdp:
         """Make sure that there is a bundle to decide by.
 
         Raises:
-            RowForged, RecordUnknown, BundleInvalid, EngineError: as the look
-                at the start found it.
+            Exception: what the look at the start came upon, in most cases
+                one of those of `refresh`.
         """
         if self._untaken is not None:
             raise self._untaken
@@ -153,33 +149,41 @@ class LivePdp:
     def refresh(self) -> bool:
         """Take another bundle where the pointer moved.
 
+        A candidate in the shadow that is not to be had ends the one before,
+        is tried again at the next call, and changes nothing of what decides.
+
         Returns:
             Whether it moved.
 
         Raises:
-            RowForged: the pointer is not as this instance wrote it; as with
-                all others, the one before goes on deciding, and the next
-                call tries again.
+            RowForged: the pointer, or what it points to, is not as this
+                instance wrote it; as with all others, the one before goes on
+                deciding, and the next call tries again.
             RecordUnknown: it points to a bundle that is not there.
             BundleInvalid, EngineError: the one that it points to does not
                 verify or run, or the pointer is one of earlier.
         """
-        live = self._store.live()
-        if live.changes == self._seen:
-            return False
-        if live.changes < self._seen:
-            msg = "which bundle is in force was put back to an earlier state"
-            raise BundleInvalid(msg)
-        if live.number != self._number or self._seen < 0:
-            self._take(self._load(live.number))
-            self._number = live.number
-        self._shadow.run(
-            live.shadow,
-            None if live.shadow == NONE else self._load(live.shadow),
-        )
-        self._seen = live.changes
-        self._untaken = None
-        return True
+        live, before = self._store.live(), self._live
+        moved = live != before
+        if moved:
+            if before is not None and live.changes <= before.changes:
+                msg = "which bundle is in force was put back to before"
+                raise BundleInvalid(msg)
+            self._take(self._load(live.number, live.revision))
+            self._live, self._untaken = live, None
+        self._run_shadow(live)
+        return moved
+
+    def _has_taken(self) -> bool:
+        return self._live is not None
+
+    def _run_shadow(self, live: Live) -> None:
+        if live.shadow == self._shadow.number:
+            return
+        self._shadow.run(NONE, None)
+        if live.shadow != NONE:
+            candidate = self._load(live.shadow, live.shadow_revision)
+            self._shadow.run(live.shadow, candidate)
 
     def compare(self) -> int:
         """Decide again, in the shadow, what was decided since.
@@ -193,13 +197,17 @@ class LivePdp:
         if self._untaken is not None:
             raise NoDecision(Cause.DAMAGED, str(self._untaken))
 
-    def _load(self, number: int) -> Bundle:
-        return self._ours if number == OURS else self._store.load(number)
+    def _load(self, number: int, revision: str) -> Bundle:
+        if number == OURS:
+            return self._ours
+        # Between the look and this, the row may have become another one.
+        return self._store.load(number, revision)
 
     def _take(self, bundle: Bundle) -> None:
+        if bundle.revision == self._engine.revision:
+            return
         if isinstance(self._engine, EmbeddedPdp):
-            if bundle.revision != self._engine.revision:
-                self._engine.swap(bundle)
+            self._engine.swap(bundle)
         else:
             # Servers load it in their own time; until then either decides,
             # and each answer says which.
@@ -216,6 +224,11 @@ class Shadow:
         self._waiting: deque[tuple[Mapping[str, JSON], Ruling]] = deque(
             maxlen=_MOST_WAITING
         )
+
+    @property
+    def number(self) -> int:
+        """Which candidate runs; `NONE` where there is none."""
+        return self._number
 
     @property
     def runs(self) -> bool:

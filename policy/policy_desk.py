@@ -4,11 +4,14 @@ Like a declaration, a bundle is proposed by one officer and approved by
 another, against the revision that was in force when it was proposed. Going
 back is for emergencies: one officer may put into force again what two had
 approved before, or what the software carries, with a reason. Each act is an
-entry of the ledger with the revision.
+entry of the ledger with the revision, and looks first what the entries
+before it say (`policy.settled`): a row that was put back is acted on by
+nobody.
 """
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -29,6 +32,7 @@ from policy.decisions import Json
 from policy.embedded import EmbeddedPdp
 from policy.errors import FactsChanged, RecordUnknown
 from policy.pdp import PolicyDecisionPoint
+from policy.settled import ProposalKind, Settled, settled
 from vault import Transactions
 
 OFFICE, PURPOSE = "policies", "policies"
@@ -45,6 +49,7 @@ class PolicyDesk:
         store: BundleStore,
         ours: Bundle,
         ledger: Ledger,
+        past: Sequence[Ledger],
         pdp: PolicyDecisionPoint,
         clock: Callable[[], int],
         random: Callable[[int], bytes],
@@ -53,6 +58,7 @@ class PolicyDesk:
         self._store = store
         self._ours = ours
         self._ledger = ledger
+        self._ledgers = (*past, ledger)
         self._pdp = pdp
         self._clock = clock
         self._random = random
@@ -79,19 +85,18 @@ class PolicyDesk:
 
         Raises:
             RecordUnknown: none of that revision is kept here.
-            BundleInvalid: what is stored was changed.
         """
         if revision == self._ours.revision:
             return self._ours
-        number = self._store.of_revision(revision)
-        if number is None:
+        found = self._store.of_revision(revision)
+        if found is None:
             msg = (
                 f"the policies of revision {revision} are not kept here: "
                 "they came with another version of the software, and were "
                 "never proposed"
             )
             raise RecordUnknown(msg)
-        return self._store.load(number)
+        return found
 
     def flips(self, number: int) -> Sequence[Flip]:
         """What a candidate decided otherwise in the shadow."""
@@ -124,16 +129,16 @@ class PolicyDesk:
         _demand_runs(bundle)
 
         def write(conn: Connection) -> int:
-            self._ledger.lock(conn)
-            now = self._clock()
-            live = self._store.live(conn)
+            told, live = self._begin(conn)
+            now, base = self._clock(), self._revision(live)
             number = self._store.add(
                 conn,
                 files,
                 archive=archive,
-                base=self.bundle(live.number).revision,
+                base=base,
                 proposer=officer.id,
                 now=now,
+                above=told.highest(ProposalKind.POLICIES),
             )
             self._enter(
                 conn,
@@ -142,6 +147,7 @@ class PolicyDesk:
                     "proposal": number,
                     "revision": bundle.revision,
                     "proposer": officer.id,
+                    "base": base,
                 },
                 now,
             )
@@ -166,12 +172,11 @@ class PolicyDesk:
             Action.POLICY_PUBLISH,
             target={"proposer": proposal.proposer},
         )
-        _demand_runs(self._store.load(number))
+        _demand_runs(self._store.load(number, proposal.revision))
 
         def write(conn: Connection) -> None:
-            self._ledger.lock(conn)
-            live = self._store.live(conn)
-            if self.bundle(live.number).revision != proposal.base:
+            told, live = self._begin(conn)
+            if self._revision(live) != proposal.base:
                 msg = (
                     "other policies came into force since proposal "
                     f"{number}; propose it anew"
@@ -180,12 +185,13 @@ class PolicyDesk:
             now = self._clock()
             self._store.decide(
                 conn,
-                number,
+                proposal,
                 state=BundleState.PUBLISHED,
                 officer=officer.id,
                 now=now,
             )
-            self._point(conn, live, number)
+            _demand_waited(told, proposal)
+            moved = self._point(conn, live, number, proposal.revision)
             self._enter(
                 conn,
                 "published",
@@ -194,6 +200,7 @@ class PolicyDesk:
                     "revision": proposal.revision,
                     "proposer": proposal.proposer,
                     "officer": officer.id,
+                    "changes": moved.changes,
                 },
                 now,
             )
@@ -224,11 +231,12 @@ class PolicyDesk:
             now = self._clock()
             self._store.decide(
                 conn,
-                number,
+                proposal,
                 state=BundleState.REJECTED,
                 officer=officer.id,
                 now=now,
             )
+            _demand_waited(self._told(), proposal)
             self._enter(
                 conn,
                 "rejected",
@@ -266,6 +274,10 @@ class PolicyDesk:
                 msg = f"bundle {number} was never in force"
                 raise RecordUnknown(msg)
         bundle = self.bundle(number)
+        published = {
+            "revision": bundle.revision,
+            "state": BundleState.PUBLISHED.value,
+        }
         await authorize(
             self._pdp,
             officer,
@@ -276,8 +288,10 @@ class PolicyDesk:
         _demand_runs(bundle)
 
         def write(conn: Connection) -> None:
-            self._ledger.lock(conn)
-            self._point(conn, self._store.live(conn), number)
+            told, live = self._begin(conn)
+            if number != OURS:
+                told.demand(ProposalKind.POLICIES, number, published)
+            moved = self._point(conn, live, number, bundle.revision)
             self._enter(
                 conn,
                 "rolled-back",
@@ -286,6 +300,7 @@ class PolicyDesk:
                     "revision": bundle.revision,
                     "officer": officer.id,
                     "reason": reason[:_LONGEST_REASON],
+                    "changes": moved.changes,
                 },
                 self._clock(),
             )
@@ -310,27 +325,61 @@ class PolicyDesk:
             chosen, revision = number, candidate.revision
 
         def write(conn: Connection) -> None:
-            self._ledger.lock(conn)
-            live = self._store.live(conn)
-            self._store.point(conn, number=live.number, shadow=chosen)
+            told, live = self._begin(conn)
+            if number is not None:
+                kept = {"revision": revision}
+                told.demand(ProposalKind.POLICIES, number, kept)
+            moved = self._store.point(
+                conn,
+                live,
+                replace(live, shadow=chosen, shadow_revision=revision),
+            )
             self._enter(
                 conn,
                 "shadowed" if revision else "shadow-ended",
-                {"revision": revision, "officer": officer.id},
+                {
+                    "revision": revision,
+                    "officer": officer.id,
+                    "changes": moved.changes,
+                },
                 self._clock(),
             )
 
         self._transactions.run(write)
 
-    def _point(self, conn: Connection, live: Live, number: int) -> None:
+    def _told(self) -> Settled:
+        """What the entries say; to be asked under the ledger's lock."""
+        return settled(self._ledgers, service=OFFICE, purpose=PURPOSE)
+
+    def _begin(self, conn: Connection) -> tuple[Settled, Live]:
+        """Take the ledger's lock, and find the pointer where it was put.
+
+        Raises:
+            RowForged: it is another than this instance wrote, or entered.
+        """
+        self._ledger.lock(conn)
+        told, live = self._told(), self._store.live(conn)
+        told.demand_pointer(live)
+        return told, live
+
+    def _revision(self, live: Live) -> str:
+        return self._ours.revision if live.number == OURS else live.revision
+
+    def _point(
+        self, conn: Connection, live: Live, number: int, revision: str
+    ) -> Live:
         """Move the pointer; what is in force is not its own shadow."""
-        shadow = NONE if live.shadow == number else live.shadow
-        self._store.point(conn, number=number, shadow=shadow)
+        after = replace(
+            live, number=number, revision="" if number == OURS else revision
+        )
+        if revision == live.shadow_revision:
+            after = replace(after, shadow=NONE, shadow_revision="")
+        return self._store.point(conn, live, after)
 
     def _waiting(self, number: int) -> ProposedBundle:
         found = self._store.proposal(number)
         if found.state is not BundleState.PROPOSED:
-            msg = f"bundle {number} is {found.state.value} already"
+            msg = f"bundle {number} is {found.state} already"
             raise RecordUnknown(msg)
         return found
 
@@ -360,6 +409,22 @@ class PolicyDesk:
 
     def _new_id(self) -> UUID:
         return uuid.UUID(bytes=self._random(16), version=4)
+
+
+def _demand_waited(told: Settled, proposal: ProposedBundle) -> None:
+    """Make sure that a proposal waited by the entries, too.
+
+    Raises:
+        RowForged: they tell otherwise.
+    """
+    row = {
+        "revision": proposal.revision,
+        "base": proposal.base,
+        "proposer": proposal.proposer,
+        "proposed_at": proposal.proposed_at,
+        "state": BundleState.PROPOSED.value,
+    }
+    told.demand(ProposalKind.POLICIES, proposal.number, row)
 
 
 def _demand_runs(bundle: Bundle) -> None:

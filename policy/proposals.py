@@ -7,7 +7,8 @@ proposal has to be made anew. Each act is an entry of the ledger with the
 digest, so who proposed and who approved what can be proved.
 
 `policies/api` keeps the two apart: an approval names the proposer as the
-store has it, never as the caller says, and the row has a code over both.
+store has it, never as the caller says, and the row has a code over both. That
+the row is the last one the entries say (`policy.settled`).
 """
 
 import uuid
@@ -38,6 +39,7 @@ from policy.decisions import Guidance, Json
 from policy.errors import FactsChanged, RecordUnknown
 from policy.guidance import Guide
 from policy.pdp import PolicyDecisionPoint
+from policy.settled import ProposalKind, Settled, settled
 from policy.tables import ProposalRow
 from vault import Transactions
 
@@ -68,8 +70,6 @@ class Proposal:
         state: What became of it.
         officer: Who decided; empty as long as nobody did.
         decided_at: POSIX seconds; ``None`` likewise.
-        genuine: Whether its row is as this instance wrote it. Where codes
-            are demanded, one that is not can only be looked at.
     """
 
     number: int
@@ -80,7 +80,6 @@ class Proposal:
     state: ProposalState
     officer: str = ""
     decided_at: int | None = None
-    genuine: bool = True
 
 
 class DeclarationDesk:
@@ -94,6 +93,7 @@ class DeclarationDesk:
         transactions: Transactions,
         consents: ConsentStore,
         ledger: Ledger,
+        past: Sequence[Ledger],
         macs: RowMacs,
         pdp: PolicyDecisionPoint,
         guide: Guide,
@@ -105,6 +105,7 @@ class DeclarationDesk:
         self._transactions = transactions
         self._consents = consents
         self._ledger = ledger
+        self._ledgers = (*past, ledger)
         self._rows = CodedRows(_TABLE, macs, tenant)
         self._pdp = pdp
         self._guide = guide
@@ -133,10 +134,14 @@ class DeclarationDesk:
         """
         return await self._guide.on(declaration)
 
-    def proposals(self) -> Sequence[Proposal]:
-        """Every proposal by number, decided ones and forged ones included."""
+    def listed(self) -> Sequence[Standing]:
+        """Every proposal by number, decided ones and forged ones included.
+
+        They are as they stand in their rows: of one that is not genuine, any
+        column may be anything.
+        """
         with self._reading() as conn:
-            return [self._proposal(row) for row in self._rows.all(conn)]
+            return self.standing(conn)
 
     def proposal(self, number: int) -> Proposal:
         """Return one proposal.
@@ -148,7 +153,19 @@ class DeclarationDesk:
 
         """
         with self._reading() as conn:
-            return self._proposal(self._row(conn, number))
+            return self._proposal(self._demanded(conn, number))
+
+    def intact(self, number: int) -> None:
+        """Make sure that a text is the one of its digest.
+
+        Raises:
+            RecordUnknown: there is none of that number.
+            DeclarationInvalid: it is not.
+
+        """
+        with self._reading() as conn:
+            row = self._row(conn, number)
+        _declaration(row)
 
     def vouch(self, conn: Connection) -> int:
         """Vouch for the proposals as they stand, whoever wrote them.
@@ -199,8 +216,9 @@ class DeclarationDesk:
             last = select(func.max(_TABLE.c.number)).where(
                 _TABLE.c.tenant == self._tenant
             )
-            number = (conn.execute(last).scalar() or 0) + 1
-            now = self._clock()
+            told = self._told(declaration).highest(ProposalKind.DECLARATION)
+            number = max(conn.execute(last).scalar() or 0, told) + 1
+            now, base = self._clock(), self._base(declaration)
             self._rows.insert(
                 conn,
                 {
@@ -209,7 +227,7 @@ class DeclarationDesk:
                     "purpose": declaration.purpose,
                     "version": declaration.version,
                     "digest": declaration.digest,
-                    "base": self._base(declaration),
+                    "base": base,
                     "text": write_declaration(declaration),
                     "proposer": officer.id,
                     "proposed_at": now,
@@ -221,7 +239,7 @@ class DeclarationDesk:
                 conn,
                 declaration,
                 ProposalState.PROPOSED,
-                {"proposal": number, "proposer": officer.id},
+                {"proposal": number, "proposer": officer.id, "base": base},
                 now,
             )
             return number
@@ -358,12 +376,13 @@ class DeclarationDesk:
         state: ProposalState,
         now: int,
     ) -> None:
-        row = self._row(conn, proposal.number)
+        row = self._demanded(conn, proposal.number)
         if self._proposal(row) != proposal or not self._rows.change(
             conn, row, officer=officer.id, decided_at=now, state=state.value
         ):
             msg = f"proposal {proposal.number} was decided in between"
             raise RecordUnknown(msg)
+        self._demand_waited(proposal)
 
     def _row(self, conn: Connection, number: int) -> Row[Any]:
         statement = select(_TABLE).where(
@@ -373,20 +392,41 @@ class DeclarationDesk:
         if row is None:
             msg = f"there is no proposal {number}; look at those there are"
             raise RecordUnknown(msg)
+        return row
+
+    def _demanded(self, conn: Connection, number: int) -> Row[Any]:
+        row = self._row(conn, number)
         self._rows.demand(row)
         return row
 
+    def _told(self, declaration: Declaration) -> Settled:
+        """What the entries say; to be asked under the ledger's lock."""
+        return settled(
+            self._ledgers,
+            service=declaration.service,
+            purpose=declaration.purpose,
+        )
+
+    def _demand_waited(self, proposal: Proposal) -> None:
+        """Make sure that a proposal waited by the entries, too.
+
+        Raises:
+            RowForged: they tell otherwise.
+
+        """
+        row = {
+            "digest": proposal.declaration.digest,
+            "base": proposal.base,
+            "proposer": proposal.proposer,
+            "proposed_at": proposal.proposed_at,
+            "state": ProposalState.PROPOSED.value,
+        }
+        self._told(proposal.declaration).demand(
+            ProposalKind.DECLARATION, proposal.number, row
+        )
+
     def _proposal(self, row: Row[Any]) -> Proposal:
-        where = f"proposal {row.number}"
-        declaration = read_declaration(row.text, where=where)
-        if declaration.digest != row.digest:
-            raise DeclarationInvalid(
-                where=where,
-                line=0,
-                column=0,
-                what="it has the text of another declaration",
-                remedy="restore it from a backup; it was changed",
-            )
+        declaration = _declaration(row)
         return Proposal(
             number=row.number,
             declaration=declaration,
@@ -396,7 +436,6 @@ class DeclarationDesk:
             state=ProposalState(row.state),
             officer=row.officer,
             decided_at=row.decided_at,
-            genuine=self._rows.is_right(row),
         )
 
     def _reading(self) -> Connection:
@@ -429,3 +468,17 @@ class DeclarationDesk:
 
     def _new_id(self) -> UUID:
         return uuid.UUID(bytes=self._random(16), version=4)
+
+
+def _declaration(row: Row[Any]) -> Declaration:
+    where = f"proposal {row.number}"
+    declaration = read_declaration(row.text, where=where)
+    if declaration.digest != row.digest:
+        raise DeclarationInvalid(
+            where=where,
+            line=0,
+            column=0,
+            what="it has the text of another declaration",
+            remedy="restore it from a backup; it was changed",
+        )
+    return declaration

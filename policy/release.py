@@ -22,10 +22,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, Row, select
 from sqlalchemy.exc import IntegrityError
 
 import anonymize
@@ -38,9 +38,17 @@ from anonymize import (
     SuccessionRefused,
 )
 from anonymize import Role as ColumnRole
-from consent import ConsentStore, Draft, EntryKind, Ledger
+from consent import (
+    ConsentStore,
+    Draft,
+    EntryKind,
+    Ledger,
+    RowForged,
+    RowMacs,
+)
 from policy.authority import Action, Caller, authorize
 from policy.classification import Classification, Role
+from policy.coded_rows import CodedRows, Standing
 from policy.cohort import Cohort, CohortSource
 from policy.decisions import Json
 from policy.errors import FactsChanged, ReleaseRefused, RequestInvalid
@@ -49,6 +57,7 @@ from policy.hierarchies import hierarchies_for
 from policy.pdp import Cause, NoDecision, PolicyDecisionPoint
 from policy.release_basis import release_basis
 from policy.released import OwnRelease, ReleasedStore
+from policy.settled import ProposalKind, settled
 from policy.tables import ReleaseRow
 from vault import ReadGrant, Roll, Transactions, Vault
 
@@ -132,8 +141,10 @@ class ReleaseDesk:
         transactions: Transactions,
         vault: Vault,
         consents: ConsentStore,
+        macs: RowMacs,
         facts: FactSource,
         ledger: Ledger,
+        past: Sequence[Ledger],
         pdp: PolicyDecisionPoint,
         classification: Mapping[str, Classification],
         pseudonym_root: bytes,
@@ -143,6 +154,7 @@ class ReleaseDesk:
     ) -> None:
         self._tenant = tenant
         self._engine = engine
+        self._requests = CodedRows(_TABLE, macs, tenant)
         self._transactions = transactions
         self._vault = vault
         self._consents = consents
@@ -150,6 +162,7 @@ class ReleaseDesk:
             tenant=tenant, engine=engine, vault=vault, facts=facts, pdp=pdp
         )
         self._ledger = ledger
+        self._ledgers = (*past, ledger)
         self._pdp = pdp
         self._classification = classification
         self._pseudonym_root = pseudonym_root
@@ -193,6 +206,7 @@ class ReleaseDesk:
             NotPermitted: `officer` filed it, or may not approve.
             ReleaseRefused: the terms do not hold any more.
             RequestInvalid: it does not wait to be approved, or not any more.
+            RowForged: its row is not as this instance wrote it.
 
         """
         row, wanted = self._waiting(release, "requested")
@@ -265,15 +279,44 @@ class ReleaseDesk:
         """List the extracts that somebody's row was in, newest first."""
         return self._released.of_person(subject)
 
-    def usable(self, row: ReleaseRow) -> bool:
-        """Tell whether an extract may be handed out now."""
+    def genuine(self, row: Row[Any]) -> bool:
+        """Tell whether a request's row is as this instance wrote it.
+
+        Where codes are demanded, one that is not can only be looked at.
+        """
+        return self._requests.is_right(row)
+
+    def vouch(self, conn: Connection) -> int:
+        """Vouch for the requests as they stand, whoever wrote them.
+
+        Whoever has this done has looked through them first.
+
+        Returns:
+            For how many a code was made.
+
+        """
+        return self._requests.vouch(conn)
+
+    def standing(self, conn: Connection) -> list[Standing]:
+        """Return the requests, whoever wrote them."""
+        return self._requests.standing(conn)
+
+    def usable(self, row: Row[Any]) -> bool:
+        """Tell whether an extract may be handed out now.
+
+        One whose row is not as this instance wrote it may not be.
+        """
+        try:
+            self._requests.demand(row)
+        except RowForged:
+            return False
         expired = row.expires_at is not None and row.expires_at <= (
             self._clock()
         )
         return row.outcome == "taken" and not expired
 
     async def _may_approve(
-        self, officer: Caller, row: ReleaseRow, wanted: ReleaseRequest
+        self, officer: Caller, row: Row[Any], wanted: ReleaseRequest
     ) -> None:
         await authorize(
             self._pdp,
@@ -315,6 +358,7 @@ class ReleaseDesk:
                 read for it. Nothing is kept; the request waits on, delayed.
             RequestInvalid: it does not wait, or was approved, recalled or
                 made beside this. Nothing of it is left.
+            RowForged: its row is not as this instance wrote it, or entered.
             OutputExists: `folder` is taken; nothing was read.
             CriteriaNotMet: no class structure meets k and l within the
                 suppression limit. There is no file, and an entry says so.
@@ -425,7 +469,7 @@ class ReleaseDesk:
                 approver=row.approver or officer.id,
                 expires_at=expires_at,
             )
-        except RequestInvalid:  # recalled while the files were written
+        except (RequestInvalid, RowForged):  # recalled meanwhile, or forged
             _remove(folder)
             raise
         except FactsChanged:  # erased while the files were written
@@ -449,7 +493,7 @@ class ReleaseDesk:
             average_risk=report.risks.prosecutor.average,
         )
 
-    def releases(self) -> Sequence[ReleaseRow]:
+    def releases(self) -> Sequence[Row[Any]]:
         """Every request and how it ended, newest first."""
         statement = (
             select(_TABLE)
@@ -457,7 +501,7 @@ class ReleaseDesk:
             .order_by(_TABLE.c.at.desc(), _TABLE.c.id)
         )
         with self._engine.connect().execution_options(read_only=True) as conn:
-            return conn.execute(statement).all()  # type: ignore[return-value] # Rows with the table's columns
+            return conn.execute(statement).all()
 
     async def _terms(self, officer: Caller, wanted: ReleaseRequest) -> Terms:
         declaration = self._consents.declaration(
@@ -660,7 +704,7 @@ class ReleaseDesk:
 
     def _remember(  # noqa: PLR0917 - the parts of one record
         self,
-        row: ReleaseRow,
+        row: Row[Any],
         wanted: ReleaseRequest,
         now: int,
         rows: Mapping[str, Sequence[str]],
@@ -742,7 +786,7 @@ class ReleaseDesk:
 
     def _unmake(
         self,
-        row: ReleaseRow,
+        row: Row[Any],
         wanted: ReleaseRequest,
         columns: tuple[str, ...],
     ) -> None:
@@ -757,7 +801,7 @@ class ReleaseDesk:
 
     def _waiting(
         self, release: UUID, *outcomes: str
-    ) -> tuple[ReleaseRow, ReleaseRequest]:
+    ) -> tuple[Row[Any], ReleaseRequest]:
         statement = select(_TABLE).where(
             _TABLE.c.id == release, _TABLE.c.tenant == self._tenant
         )
@@ -766,6 +810,7 @@ class ReleaseDesk:
         if row is None:
             msg = f"there is no release {release}; look at those there are"
             raise RequestInvalid(msg)
+        self._requests.demand(row)
         if row.outcome not in outcomes:
             states = " or ".join(outcomes)
             msg = (
@@ -777,7 +822,8 @@ class ReleaseDesk:
         wanted = ReleaseRequest(
             **{**found, "columns": tuple(found["columns"])}
         )
-        return row, wanted  # type: ignore[return-value] # a row with the table's columns
+        self._demand_told(row, wanted)
+        return row, wanted
 
     def _write(
         self,
@@ -789,20 +835,20 @@ class ReleaseDesk:
     ) -> None:
         def write(conn: Connection) -> None:
             self._ledger.lock(conn)
-            conn.execute(
-                _TABLE.insert().values(
-                    id=release,
-                    tenant=self._tenant,
-                    service=wanted.service,
-                    purpose=wanted.purpose,
-                    recipient=wanted.recipient,
-                    officer=officer.id,
-                    at=self._clock(),
-                    outcome=outcome,
-                    request=json.dumps(asdict(wanted)),
-                    rows=0,
-                    manifest="",
-                )
+            self._requests.insert(
+                conn,
+                {
+                    "id": release,
+                    "service": wanted.service,
+                    "purpose": wanted.purpose,
+                    "recipient": wanted.recipient,
+                    "officer": officer.id,
+                    "at": self._clock(),
+                    "outcome": outcome,
+                    "request": json.dumps(asdict(wanted)),
+                    "rows": 0,
+                    "manifest": "",
+                },
             )
             self._append(
                 conn,
@@ -817,7 +863,7 @@ class ReleaseDesk:
 
     def _settle(
         self,
-        row: ReleaseRow,
+        row: Row[Any],
         wanted: ReleaseRequest,
         columns: tuple[str, ...],
         outcome: str,
@@ -826,21 +872,37 @@ class ReleaseDesk:
         check: Callable[[Connection], None] = lambda _: None,
         **columns_of_row: str | int,
     ) -> int:
-        """Change how a request ended, from what it was when it was read."""
+        """Change how a request ended, from what it was when it was read.
+
+        By the entries, too: a row of earlier that was put back is no ground.
+
+        Raises:
+            RequestInvalid: it is not what it was any more.
+            RowForged: its row is not as this instance wrote it, or entered.
+        """
 
         def write(conn: Connection) -> int:
             self._ledger.lock(conn)
-            changed = conn.execute(
-                update(ReleaseRow)
-                .where(_TABLE.c.id == row.id, _TABLE.c.outcome == row.outcome)
-                .values(outcome=outcome, **columns_of_row)
-            )
-            if changed.rowcount != 1:
+            if not self._requests.change(
+                conn, row, outcome=outcome, **columns_of_row
+            ):
                 raise _moved(row)
+            self._demand_told(row, wanted)
             check(conn)
             return self._append(conn, row.id, wanted, columns, outcome, detail)
 
         return self._transactions.run(write)
+
+    def _demand_told(self, row: Row[Any], wanted: ReleaseRequest) -> None:
+        told = settled(
+            self._ledgers, service=wanted.service, purpose=wanted.purpose
+        )
+        read = {
+            "officer": row.officer,
+            "outcome": row.outcome,
+            "approver": row.approver,
+        }
+        told.demand(ProposalKind.RELEASE, str(row.id), read)
 
     def _enter(
         self,
@@ -945,7 +1007,7 @@ def _codes(reasons: Json) -> list[str]:
     )
 
 
-def _moved(row: ReleaseRow) -> RequestInvalid:
+def _moved(row: Row[Any]) -> RequestInvalid:
     return RequestInvalid(f"release {row.id} is not {row.outcome} any more")
 
 

@@ -122,7 +122,10 @@ class ConsentRequestRow(PolicyTable, table=True):
 
 
 class ReleaseRow(PolicyTable, table=True):
-    """One request for an extract, how it ended, and the manifest's hash."""
+    """One request for an extract, how it ended, and the manifest's hash.
+
+    `mac` is over the whole row (`policy.coded_rows`).
+    """
 
     __tablename__ = "policy_release"
 
@@ -139,6 +142,7 @@ class ReleaseRow(PolicyTable, table=True):
     manifest: str = Field(default="", max_length=64)
     approver: str | None = Field(default=None, max_length=128)
     expires_at: int | None = Field(default=None, sa_type=BigInteger)
+    mac: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class ReleasedRow(PolicyTable, table=True):

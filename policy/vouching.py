@@ -27,8 +27,10 @@ from policy.bundle_store import BundleStore
 from policy.errors import RequestInvalid
 from policy.facts import is_damage
 from policy.glass_store import GlassStore
+from policy.proposal_sweep import ProposalSweep
 from policy.proposals import DeclarationDesk
 from policy.registry import Registry
+from policy.release import ReleaseDesk
 from policy.restraints import RestraintStore
 from policy.visibility import OFFICE
 from vault import Transactions, Vault
@@ -50,6 +52,7 @@ class Registered(NamedTuple):
         grants: the columns of each grant of emergency access, also of those
             that ended, and of each step that was refused.
         alerts: the columns of each alert about one, also of closed ones.
+        releases: the columns of each request for an extract.
     """
 
     declarations: Sequence[tuple[Any, ...]]
@@ -60,6 +63,7 @@ class Registered(NamedTuple):
     proposals: Sequence[Mapping[str, Any]]
     grants: Sequence[Mapping[str, Any]]
     alerts: Sequence[Mapping[str, Any]]
+    releases: Sequence[Mapping[str, Any]]
 
 
 class Vouching:
@@ -74,6 +78,8 @@ class Vouching:
         bundles: the policies, and which are in force.
         proposals: the proposed declarations.
         glass: the grants of emergency access, and the alerts.
+        releases: the requests for extracts.
+        sweep: holds what officers settled to the ledger.
         ledger: says that somebody vouched.
         clock: POSIX seconds.
         random: like ``os.urandom``.
@@ -90,6 +96,8 @@ class Vouching:
         bundles: BundleStore,
         proposals: DeclarationDesk,
         glass: GlassStore,
+        releases: ReleaseDesk,
+        sweep: ProposalSweep,
         ledger: Ledger,
         clock: Callable[[], int],
         random: Callable[[int], bytes],
@@ -98,6 +106,8 @@ class Vouching:
         self._bundles = bundles
         self._proposals = proposals
         self._glass = glass
+        self._releases = releases
+        self._sweep = sweep
         self._ledger = ledger
         self._clock = clock
         self._random = random
@@ -161,11 +171,12 @@ class Vouching:
             declarations=sorted(one[:4] for one in standing.declarations),
             rules=sorted(map(tuple, standing.beside), key=repr),
             credentials=self._registry.standing(conn),
-            live=self._bundles.standing(conn).columns,
-            bundles=[one.columns for one in self._bundles.proposed(conn)],
+            live=self._bundles.pointer(conn).columns,
+            bundles=[one.columns for one in self._bundles.standing(conn)],
             proposals=[one.columns for one in self._proposals.standing(conn)],
             grants=[one.columns for one in self._glass.grants_standing(conn)],
             alerts=[one.columns for one in self._glass.alerts_standing(conn)],
+            releases=[one.columns for one in self._releases.standing(conn)],
         )
 
     def registers(self, officer: str, people: int, seen: Registered) -> int:
@@ -182,18 +193,23 @@ class Vouching:
             The index of the ledger entry.
 
         Raises:
-            RequestInvalid: there is something else by now; nothing is
-                vouched for.
+            RequestInvalid: there is something else by now, or the ledger
+                tells otherwise of it; nothing is vouched for.
 
         """
 
         def write(conn: Connection) -> int:
             self._ledger.lock(conn)
+            # Again: what was found sound before may have changed since.
+            if self._sweep.within(conn, codes=False):
+                msg = "the ledger tells otherwise: see `policy verify`"
+                raise RequestInvalid(msg)
             self._consents.vouch_registry(conn)
             credentials = self._registry.vouch(conn)
             proposals = self._bundles.vouch(conn)
             proposals += self._proposals.vouch(conn)
             emergencies = self._glass.vouch(conn)
+            releases = self._releases.vouch(conn)
             if self._registered(conn) != seen:
                 msg = (
                     "what is declared or in force changed meanwhile; run again"
@@ -214,6 +230,7 @@ class Vouching:
                     "credentials": credentials,
                     "proposals": proposals,
                     "emergencies": emergencies,
+                    "releases": releases,
                 },
             )
             return self._ledger.append(conn, [draft])[0].numbered()

@@ -31,6 +31,7 @@ from policy import (
 )
 from policy.authority import authorize
 from policy.bundle import DATA, MANIFEST, PLAN, read_bundle
+from policy.settled import Settled
 from tests.bundles import variant
 from tests.databases import KINDS, Kind
 from tests.test_fact_codes import heard, put_back
@@ -111,11 +112,21 @@ def shared(
 def stage(shared: Stage) -> Iterator[Stage]:
     """The shared instance; what an attack did is put back."""
     tables = ("policy_live", "policy_bundle", "policy_proposal")
-    shared.pdp._seen = -1  # what the last test put back is not of earlier
+    shared.pdp._live = None  # what the last test put back is not of earlier
     shared.pdp.refresh()
     with put_back(shared.world, *tables):
         yield shared
         shared.world.platform.macs.required = True
+
+
+@pytest.fixture
+def own(tmp_path: Path, database: Kind) -> Iterator[Stage]:
+    """An instance of its own for acts, of which entries stay."""
+    with build_world(tmp_path / "own", database=database) as made:
+        settle(made)
+        found = Stage(world=made)
+        found.pdp.refresh()
+        yield found
 
 
 def forge(stage: Stage) -> None:
@@ -239,20 +250,20 @@ def test_a_pointer_that_is_gone_is_missed(stage: Stage) -> None:
     assert of("done") == in_force(stage)
 
 
-def test_a_pointer_of_earlier_is_not_followed(stage: Stage) -> None:
+def test_a_pointer_of_earlier_is_not_followed(own: Stage) -> None:
     """It has its code; whoever saw a later one knows better."""
-    (before,) = stage.rows("policy_live")
-    desk = stage.world.platform.policies
+    (before,) = own.rows("policy_live")
+    desk = own.world.platform.policies
     asyncio.run(desk.roll_back(OFFICER, OURS, reason="flaw"))
-    stage.pdp.refresh()
-    stage.sql(
+    own.pdp.refresh()
+    own.sql(
         "UPDATE policy_live SET number = :number, changes = :changes,"
         " shadow = :shadow, mac = :mac",
         **{name: value for name, value in before.items() if name != "tenant"},
     )
-    with pytest.raises(BundleInvalid, match="earlier"):
-        stage.pdp.refresh()
-    assert load_bundle().revision == in_force(stage)
+    with pytest.raises(BundleInvalid, match="before"):
+        own.pdp.refresh()
+    assert load_bundle().revision == in_force(own)
 
 
 PROPOSED: Mapping[str, tuple[str, str]] = {
@@ -294,18 +305,23 @@ def test_a_proposal_of_policies_that_somebody_changed_goes_nowhere(
     ]
 
 
-def test_without_codes_one_officer_would_approve_their_own(
-    stage: Stage,
+def test_alone_neither_code_nor_ledger_lets_one_officer_approve(
+    own: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the code is for: the proposer is whom the row names."""
-    policies = stage.world.platform.policies
-    stage.sql(
+    """The proposer is whom the row names; without both, it would do."""
+    policies = own.world.platform.policies
+    own.sql(
         "UPDATE policy_bundle SET proposer = 'officer-9'"
         f" WHERE number = {WAITS}"
     )
-    with pytest.raises(RowForged):
+    with monkeypatch.context() as patch:
+        patch.setattr(Settled, "demand", lambda *_: None)
+        with pytest.raises(RowForged):
+            asyncio.run(policies.publish(OFFICER, WAITS))
+    own.world.platform.macs.required = False
+    with pytest.raises(RowForged, match="ledger"):
         asyncio.run(policies.publish(OFFICER, WAITS))
-    stage.world.platform.macs.required = False
+    monkeypatch.setattr(Settled, "demand", lambda *_: None)
     asyncio.run(policies.publish(OFFICER, WAITS))
 
     assert WAITS == policies.live().number
@@ -358,10 +374,10 @@ def test_a_proposed_declaration_that_somebody_changed_goes_nowhere(
             asyncio.run(step)
 
 
-def test_without_codes_what_was_rejected_would_be_approved(
-    tmp_path: Path,
+def test_alone_neither_code_nor_ledger_lets_what_was_rejected_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the code is for: nobody proposes it a second time."""
+    """Nobody proposed it a second time; without both, it would do."""
     with build_world(tmp_path / "home") as world:
         desk = world.platform.declarations
         number = asyncio.run(desk.propose(OFFICER, declared(2)))
@@ -370,9 +386,14 @@ def test_without_codes_what_was_rejected_would_be_approved(
             "UPDATE policy_proposal SET state = 'proposed', officer = '',"
             " decided_at = NULL"
         )
-        with pytest.raises(RowForged):
-            asyncio.run(desk.approve(OTHER_OFFICER, number))
+        with monkeypatch.context() as patch:
+            patch.setattr(Settled, "demand", lambda *_: None)
+            with pytest.raises(RowForged):
+                asyncio.run(desk.approve(OTHER_OFFICER, number))
         world.platform.macs.required = False
+        with pytest.raises(RowForged, match="ledger"):
+            asyncio.run(desk.approve(OTHER_OFFICER, number))
+        monkeypatch.setattr(Settled, "demand", lambda *_: None)
         found = asyncio.run(desk.approve(OTHER_OFFICER, number))
 
     assert found.officer == OTHER_OFFICER.id
@@ -380,10 +401,10 @@ def test_without_codes_what_was_rejected_would_be_approved(
 
 @pytest.mark.parametrize("which", ["policies", "declarations"])
 def test_what_was_decided_meanwhile_is_not_decided_again(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, which: str
+    own: Stage, monkeypatch: pytest.MonkeyPatch, which: str
 ) -> None:
     """The row that was authorised is the one that is changed."""
-    platform = stage.world.platform
+    platform = own.world.platform
     module = "policy_desk" if which == "policies" else "proposals"
     authorized = authorize
 

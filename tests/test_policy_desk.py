@@ -234,7 +234,7 @@ def test_what_runs_no_more_is_not_put_into_force(
     with platform.data.begin() as conn:
         platform.bundles.decide(
             conn,
-            number,
+            platform.bundles.proposal(number),
             state=BundleState.PUBLISHED,
             officer=OTHER_OFFICER.id,
             now=world.clock(),

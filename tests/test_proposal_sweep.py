@@ -20,8 +20,8 @@ from tests.test_fact_codes import put_back
 from tests.test_policy_codes import DONE, GONE, WAITS, Stage, settle
 from tests.worlds import OFFICER, OTHER_OFFICER, build_world
 
-DECLARATION, POLICIES, IN_FORCE = ProposalKind
-ADDED, MISSING, ALTERED = ProposalFault
+DECLARATION, POLICIES, RELEASE, IN_FORCE = ProposalKind
+ADDED, MISSING, ALTERED, CONTRADICTED = ProposalFault
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -107,7 +107,7 @@ CHANGES: Mapping[str, tuple[str, Found]] = {
     ),
     "another base": (
         f"UPDATE policy_bundle SET base = 'x' WHERE number = {WAITS}",
-        (ALTERED, POLICIES, WAITS, ("mac",)),
+        (ALTERED, POLICIES, WAITS, ("base", "mac")),
     ),
     "another digest": (
         "UPDATE policy_proposal SET digest = 'x' WHERE number = 1",
@@ -131,7 +131,10 @@ CHANGES: Mapping[str, tuple[str, Found]] = {
     ),
     "no pointer": (
         "DELETE FROM policy_live",
-        (ALTERED, IN_FORCE, OURS, ("number", "revision", "mac")),
+        (
+            *(ALTERED, IN_FORCE, OURS),
+            ("number", "revision", "changes", "mac"),
+        ),
     ),
 }
 
@@ -196,7 +199,7 @@ def test_a_row_of_earlier_is_named(stage: Stage) -> None:
         assert [
             (ALTERED, DECLARATION, 1, decided),
             (ALTERED, POLICIES, WAITS, decided),
-            (ALTERED, IN_FORCE, DONE, ("number", "revision")),
+            (ALTERED, IN_FORCE, DONE, ("number", "revision", "changes")),
         ] == found(inner)
 
 

@@ -149,7 +149,7 @@ def test_nothing_is_in_force_before_another_officer_approved(
         "proposer": OFFICER.id,
     }
     assert [
-        {"outcome": "proposed", **told},
+        {"outcome": "proposed", **told, "base": done.base},
         {"outcome": "published", **told, "officer": OTHER_OFFICER.id},
     ] == entries(world)
     with pytest.raises(RecordUnknown):
@@ -188,7 +188,7 @@ def test_only_those_officers_may(world: Stage, who: Caller) -> None:
     ):
         with pytest.raises(NotPermitted):
             world.run(act)
-    assert [number] == [one.number for one in desk.proposals()]
+    assert [number] == [one.columns["number"] for one in desk.listed()]
     assert 1 == live(world)
 
 
@@ -238,8 +238,8 @@ def test_an_answered_version_is_not_replaced(world: Stage) -> None:
         propose(world, version(2))
     assert [] == [
         one
-        for one in world.platform.declarations.proposals()
-        if one.state is ProposalState.PROPOSED
+        for one in world.platform.declarations.listed()
+        if one.columns["state"] == ProposalState.PROPOSED.value
     ]
 
 

@@ -85,7 +85,7 @@ def force(world: World, declaration: Declaration) -> None:
 
 def proposals(world: World) -> int:
     """How many proposals there are."""
-    return len(world.platform.declarations.proposals())
+    return len(world.platform.declarations.listed())
 
 
 @pytest.mark.parametrize("names", [AGES[:4], PLACES, BANDS])

@@ -21,7 +21,7 @@ from api.cli.main import build
 from api.platform import Platform
 from api.secrets import Costs, _derive, add_vouched, load_secrets
 from consent import ConsentStore
-from policy import FactFault, Glass, Vouching
+from policy import FactFault, Glass, LivePdp, Vouching
 from policy.restraints import RestraintStore
 from tests.test_fact_codes import heard, run_sql
 from tests.test_glass import FIRST, SECOND, granted
@@ -36,6 +36,7 @@ CODES = (
     "UPDATE policy_proposal SET mac = NULL",
     "UPDATE policy_glass SET mac = NULL",
     "UPDATE policy_glass_alert SET mac = NULL",
+    "UPDATE policy_release SET mac = NULL",
     "DELETE FROM policy_live",
 )
 
@@ -169,6 +170,50 @@ def test_policies_that_the_ledger_denies_are_not_vouched_for(
     assert [("altered", "in-force")] == [
         (one["fault"], one["kind"]) for one in told["findings"]
     ]
+
+
+def test_an_instance_of_some_codes_gets_the_others(tmp_path: Path) -> None:
+    """One that demands codes since before there were those of policies."""
+    with build_world(tmp_path / "home") as world:
+        run_sql(world, "DELETE FROM policy_restraint")
+        settle(world)
+        with world.platform.data.begin() as conn:
+            conn.execute(text("UPDATE policy_bundle SET mac = NULL"))
+            conn.execute(text("UPDATE policy_proposal SET mac = NULL"))
+            conn.execute(text("UPDATE policy_live SET mac = NULL"))
+        home = str(world.platform.settings.home)
+        serve = CliRunner().invoke(build(), ["--home", home, "serve"])
+        assert serve.exit_code
+        assert "curtilage vouch" in serve.stderr
+
+        assert 0 == vouch(world, "--yes")[0]
+        platform = reopen(world)
+        assert [] == platform.proposal_sweep.run()
+        assert isinstance(platform.pdp, LivePdp)
+        platform.pdp.demand()
+        assert 1 == platform.policies.live().number
+
+
+def test_what_changes_between_the_looks_is_not_vouched_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger is asked again where the codes are made."""
+    with build_world(tmp_path / "home") as world:
+        run_sql(world, "DELETE FROM policy_restraint")
+        settle(world)
+        registered = Vouching.registered
+
+        def raced(self: Vouching) -> Any:  # noqa: ANN401 - as there
+            run_sql(world, "UPDATE policy_bundle SET proposer = 'officer-9'")
+            return registered(self)
+
+        monkeypatch.setattr(Vouching, "registered", raced)
+        code, told = vouch(world, "--yes")
+
+        assert (True, None) == (bool(code), told)
+        assert not any(
+            one.genuine for one in world.platform.policies.proposals()
+        )
 
 
 def test_proposals_get_their_code(old: World) -> None:

@@ -129,7 +129,7 @@ def proposals(context: typer.Context, *, as_json: Json = False) -> None:
         (
             one.number,
             one.revision[:12],
-            one.state.value,
+            str(one.state),
             one.proposer,
             one.officer,
             out.whether(genuine=one.genuine, demanded=demanded),

@@ -13,11 +13,11 @@ from policy import ProposalFinding
 def verify(context: typer.Context, *, as_json: Json = False) -> None:
     """Hold proposals, and which policies are in force, to the ledger.
 
-    Names each proposal of policies or of a declaration that was added
-    without an entry, is missing, or was altered: its proposer, what became
-    of it, or what it proposes. Names what is in force where the entries put
-    other policies there. Ends with 1 where there is one. An entry that is
-    gone too is for `curtilage ledger verify`.
+    Names each proposal of policies or of a declaration, and each request for
+    an extract, that was added without an entry, is missing, or was altered:
+    its proposer, what became of it, or what it proposes. Names what is in
+    force where the entries put other policies there. Ends with 1 where there
+    is one. An entry that is gone too is for `curtilage ledger verify`.
 
     Example: curtilage policy verify
     """

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -19,7 +20,7 @@ from consent import (
     StatementPlan,
     Tuple,
 )
-from policy import Guidance, Proposal
+from policy import Guidance
 
 Number = Annotated[
     int, typer.Argument(help="Number of the proposal in `proposals`.")
@@ -134,7 +135,7 @@ def proposals(context: typer.Context, *, as_json: Json = False) -> None:
     Example: curtilage declaration proposals
     """
     with instance(context).platform() as platform:
-        found = platform.declarations.proposals()
+        found = platform.declarations.listed()
         demanded = platform.macs.required
     out = Output(as_json=as_json)
     out.table(
@@ -146,7 +147,7 @@ def proposals(context: typer.Context, *, as_json: Json = False) -> None:
         ),
         [
             (
-                *_row(one),
+                *_row(one.columns),
                 out.whether(genuine=one.genuine, demanded=demanded),
             )
             for one in found
@@ -226,24 +227,26 @@ def _hints(instead: Mapping[str, list[str]]) -> Iterator[str]:
         )
 
 
-def _row(one: Proposal) -> tuple[object, ...]:
-    said = one.declaration
+def _row(one: Mapping[str, Any]) -> tuple[object, ...]:
     return (
-        one.number,
-        said.service,
-        said.purpose,
-        said.version,
-        one.state.value,
-        one.proposer,
-        _day(one.proposed_at),
-        one.officer,
-        "" if one.decided_at is None else _day(one.decided_at),
-        said.digest[:16],
+        one["number"],
+        one["service"],
+        one["purpose"],
+        one["version"],
+        one["state"],
+        one["proposer"],
+        _day(one["proposed_at"]),
+        one["officer"],
+        "" if one["decided_at"] is None else _day(one["decided_at"]),
+        str(one["digest"])[:16],
     )
 
 
-def _day(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).date().isoformat()
+def _day(at: object) -> str:
+    """Show a day; what is none, as it stands."""
+    with suppress(TypeError, ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(cast("int", at), UTC).date().isoformat()
+    return str(at)
 
 
 def _told(what: DeclarationPlan, asked: Asked) -> Iterator[str]:

@@ -293,13 +293,24 @@ def read_hierarchies(folder: Path) -> dict[str, Hierarchy]:
 def list_releases(context: typer.Context, *, as_json: Json = False) -> None:
     """List requests and how they ended.
 
+    Each is genuine or not: whether its row is as this instance wrote it.
+    Where codes are demanded, one that is not can only be looked at.
+
     Example: curtilage release list
     """
+    out = Output(as_json=as_json)
     with instance(context).platform() as platform:
+        desk, demanded = platform.releases, platform.macs.required
         rows = [
-            (str(one.id), one.service, one.purpose, one.outcome, one.rows)
-            for one in platform.releases.releases()
+            (
+                *(str(one.id), one.service, one.purpose, one.outcome),
+                one.rows,
+                out.whether(genuine=desk.genuine(one), demanded=demanded),
+            )
+            for one in desk.releases()
         ]
-    Output(as_json=as_json).table(
-        "releases", ("release", "service", "purpose", "outcome", "rows"), rows
+    out.table(
+        "releases",
+        ("release", "service", "purpose", "outcome", "rows", "genuine"),
+        rows,
     )

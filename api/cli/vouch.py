@@ -89,7 +89,7 @@ def _demand_sound(
         show_findings(out, found)
         raise typer.Exit(1)
     with out.progress("Verifying proposals", None) as advance:
-        differing = platform.proposal_sweep.run(advance)
+        differing = platform.proposal_sweep.run(advance, codes=but is None)
     if differing:
         show_proposals(out, differing)
         raise typer.Exit(1)
@@ -110,7 +110,12 @@ def _show(seen: Registered) -> None:
         what = "{service}/{purpose}, version {version}, {digest}"
         _show_proposal("proposed declaration", what, one)
     for one in seen.bundles:
-        _show_proposal("proposed policies", "{revision}", one)
+        what = "{revision}"
+        if one["archive"] is not None:
+            what += ", with an archive"
+        _show_proposal("proposed policies", what, one)
+    for one in seen.releases:
+        typer.echo(_release(one), err=True)
     live = seen.live
     ours = live["number"] == OURS
     told = "as the software carries them" if ours else live["revision"]
@@ -157,5 +162,15 @@ def _show_proposal(kind: str, what: str, one: Mapping[str, Any]) -> None:
     became = one["state"]
     if one["decided_at"] is not None:
         became += f" by {one['officer']}, {moment(one['decided_at'])}"
-    told = f"{what.format_map(one)}, {by}; {became}"
+    against = f" against {one['base']}" if one["base"] else ""
+    told = f"{what.format_map(one)}, {by}{against}; {became}"
     typer.echo(f"{kind} {one['number']}: {told}", err=True)
+
+
+def _release(one: Mapping[str, Any]) -> str:
+    by = f"by {one['officer']}, {moment(one['at'])}"
+    approved = f", approved by {one['approver']}" if one["approver"] else ""
+    return (
+        f"release {one['id']}: {one['service']}/{one['purpose']} to "
+        f"{one['recipient']}, {by}; {one['outcome']}{approved}"
+    )

@@ -1,0 +1,294 @@
+"""What the entries of the ledger say that officers settled.
+
+Rows can be put back to what they were, code and all; entries cannot. So an
+officer's act looks here, under the ledger's lock, whether a proposal still
+waits, and the sweep (`policy.proposal_sweep`) whether every row is as told.
+
+Entries that do not fit each other are told, too: a proposal that was made or
+decided twice was made out of a row that somebody put back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from consent import AuditBody, AuditEntry, EntryKind, Ledger, RowForged
+from policy.bundle_store import OURS, Live
+from policy.entry_walk import EntryWalk
+
+_PROPOSED, _PUBLISHED, _REJECTED = "proposed", "published", "rejected"
+_DECIDED = {_PUBLISHED, _REJECTED}
+# What the entry of an extract says of its row.
+_TAKEN = ("approver", "rows", "manifest", "expires_at")
+# What may become of a request for an extract, by what it is.
+_NEXT = {
+    "requested": {"approved", "taken", "unmet"},
+    "approved": {"recalled", "taken", "unmet"},
+    "taken": {"recalled"},
+}
+
+
+class ProposalKind(StrEnum):
+    """What officers settle: proposals of either sort, requests for extracts.
+
+    The last is what came of those of policies.
+    """
+
+    DECLARATION = "declaration"
+    POLICIES = "policies"
+    RELEASE = "release"
+    IN_FORCE = "in-force"
+
+
+_DIGEST = {
+    ProposalKind.DECLARATION: "digest",
+    ProposalKind.POLICIES: "revision",
+}
+Key = tuple[ProposalKind, int | str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """What became of a proposal or a request.
+
+    Attributes:
+        entry: index of the last entry about it.
+        columns: what its row has to have.
+        fits: whether the entries about it fit each other.
+    """
+
+    entry: int
+    columns: Mapping[str, Any]
+    fits: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointed:
+    """Which policies the entries put into force, and into the shadow.
+
+    Attributes:
+        entry: index of the last entry about it; None where there is none.
+        number: of the bundle in force.
+        revision: its revision; None where it is the software's own.
+        shadow_revision: of the one in the shadow, or None.
+        changes: how often the pointer was moved; None where entries of
+            before do not say.
+        fits: whether each entry counted on from the one before.
+    """
+
+    entry: int | None = None
+    number: int = OURS
+    revision: str | None = None
+    shadow_revision: str | None = None
+    changes: int | None = None
+    fits: bool = True
+
+    @property
+    def columns(self) -> Mapping[str, Any]:
+        """What the pointer has to have."""
+        told = {
+            "number": self.number,
+            "revision": self.revision,
+            "shadow_revision": self.shadow_revision,
+        }
+        if self.changes is not None:
+            told["changes"] = self.changes
+        return told
+
+
+@dataclass(slots=True)
+class Settled:
+    """What the ledgers tell, as far as they were read."""
+
+    fates: dict[Key, Fate] = field(default_factory=dict)
+    pointed: Pointed = Pointed()
+
+    def take(self, entry: AuditEntry) -> bool:
+        """Take an entry in; say whether it is about anything of this."""
+        body = entry.body
+        if body is None:
+            return False
+        if body.kind is EntryKind.DECLARATION:
+            self._settle(ProposalKind.DECLARATION, entry.index, body)
+        elif body.kind is EntryKind.BUNDLE:
+            self._settle(ProposalKind.POLICIES, entry.index, body)
+            self._point(entry.index, body)
+        elif body.kind is EntryKind.RELEASE:
+            self._release(entry.index, body)
+        else:
+            return False
+        return True
+
+    def highest(self, kind: ProposalKind) -> int:
+        """The highest number that a proposal of a kind had; 0 if none."""
+        return max(
+            (int(one) for found, one in self.fates if found is kind), default=0
+        )
+
+    def demand(
+        self, kind: ProposalKind, number: int | str, row: Mapping[str, Any]
+    ) -> None:
+        """Make sure that a row is as the entries about it tell.
+
+        Raises:
+            RowForged: they tell otherwise, or not at all.
+        """
+        fate = self.fates.get((kind, number))
+        if fate is None or not fate.fits or differing(row, fate.columns):
+            what = f"{kind} {number}"
+            raise RowForged(what, told=True)
+
+    def demand_pointer(self, live: Live) -> None:
+        """Make sure that the pointer is where the entries put it.
+
+        Raises:
+            RowForged: it is not.
+        """
+        row = {
+            "number": live.number,
+            "revision": live.revision or None,
+            "shadow_revision": live.shadow_revision or None,
+            "changes": live.changes,
+        }
+        if not self.pointed.fits or differing(row, self.pointed.columns):
+            what = "policy_live"
+            raise RowForged(what, told=True)
+
+    def _settle(self, kind: ProposalKind, index: int, body: AuditBody) -> None:
+        detail, what = body.detail, _DIGEST[kind]
+        if body.outcome not in {_PROPOSED, *_DECIDED} or (
+            "proposal" not in detail
+        ):
+            return
+        key = (kind, int(str(detail["proposal"])))
+        before = self.fates.get(key)
+        if body.outcome == _PROPOSED:
+            columns = {
+                what: detail.get(what),
+                "proposer": detail.get("proposer"),
+                "proposed_at": body.at,
+                "state": _PROPOSED,
+                "officer": "",
+                "decided_at": None,
+                **({"base": detail["base"]} if "base" in detail else {}),
+            }
+            self.fates[key] = Fate(
+                entry=index, columns=columns, fits=before is None
+            )
+            return
+        was = {} if before is None else before.columns
+        decided = {
+            "state": body.outcome,
+            "officer": detail.get("officer"),
+            "decided_at": body.at,
+        }
+        fits = (
+            before is not None
+            and before.fits
+            and was["state"] == _PROPOSED
+            and detail.get(what) == was[what]
+            and (
+                body.outcome == _REJECTED
+                or detail.get("officer") != was["proposer"]
+            )
+        )
+        self.fates[key] = Fate(
+            entry=index, columns={**was, **decided}, fits=fits
+        )
+
+    def _release(self, index: int, body: AuditBody) -> None:
+        detail, key = body.detail, (ProposalKind.RELEASE, str(body.decision))
+        before = self.fates.get(key)
+        if body.outcome in {"requested", "refused"}:
+            columns = {
+                "service": body.service,
+                "purpose": body.purpose,
+                "officer": detail.get("officer"),
+                "outcome": body.outcome,
+                "approver": None,
+                "rows": 0,
+                "manifest": "",
+                "expires_at": None,
+            }
+            self.fates[key] = Fate(
+                entry=index, columns=columns, fits=before is None
+            )
+        elif body.outcome in {"approved", "taken", "recalled", "unmet"}:
+            was = {} if before is None else before.columns
+            columns = {**was, "outcome": body.outcome}
+            if body.outcome == "approved":
+                columns["approver"] = detail.get("officer")
+            if body.outcome == "taken":
+                columns |= {
+                    name: detail[name] for name in _TAKEN if name in detail
+                }
+            fits = before is not None and before.fits
+            self.fates[key] = Fate(
+                entry=index,
+                columns=columns,
+                fits=fits
+                and body.outcome in _NEXT.get(str(was["outcome"]), ()),
+            )
+
+    def _point(self, index: int, body: AuditBody) -> None:
+        detail, was = body.detail, self.pointed
+        if body.outcome in {_PUBLISHED, "rolled-back"}:
+            number = int(str(detail["proposal"]))
+            revision = None if number == OURS else str(detail["revision"])
+            beside = was.shadow_revision
+            now = replace(
+                was,
+                number=number,
+                revision=revision,
+                # What is in force is not its own shadow.
+                shadow_revision=None if beside == revision else beside,
+            )
+        elif body.outcome in {"shadowed", "shadow-ended"}:
+            now = replace(was, shadow_revision=str(detail["revision"]) or None)
+        else:
+            return
+        changes = detail.get("changes")
+        self.pointed = replace(
+            now,
+            entry=index,
+            changes=changes if isinstance(changes, int) else None,
+            fits=was.fits
+            and (
+                was.changes is None
+                or not isinstance(changes, int)
+                or changes == was.changes + 1
+            ),
+        )
+
+
+def settled(
+    ledgers: Sequence[Ledger],
+    *,
+    service: str | None = None,
+    purpose: str | None = None,
+) -> Settled:
+    """Read what the ledgers tell.
+
+    Args:
+        ledgers: those of former names first, the present one last.
+        service: only what is about this service; None reads everything.
+        purpose: only about this purpose of it.
+
+    Raises:
+        LedgerInconsistent: a stored entry was changed.
+        EntryUnreadable: likewise.
+    """
+    told = Settled()
+    walk = EntryWalk(ledgers, service=service, purpose=purpose)
+    walk.on(told.take, lambda _: None)
+    return told
+
+
+def differing(
+    row: Mapping[str, Any], told: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Name the columns of a row that are not as told."""
+    return tuple(
+        name for name in told if name in row and row[name] != told[name]
+    )

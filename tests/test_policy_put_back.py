@@ -1,0 +1,509 @@
+"""Rows of earlier that somebody puts back, code and all, change nothing.
+
+Whoever writes the data database keeps copies of rows that this instance
+wrote, and swaps them in where an officer or a process looks. They may be in
+league with one officer. What the codes cannot tell, the entries do.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+from typer.testing import CliRunner
+
+from api.bootstrap import initialise
+from api.cli.main import build
+from api.opening import open_databases
+from api.secrets import Costs
+from consent import RowForged, load_yaml
+from policy import (
+    NONE,
+    OURS,
+    BundleInvalid,
+    BundleStore,
+    FactsChanged,
+    LivePdp,
+    ProposalFault,
+    RecordUnknown,
+    bundle_files,
+    load_bundle,
+)
+from policy.bundle import DATA, PLAN, digest, manifest, serialize
+from tests.bundles import variant
+from tests.databases import Kind
+from tests.test_fact_codes import put_back
+from tests.test_policy_codes import Stage, declared, of
+from tests.worlds import (
+    DECLARATION,
+    OFFICER,
+    OTHER_OFFICER,
+    PURPOSE,
+    SERVICE,
+    build_world,
+    reopen,
+)
+
+run = asyncio.run
+THIRD = replace(OFFICER, id="officer-3")
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture
+def stage(tmp_path: Path, database: Kind) -> Iterator[Stage]:
+    """An instance in which nobody proposed anything."""
+    with build_world(tmp_path / "home", database=database) as made:
+        yield Stage(world=made)
+
+
+def put(conn: Connection, table: str, rows: Rows) -> None:
+    """Make a table what it was."""
+    conn.execute(text(f"DELETE FROM {table}"))
+    for row in rows:
+        names = ", ".join(row)
+        held = ", ".join(f":{name}" for name in row)
+        conn.execute(
+            text(f"INSERT INTO {table} ({names}) VALUES ({held})"), row
+        )
+
+
+def restore(stage: Stage, table: str, rows: Rows) -> None:
+    """Do so from beside the instance."""
+    with stage.world.platform.data.begin() as conn:
+        put(conn, table, rows)
+
+
+def when_locked(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    attack: Callable[[Connection], None],
+) -> None:
+    """Attack while the next act waits for the ledger's lock."""
+    ledger = stage.world.platform.policies._ledger
+    lock = ledger.lock
+
+    def locked(conn: Connection) -> None:
+        lock(conn)
+        attack(conn)
+
+    monkeypatch.setattr(ledger, "lock", locked)
+
+
+def findings(stage: Stage) -> list[ProposalFault]:
+    """Which faults the sweep finds."""
+    return [one.fault for one in stage.world.platform.proposal_sweep.run()]
+
+
+def in_force(stage: Stage) -> str:
+    """The revision that decides, after a look."""
+    stage.pdp.refresh()
+    return stage.pdp.revision
+
+
+def test_what_was_rejected_does_not_wait_again(stage: Stage) -> None:
+    """Of either kind, also with the row of when it waited."""
+    policies = stage.world.platform.policies
+    declarations = stage.world.platform.declarations
+    run(policies.propose(OFFICER, variant("bad")))
+    run(declarations.propose(OFFICER, declared(2)))
+    kept = {
+        one: stage.rows(one) for one in ("policy_bundle", "policy_proposal")
+    }
+    run(policies.reject(THIRD, 1, reason="no"))
+    run(declarations.reject(THIRD, 1, reason="no"))
+    for table, rows in kept.items():
+        restore(stage, table, rows)
+    for step in (
+        policies.publish(OTHER_OFFICER, 1),
+        policies.reject(OTHER_OFFICER, 1, reason="again"),
+        declarations.approve(OTHER_OFFICER, 1),
+        declarations.reject(OTHER_OFFICER, 1, reason="again"),
+    ):
+        with pytest.raises(RowForged, match="policy verify"):
+            run(step)
+
+    assert [ProposalFault.ALTERED] * 2 == findings(stage)
+    assert load_bundle().revision == in_force(stage)
+
+
+def test_a_number_is_never_given_twice(stage: Stage) -> None:
+    """Not even where the row of the first is gone."""
+    policies = stage.world.platform.policies
+    declarations = stage.world.platform.declarations
+    run(policies.propose(OFFICER, variant("a")))
+    run(declarations.propose(OFFICER, declared(2)))
+    stage.sql("DELETE FROM policy_bundle")
+    stage.sql("DELETE FROM policy_proposal")
+
+    assert 2 == run(policies.propose(THIRD, variant("b")))
+    assert 2 == run(declarations.propose(THIRD, declared(3)))
+    assert [ProposalFault.MISSING] * 2 == findings(stage)
+
+
+@pytest.fixture
+def two(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> tuple[Rows, Rows]:
+    """Two rows with right codes under one number: of M, and of G.
+
+    One officer proposed M, another G. As numbers are not given twice, the
+    attacker is helped.
+    """
+    policies = stage.world.platform.policies
+    run(policies.propose(OFFICER, variant("M")))
+    m = stage.rows("policy_bundle")
+    stage.sql("DELETE FROM policy_bundle")
+    add = BundleStore.add
+
+    def low(self: BundleStore, *args: Any, **rest: Any) -> int:  # noqa: ANN401 - as there
+        return add(self, *args, **(rest | {"above": 0}))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BundleStore, "add", low)
+        assert 1 == run(policies.propose(THIRD, variant("G")))
+    return m, stage.rows("policy_bundle")
+
+
+def test_what_was_authorized_is_what_is_published(
+    stage: Stage, two: tuple[Rows, Rows], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is another one by the time of the lock."""
+    m, g = two
+    policies = stage.world.platform.policies
+    when_locked(stage, monkeypatch, lambda conn: put(conn, "policy_bundle", m))
+    with pytest.raises(RecordUnknown):
+        run(policies.publish(OFFICER, 1))
+    with pytest.raises(RecordUnknown):
+        run(policies.reject(OFFICER, 1, reason="no"))
+    monkeypatch.undo()
+    with pytest.raises(RowForged):  # proposed twice, by the entries
+        run(policies.publish(OTHER_OFFICER, 1))
+
+    assert g == stage.rows("policy_bundle")
+    assert [ProposalFault.CONTRADICTED] == findings(stage)
+
+
+def test_a_process_takes_the_revision_that_the_pointer_has(
+    stage: Stage, two: tuple[Rows, Rows], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is another one by the time of the loading."""
+    m, _ = two
+    policies = stage.world.platform.policies
+    monkeypatch.setattr("policy.settled.Settled.demand", lambda *_: None)
+    run(policies.publish(OTHER_OFFICER, 1))
+    g = stage.rows("policy_bundle")
+    load = BundleStore.load
+
+    def raced(self: BundleStore, *args: Any) -> Any:  # noqa: ANN401 - as there
+        restore(stage, "policy_bundle", m)
+        try:
+            return load(self, *args)
+        finally:
+            restore(stage, "policy_bundle", g)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BundleStore, "load", raced)
+        with pytest.raises(BundleInvalid, match="revision"):
+            stage.pdp.refresh()
+
+    assert of("G") == in_force(stage)
+
+
+@pytest.mark.parametrize("act", ["roll back", "end the shadow"])
+def test_an_act_of_one_officer_points_to_what_was_loaded(
+    stage: Stage,
+    two: tuple[Rows, Rows],
+    monkeypatch: pytest.MonkeyPatch,
+    act: str,
+) -> None:
+    """The row is another one by the time of the lock."""
+    m, _ = two
+    policies = stage.world.platform.policies
+    monkeypatch.setattr("policy.settled.Settled.demand", lambda *_: None)
+    run(policies.publish(OTHER_OFFICER, 1))
+    if act == "roll back":
+        run(policies.propose(THIRD, variant("H")))
+        run(policies.publish(OTHER_OFFICER, 2))
+    swapped = [*m, *stage.rows("policy_bundle")[1:]]
+    before = in_force(stage)
+    with monkeypatch.context() as patch:
+        when_locked(
+            stage, patch, lambda conn: put(conn, "policy_bundle", swapped)
+        )
+        if act == "roll back":
+            run(policies.roll_back(OFFICER, 1, reason="flaw"))
+        else:
+            # The pointer's code is over the revision of the other row.
+            with pytest.raises(RowForged):
+                run(policies.shadow(OFFICER, None))
+    if act == "roll back":
+        with pytest.raises(RowForged):
+            stage.pdp.refresh()
+
+    assert stage.pdp.revision == before != of("M")
+
+
+def test_no_act_builds_on_a_pointer_of_earlier(stage: Stage) -> None:
+    """A rollback, or a stale proposal, would go by what was in force."""
+    policies = stage.world.platform.policies
+    first = stage.rows("policy_live")
+    for name in ("flawed", "stale"):
+        run(policies.propose(OFFICER, variant(name)))
+    run(policies.publish(OTHER_OFFICER, 1))
+    assert of("flawed") == in_force(stage)
+    with pytest.raises(FactsChanged):
+        run(policies.publish(OTHER_OFFICER, 2))
+    restore(stage, "policy_live", first)
+    for step in (
+        policies.propose(OFFICER, variant("another")),
+        policies.publish(OTHER_OFFICER, 2),
+        policies.roll_back(OFFICER, OURS, reason="flaw"),
+        policies.shadow(OFFICER, 2),
+    ):
+        with pytest.raises(RowForged, match="policy verify"):
+            run(step)
+    with pytest.raises(BundleInvalid, match="before"):
+        stage.pdp.refresh()
+
+    assert [ProposalFault.ALTERED] == findings(stage)
+
+
+def test_only_what_was_published_by_the_entries_comes_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger of before, restored, knows of no such proposal."""
+    policies = stage.world.platform.policies
+    run(policies.propose(OFFICER, variant("a")))
+    run(policies.publish(OTHER_OFFICER, 1))
+    run(policies.roll_back(OFFICER, OURS, reason="flaw"))
+    settled = policies._told()
+    settled.fates.clear()
+    monkeypatch.setattr(policies, "_told", lambda: settled)
+    for step in (
+        policies.roll_back(OFFICER, 1, reason="no flaw"),
+        policies.shadow(OFFICER, 1),
+    ):
+        with pytest.raises(RowForged, match="policy verify"):
+            run(step)
+
+
+def test_a_pointer_of_as_many_changes_is_another_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process compares all of it, and not the count alone."""
+    policies = stage.world.platform.policies
+    first = stage.rows("policy_live")
+    run(policies.propose(OFFICER, variant("flawed")))
+    run(policies.publish(OTHER_OFFICER, 1))
+    assert of("flawed") == in_force(stage)
+    restore(stage, "policy_live", first)
+    monkeypatch.setattr(
+        "policy.settled.Settled.demand_pointer", lambda *_: None
+    )
+    run(policies.roll_back(OFFICER, OURS, reason="flaw"))
+
+    with pytest.raises(BundleInvalid, match="before"):
+        stage.pdp.refresh()
+    assert [ProposalFault.CONTRADICTED] == findings(stage)
+
+
+def test_a_shadow_that_is_not_to_be_had_stops_nothing(stage: Stage) -> None:
+    """Neither at a start, nor what comes into force after."""
+    policies = stage.world.platform.policies
+    for name in ("flawed", "beside"):
+        run(policies.propose(OFFICER, variant(name)))
+    run(policies.shadow(OFFICER, 2))
+    stage.pdp.refresh()
+    assert 2 == stage.pdp._shadow.number
+    stage.sql("UPDATE policy_bundle SET base = 'z' WHERE number = 2")
+    run(policies.publish(OTHER_OFFICER, 1))
+    flawed = stage.rows("policy_live")
+    assert of("flawed") == in_force(stage)
+    again = reopen(stage.world)
+    try:
+        assert isinstance(again.pdp, LivePdp)
+        again.pdp.demand()
+        assert of("flawed") == again.pdp.revision
+        assert NONE == again.pdp._shadow.number
+        with pytest.raises(RowForged):
+            again.pdp.refresh()
+    finally:
+        again.close()
+    run(policies.propose(OFFICER, variant("later")))
+    run(policies.shadow(OFFICER, 3))
+    stage.sql("UPDATE policy_bundle SET base = 'z' WHERE number = 3")
+    with pytest.raises(RowForged):
+        stage.pdp.refresh()
+    assert NONE == stage.pdp._shadow.number
+    run(policies.shadow(OFFICER, None))
+    run(policies.roll_back(OFFICER, OURS, reason="flaw"))
+    assert load_bundle().revision == in_force(stage)
+    restore(stage, "policy_live", flawed)
+    with pytest.raises(BundleInvalid, match="before"):
+        stage.pdp.refresh()
+    assert load_bundle().revision == stage.pdp.revision
+
+
+def test_the_same_policies_twice_are_no_fault(stage: Stage) -> None:
+    """One of them in the shadow of the other ends there."""
+    policies = stage.world.platform.policies
+    for _ in range(2):
+        run(policies.propose(OFFICER, variant("same")))
+    run(policies.shadow(OFFICER, 1))
+    run(policies.publish(OTHER_OFFICER, 2))
+
+    assert NONE == policies.live().shadow
+    assert [] == findings(stage)
+
+
+def odd_manifest() -> str:
+    """One that fits its files, and is none."""
+    files = bundle_files()
+    described = manifest(
+        plan=files[PLAN],
+        data=files[DATA],
+        sources={},
+        entrypoints=(),
+        compiler="x",
+    )
+    del described["revision"]
+    described["entrypoints"] = 5
+    revision = digest(serialize(described))
+    return serialize({**described, "revision": revision}).decode()
+
+
+# What the driver itself refuses to read: a sweep ends with an error there.
+UNREADABLE = "UPDATE policy_bundle SET revision = CAST(x'ff' AS TEXT)"
+GARBAGE = {
+    "a code of text": "UPDATE policy_live SET mac = 'text'",
+    "a code that is a number": "UPDATE policy_live SET mac = 9",
+    "a revision of bytes": "UPDATE policy_bundle SET revision = x'ff'",
+    "a manifest of bytes": "UPDATE policy_bundle SET manifest = x'ff'",
+    "an odd manifest": "UPDATE policy_bundle SET manifest = :odd",
+    "another state": "UPDATE policy_bundle SET state = 'zzz'",
+    "a declaration's state": "UPDATE policy_proposal SET state = 'zzz'",
+    "a declaration's text": "UPDATE policy_proposal SET text = 'zzz'",
+    "its day": "UPDATE policy_proposal SET proposed_at = 'x'",
+    "a day far off": "UPDATE policy_proposal SET proposed_at = 99999999999999",
+}
+
+
+def test_garbage_stops_no_other_command(tmp_path: Path) -> None:
+    """Each is named, and what does not decide by it goes on."""
+    with build_world(tmp_path / "home") as world:
+        stage = Stage(world=world)
+        run(world.platform.policies.propose(OFFICER, variant("x")))
+        run(world.platform.policies.publish(OTHER_OFFICER, 1))
+        run(world.platform.declarations.propose(OFFICER, declared(2)))
+        home = str(world.platform.settings.home)
+
+        def shell(*command: str) -> tuple[int, str]:
+            told = CliRunner().invoke(build(), ["--home", home, *command])
+            return told.exit_code, told.stdout
+
+        tables = ("policy_live", "policy_bundle", "policy_proposal")
+        for name, sql in GARBAGE.items():
+            with put_back(world, *tables):
+                stage.sql(
+                    sql, **({"odd": odd_manifest()} if ":" in sql else {})
+                )
+                code, said = shell("policy", "verify", "--json")
+                assert (name, 1) == (name, code)
+                assert (name, True) == (
+                    name,
+                    bool(json.loads(said)["findings"]),
+                )
+                assert (name, 0) == (name, shell("declaration", "list")[0])
+                if "policy_proposal" in sql:
+                    listed = shell("declaration", "proposals")
+                    assert (name, 0) == (name, listed[0])
+                if "state = 'zzz'" in sql:
+                    assert (name, 0) == (name, shell("policy", "proposals")[0])
+        with put_back(world, *tables[:1]):
+            stage.sql(UNREADABLE)
+            assert 1 == shell("policy", "verify")[0]
+            assert 0 == shell("declaration", "list")[0]
+
+
+def test_a_forged_row_hides_no_genuine_one(stage: Stage) -> None:
+    """What was decided by a revision is found by it."""
+    policies = stage.world.platform.policies
+    run(policies.propose(OFFICER, variant("a")))
+    run(policies.publish(OTHER_OFFICER, 1))
+    for number in (-7, -1):
+        stage.sql(
+            "INSERT INTO policy_bundle (tenant, number, revision, base,"
+            " manifest, plan, data, proposer, proposed_at, officer, state)"
+            f" SELECT tenant, {number}, revision, '', '', '', '', '', 0, '',"
+            " '' FROM policy_bundle WHERE number = 1"
+        )
+
+    assert of("a") == policies.of_revision(of("a")).revision
+    assert of("a") == in_force(stage)
+    assert [ProposalFault.ADDED] * 2 == findings(stage)
+    assert [False, False, True] == [
+        one.genuine for one in policies.proposals()
+    ]
+
+
+def test_a_new_instance_takes_no_rows_that_stand_there(
+    tmp_path: Path,
+) -> None:
+    """`init` vouches for nothing that somebody planted."""
+    with build_world(tmp_path / "home") as world:
+        settings = world.platform.settings
+        fresh = replace_home(settings, tmp_path / "other")
+        data, keys = open_databases(fresh, new=True)
+        with data.begin() as conn:
+            conn.execute(
+                text(
+                    "INSERT INTO consent_declaration (tenant, digest, service,"
+                    " purpose, version, text) VALUES (:tenant, 'd', 's', 'p',"
+                    " 1, 't')"
+                ),
+                {"tenant": fresh.tenant},
+            )
+        data.dispose()
+        keys.dispose()
+        with pytest.raises(ValueError, match="empty"):
+            initialise(fresh, costs=Costs(iterations=1, memory_kib=64))
+
+
+def replace_home(settings: Any, home: Path) -> Any:  # noqa: ANN401 - settings
+    """The settings of an instance elsewhere."""
+    for name in ("data", "keys"):
+        (home / name).mkdir(parents=True)
+    return settings.model_copy(
+        update={"home": home, "data_url": None, "keys_url": None}
+    )
+
+
+def test_no_officer_approves_another_text_than_was_proposed(
+    stage: Stage,
+) -> None:
+    """Two proposals do not change places."""
+    wide = load_yaml(
+        DECLARATION.replace("version: 1", "version: 2")
+        .replace("retention_days: 90", "retention_days: 9000")
+        .encode(),
+        where="test.yaml",
+    )
+    desk = stage.world.platform.declarations
+    run(desk.propose(OFFICER, wide))
+    kept = stage.rows("policy_proposal")
+    run(desk.reject(OFFICER, 1, reason="wide"))
+    run(desk.propose(OFFICER, declared(2)))
+    (_, narrow) = stage.rows("policy_proposal")
+    restore(
+        stage,
+        "policy_proposal",
+        [kept[0] | {"number": 2}, narrow | {"number": 1}],
+    )
+    with pytest.raises(RowForged):
+        run(desk.approve(OTHER_OFFICER, 2))
+
+    found = stage.world.platform.consents.declaration(SERVICE, PURPOSE)
+    assert found is not None
+    assert 1 == found.version
