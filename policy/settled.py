@@ -142,13 +142,14 @@ class Settled:
     def demand_pointer(self, live: Live) -> None:
         """Make sure that the pointer is where the entries put it.
 
+        What runs in the shadow decides nothing, and holds up no act.
+
         Raises:
             RowForged: it is not.
         """
         row = {
             "number": live.number,
             "revision": live.revision or None,
-            "shadow_revision": live.shadow_revision or None,
             "changes": live.changes,
         }
         if not self.pointed.fits or differing(row, self.pointed.columns):
@@ -235,12 +236,11 @@ class Settled:
         detail, was = body.detail, self.pointed
         if body.outcome in {_PUBLISHED, "rolled-back"}:
             number = int(str(detail["proposal"]))
-            revision = None if number == OURS else str(detail["revision"])
-            beside = was.shadow_revision
+            revision, beside = str(detail["revision"]), was.shadow_revision
             now = replace(
                 was,
                 number=number,
-                revision=revision,
+                revision=None if number == OURS else revision,
                 # What is in force is not its own shadow.
                 shadow_revision=None if beside == revision else beside,
             )

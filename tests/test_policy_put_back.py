@@ -358,6 +358,34 @@ def test_the_same_policies_twice_are_no_fault(stage: Stage) -> None:
     assert [] == findings(stage)
 
 
+def test_the_softwares_own_as_a_candidate_is_no_fault(stage: Stage) -> None:
+    """It ends in the shadow of itself, and holds up nobody."""
+    policies = stage.world.platform.policies
+    run(policies.propose(OFFICER, dict(bundle_files())))
+    run(policies.propose(OFFICER, variant("a")))
+    run(policies.publish(OTHER_OFFICER, 2))
+    run(policies.shadow(OFFICER, 1))
+    run(policies.roll_back(OFFICER, OURS, reason="flaw"))
+
+    assert NONE == policies.live().shadow
+    assert [] == findings(stage)
+
+
+def test_a_shadow_that_nobody_ordered_holds_up_no_act(stage: Stage) -> None:
+    """It is named, and an officer ends it."""
+    policies = stage.world.platform.policies
+    run(policies.propose(OFFICER, variant("a")))
+    before = stage.rows("policy_live")
+    run(policies.shadow(OFFICER, 1))
+    (moved,) = stage.rows("policy_live")
+    stage.world.platform.macs.required = False
+    restore(stage, "policy_live", [before[0] | {"changes": moved["changes"]}])
+    assert [ProposalFault.ALTERED] == findings(stage)
+    run(policies.shadow(OFFICER, None))
+
+    assert [] == findings(stage)
+
+
 def odd_manifest() -> str:
     """One that fits its files, and is none."""
     files = bundle_files()

@@ -227,6 +227,22 @@ def test_of_two_officers_who_settle_a_request_one_is_first(
         asyncio.run(desk.recall(OFFICER, own.ids[WAITS], reason="mine"))
 
 
+def test_an_officer_who_acts_between_two_looks_is_no_forger(
+    own: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row was read before, and the entries after."""
+    desk, told = own.desk, own.desk._demand_told
+
+    def late(*args: Any) -> None:  # noqa: ANN401 - as there
+        monkeypatch.setattr(desk, "_demand_told", told)
+        asyncio.run(desk.approve(OTHER_OFFICER, own.ids[WAITS]))
+        told(*args)
+
+    monkeypatch.setattr(desk, "_demand_told", late)
+    with pytest.raises(RequestInvalid, match="any more"):
+        desk._waiting(own.ids[WAITS], "requested")
+
+
 def test_a_row_that_is_put_back_meanwhile_is_no_ground(
     own: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

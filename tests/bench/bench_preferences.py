@@ -32,6 +32,7 @@ from consent import (
     Behavior,
     Category,
     Declaration,
+    Parts,
     Preferences,
     Purpose,
     RecipientClass,
@@ -325,7 +326,13 @@ def _read(
             who, one.service, one.purpose, until=None, conn=conn
         ),
         "preferences": lambda conn, who, _: consents.preferences(who, conn),
-        "restraints": lambda conn, who, _: restraints.at(conn, who, NOW),
+        "revision_and_code": lambda conn, who, _: consents.counted(
+            conn, who, known=True
+        ),
+        # With the digest of the rows, which is compared with nothing here.
+        "restraints": lambda conn, who, _: restraints.at(
+            conn, who, NOW, Parts(who, None)
+        ),
         "counted_uses": lambda conn, who, one: consents.uses(
             (who,), one.service, one.purpose, conn
         ),
