@@ -185,10 +185,12 @@ def initialise(
     bundles = BundleStore(tenant=settings.tenant, engine=data, macs=macs)
     # That nothing stands there yet is known as well.
     with data.begin() as conn:
-        if consents.registered(conn).declarations or bundles.standing(conn):
+        found = consents.registered(conn)
+        if found.declarations or found.beside or bundles.standing(conn):
             msg = (
-                "the data database has declarations or policies of this "
-                "tenant already: name an empty one"
+                "the data database has declarations, rules or policies of "
+                "this tenant already: name another database or tenant, and "
+                "another home"
             )
             raise ValueError(msg)
         consents.vouch_registry(conn)

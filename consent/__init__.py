@@ -219,6 +219,7 @@ from consent.receipts import (
     verify_receipt,
 )
 from consent.records import ConsentEvent, ConsentState, carried, states
+from consent.registry_rows import Standing as RegistryStanding
 from consent.row_macs import RowMacs
 from consent.rule_terms import (
     Hold,
@@ -427,6 +428,7 @@ __all__ = [
     "RecordError",
     "RecordInvalid",
     "ReferenceFile",
+    "RegistryStanding",
     "ReleaseTerms",
     "Required",
     "Retention",

@@ -45,6 +45,16 @@ class EntryRow(ConsentTable, table=True):
     __table_args__ = (
         Index("ledger_entry_side", "ledger", "service", "purpose", "day"),
         Index("ledger_entry_day", "ledger", "day"),
+        # What is about nobody is rare, and officers' acts look it up.
+        Index(
+            "ledger_entry_nobody",
+            "ledger",
+            "service",
+            "purpose",
+            "idx",
+            sqlite_where=text("tag IS NULL"),
+            postgresql_where=text("tag IS NULL"),
+        ),
     )
 
     ledger: int = Field(primary_key=True, sa_column_kwargs=_GIVEN)

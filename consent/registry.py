@@ -323,9 +323,9 @@ class DeclarationRegistry:
         """Return what stands there, for whoever is to vouch for it."""
         return self._rows.unchecked(conn)
 
-    def vouch(self, conn: Connection) -> None:
+    def vouch(self, conn: Connection) -> Standing:
         """Vouch for what stands there; see `RegistryRows.vouch`."""
-        self._rows.vouch(conn)
+        return self._rows.vouch(conn)
 
     def beside(self, *, anew: bool) -> Sequence[tuple[Any, ...]]:
         """Return what else stands under the count.

@@ -210,14 +210,19 @@ class RegistryRows:
         yield change
         self._write(conn, change.standing())
 
-    def vouch(self, conn: Connection) -> None:
+    def vouch(self, conn: Connection) -> Standing:
         """Vouch for what stands there, whoever wrote it.
 
         Args:
             conn: the caller's transaction.
+
+        Returns:
+            What was vouched for; by now something else may stand there.
         """
         conn.execute(_LOCK, self._whose)
-        self._write(conn, Change(self._found(conn)).standing())
+        standing = Change(self._found(conn)).standing()
+        self._write(conn, standing)
+        return standing
 
     def _write(self, conn: Connection, standing: Standing) -> None:
         revision = standing.mark.revision

@@ -240,13 +240,16 @@ class ConsentStore:
         """
         return self._registry.standing(conn)
 
-    def vouch_registry(self, conn: Connection) -> None:
+    def vouch_registry(self, conn: Connection) -> Standing:
         """Vouch for what stands under the count, whoever wrote it.
 
         Args:
             conn: the caller's transaction.
+
+        Returns:
+            What was vouched for.
         """
-        self._registry.vouch(conn)
+        return self._registry.vouch(conn)
 
     def beside(self, *, anew: bool) -> Sequence[tuple[Any, ...]]:
         """Return what stands under the count beside the declarations.

@@ -216,9 +216,11 @@ class DeclarationDesk:
             last = select(func.max(_TABLE.c.number)).where(
                 _TABLE.c.tenant == self._tenant
             )
-            told = self._told(declaration).highest(ProposalKind.DECLARATION)
-            number = max(conn.execute(last).scalar() or 0, told) + 1
+            told = self._told(declaration)
+            highest = told.highest(ProposalKind.DECLARATION)
+            number = max(conn.execute(last).scalar() or 0, highest) + 1
             now, base = self._clock(), self._base(declaration)
+            told.demand_published(declaration, base)
             self._rows.insert(
                 conn,
                 {
@@ -286,6 +288,9 @@ class DeclarationDesk:
                     f"{number}; propose it anew"
                 )
                 raise FactsChanged(msg)
+            self._told(declaration).demand_published(
+                declaration, proposal.base
+            )
             self._consents.register(conn, declaration)
             now = self._clock()
             self._decide(conn, proposal, officer, ProposalState.PUBLISHED, now)

@@ -1,8 +1,9 @@
 """What the entries of the ledger say that officers settled.
 
-Rows can be put back to what they were, code and all; entries cannot. So an
-officer's act looks here, under the ledger's lock, whether a proposal still
-waits, and the sweep (`policy.proposal_sweep`) whether every row is as told.
+Rows can be put back to what they were, code and all; of an entry that is
+changed or gone `Ledger.verify` tells. So an officer's act looks here, under
+the ledger's lock, whether a proposal still waits, and the sweep
+(`policy.proposal_sweep`) whether every row is as told.
 
 Entries that do not fit each other are told, too: a proposal that was made or
 decided twice was made out of a row that somebody put back.
@@ -13,7 +14,14 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from consent import AuditBody, AuditEntry, EntryKind, Ledger, RowForged
+from consent import (
+    AuditBody,
+    AuditEntry,
+    Declaration,
+    EntryKind,
+    Ledger,
+    RowForged,
+)
 from policy.bundle_store import OURS, Live
 from policy.entry_walk import EntryWalk
 
@@ -102,6 +110,7 @@ class Settled:
     """What the ledgers tell, as far as they were read."""
 
     fates: dict[Key, Fate] = field(default_factory=dict)
+    published: dict[tuple[str, str], str] = field(default_factory=dict)
     pointed: Pointed = Pointed()
 
     def take(self, entry: AuditEntry) -> bool:
@@ -115,7 +124,7 @@ class Settled:
             self._settle(ProposalKind.POLICIES, entry.index, body)
             self._point(entry.index, body)
         elif body.kind is EntryKind.RELEASE:
-            self._release(entry.index, body)
+            return self._release(entry.index, body)
         else:
             return False
         return True
@@ -156,6 +165,23 @@ class Settled:
             what = "policy_live"
             raise RowForged(what, told=True)
 
+    def demand_published(self, declaration: Declaration, base: str) -> None:
+        """Make sure that the version in force is the last one published.
+
+        Where the entries know of none, nothing is demanded.
+
+        Args:
+            declaration: names service and purpose.
+            base: digest of the version in force; empty where none is.
+
+        Raises:
+            RowForged: it is another one.
+        """
+        key = (declaration.service, declaration.purpose)
+        if self.published.get(key, base) != base:
+            what = "consent_declaration"
+            raise RowForged(what, told=True)
+
     def _settle(self, kind: ProposalKind, index: int, body: AuditBody) -> None:
         detail, what = body.detail, _DIGEST[kind]
         if body.outcome not in {_PROPOSED, *_DECIDED} or (
@@ -178,6 +204,8 @@ class Settled:
                 entry=index, columns=columns, fits=before is None
             )
             return
+        if kind is ProposalKind.DECLARATION and body.outcome == _PUBLISHED:
+            self.published[body.service, body.purpose] = str(detail[what])
         was = {} if before is None else before.columns
         decided = {
             "state": body.outcome,
@@ -198,7 +226,8 @@ class Settled:
             entry=index, columns={**was, **decided}, fits=fits
         )
 
-    def _release(self, index: int, body: AuditBody) -> None:
+    def _release(self, index: int, body: AuditBody) -> bool:
+        """Take in what became of a request; answers to numbers are none."""
         detail, key = body.detail, (ProposalKind.RELEASE, str(body.decision))
         before = self.fates.get(key)
         if body.outcome in {"requested", "refused"}:
@@ -231,6 +260,9 @@ class Settled:
                 fits=fits
                 and body.outcome in _NEXT.get(str(was["outcome"]), ()),
             )
+        else:
+            return False
+        return True
 
     def _point(self, index: int, body: AuditBody) -> None:
         detail, was = body.detail, self.pointed

@@ -22,6 +22,7 @@ from consent import (
     Draft,
     EntryKind,
     Ledger,
+    RegistryStanding,
 )
 from policy.bundle_store import BundleStore
 from policy.errors import RequestInvalid
@@ -156,7 +157,11 @@ class Vouching:
 
     def registered(self) -> Registered:
         """Return what is declared, issued and in force, to be looked at."""
-        return self._transactions.run(self._registered)
+        return self._transactions.run(
+            lambda conn: self._registered(
+                conn, self._consents.registered(conn)
+            )
+        )
 
     def changed(self) -> frozenset[UUID]:
         """Return which emergency access, or alert, somebody changed.
@@ -165,8 +170,9 @@ class Vouching:
         """
         return self._transactions.run(self._glass.changed)
 
-    def _registered(self, conn: Connection) -> Registered:
-        standing = self._consents.registered(conn)
+    def _registered(
+        self, conn: Connection, standing: RegistryStanding
+    ) -> Registered:
         return Registered(
             declarations=sorted(one[:4] for one in standing.declarations),
             rules=sorted(map(tuple, standing.beside), key=repr),
@@ -204,13 +210,13 @@ class Vouching:
             if self._sweep.within(conn, codes=False):
                 msg = "the ledger tells otherwise: see `policy verify`"
                 raise RequestInvalid(msg)
-            self._consents.vouch_registry(conn)
+            coded = self._consents.vouch_registry(conn)
             credentials = self._registry.vouch(conn)
             proposals = self._bundles.vouch(conn)
             proposals += self._proposals.vouch(conn)
             emergencies = self._glass.vouch(conn)
             releases = self._releases.vouch(conn)
-            if self._registered(conn) != seen:
+            if self._registered(conn, coded) != seen:
                 msg = (
                     "what is declared or in force changed meanwhile; run again"
                 )

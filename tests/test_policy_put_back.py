@@ -495,7 +495,7 @@ def test_a_new_instance_takes_no_rows_that_stand_there(
             )
         data.dispose()
         keys.dispose()
-        with pytest.raises(ValueError, match="empty"):
+        with pytest.raises(ValueError, match="another database"):
             initialise(fresh, costs=Costs(iterations=1, memory_kib=64))
 
 
@@ -506,6 +506,34 @@ def replace_home(settings: Any, home: Path) -> Any:  # noqa: ANN401 - settings
     return settings.model_copy(
         update={"home": home, "data_url": None, "keys_url": None}
     )
+
+
+def test_no_approval_builds_on_a_registry_of_earlier(stage: Stage) -> None:
+    """A stale proposal would replace what came into force since."""
+    desk = stage.world.platform.declarations
+    for number in (2, 3):
+        run(desk.propose(OFFICER, declared(number)))
+    kept = stage.rows("consent_registry")
+    run(desk.approve(OTHER_OFFICER, 2))
+    with stage.world.platform.data.begin() as conn:
+        conn.execute(
+            text(
+                "DELETE FROM consent_notice WHERE declaration NOT IN"
+                " (SELECT declaration FROM consent_event)"
+            )
+        )
+        conn.execute(text("DELETE FROM consent_declaration WHERE version = 3"))
+        put(conn, "consent_registry", kept)
+    again = reopen(stage.world)
+    try:
+        for step in (
+            again.declarations.approve(OTHER_OFFICER, 1),
+            again.declarations.propose(OFFICER, declared(4)),
+        ):
+            with pytest.raises(RowForged, match="policy verify"):
+                run(step)
+    finally:
+        again.close()
 
 
 def test_no_officer_approves_another_text_than_was_proposed(

@@ -216,6 +216,33 @@ def test_what_changes_between_the_looks_is_not_vouched_for(
         )
 
 
+def test_what_is_gone_by_the_comparison_is_not_vouched_for(
+    old: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registry's code is over what was shown, whatever is there then."""
+    vouched = ConsentStore.vouch_registry
+
+    def raced(self: ConsentStore, conn: Connection) -> Any:  # noqa: ANN401 - as there
+        conn.execute(
+            text(
+                "INSERT INTO consent_declaration (tenant, digest, service,"
+                " purpose, version, text) VALUES (:tenant, 'd', 's', 'p', 1,"
+                " 't')"
+            ),
+            {"tenant": old.platform.settings.tenant},
+        )
+        found = vouched(self, conn)
+        conn.execute(
+            text("DELETE FROM consent_declaration WHERE digest = 'd'")
+        )
+        return found
+
+    monkeypatch.setattr(ConsentStore, "vouch_registry", raced)
+    code, told = vouch(old, "--yes")
+
+    assert (True, None, False) == (bool(code), told, is_vouched(old))
+
+
 def test_proposals_get_their_code(old: World) -> None:
     """Of either kind, and what is in force; all of it is shown before."""
     settle(replace(old, platform=reopen(old)))
