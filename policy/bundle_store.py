@@ -510,9 +510,9 @@ def _bundle(row: Row[Any], revision: str | None) -> Bundle:
     except (AttributeError, TypeError, ValueError):
         msg = f"bundle {row.number}: the files are no bundle"
         raise BundleInvalid(msg) from None
-    if {bundle.revision, row.revision, revision or row.revision} != {
-        bundle.revision
-    }:
+    if bundle.revision != row.revision or (
+        revision not in {None, bundle.revision}
+    ):
         msg = f"bundle {row.number}: the files are not those of its revision"
         raise BundleInvalid(msg)
     return bundle

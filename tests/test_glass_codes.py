@@ -685,6 +685,37 @@ def test_new_keys_go_over_what_somebody_changed(
         ]
 
 
+def test_new_keys_go_over_what_somebody_put_back(
+    tmp_path: Path, database: Kind
+) -> None:
+    """A row of before the last new keys has its code, and opens no more."""
+    with build_world(tmp_path / "home", database=database) as world:
+        platform = world.platform
+        desk, made = platform.glass, []
+
+        async def scene() -> None:
+            made.extend(
+                [await granted(world, officer=one) for one in (FIRST, SECOND)]
+            )
+
+        world.run(scene())
+        sound, glass = (one.id for one in made)
+        before = row_of(world, glass)
+        platform.keys_desk.compromise("o", 1)
+        kept = ("sealed", "once", "mac")
+        edit(world, glass, **{name: before[name] for name in kept})
+        then = row_of(world, sound)["sealed"]
+        platform.keys_desk.compromise("o", 2)
+
+        assert then != row_of(world, sound)["sealed"]
+        assert before["sealed"] == row_of(world, glass)["sealed"]
+        found = {one.id: one for one in platform.reader.now(desk._store.all)}
+        assert [REASON, ""] == [
+            desk._why(found[one])[0] for one in (sound, glass)
+        ]
+        assert found[glass].genuine
+
+
 def test_the_command_line_flags_it(tmp_path: Path) -> None:
     """In the words that other registers have for it."""
     with build_world(tmp_path / "home") as world:
