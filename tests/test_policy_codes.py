@@ -7,6 +7,7 @@ the ledger tells of the same is tried in `test_proposal_sweep`.
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -97,15 +98,22 @@ def settle(world: World) -> None:
     asyncio.run(acts())
 
 
+@contextmanager
+def staged(home: Path, database: Kind) -> Iterator[Stage]:
+    """An instance in which that was settled."""
+    with build_world(home, database=database) as made:
+        settle(made)
+        yield Stage(world=made)
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stage]:
     """One proposal of each kind waits, and one was rejected."""
     home = tmp_path_factory.mktemp("policy-codes") / "home"
-    with build_world(home, database=Kind(request.param)) as made:
-        settle(made)
-        yield Stage(world=made)
+    with staged(home, Kind(request.param)) as made:
+        yield made
 
 
 @pytest.fixture
@@ -122,11 +130,9 @@ def stage(shared: Stage) -> Iterator[Stage]:
 @pytest.fixture
 def own(tmp_path: Path, database: Kind) -> Iterator[Stage]:
     """An instance of its own for acts, of which entries stay."""
-    with build_world(tmp_path / "own", database=database) as made:
-        settle(made)
-        found = Stage(world=made)
-        found.pdp.refresh()
-        yield found
+    with staged(tmp_path / "own", database) as made:
+        made.pdp.refresh()
+        yield made
 
 
 def forge(stage: Stage) -> None:

@@ -17,7 +17,7 @@ from policy.bundle import MANIFEST
 from tests.bundles import variant
 from tests.databases import KINDS, Kind
 from tests.test_fact_codes import put_back
-from tests.test_policy_codes import DONE, GONE, WAITS, Stage, settle
+from tests.test_policy_codes import DONE, GONE, WAITS, Stage, settle, staged
 from tests.worlds import OFFICER, OTHER_OFFICER, build_world
 
 DECLARATION, POLICIES, RELEASE, IN_FORCE = ProposalKind
@@ -30,9 +30,8 @@ def shared(
 ) -> Iterator[Stage]:
     """Of each kind one proposal waits, and one was rejected."""
     home = tmp_path_factory.mktemp("proposal-sweep") / "home"
-    with build_world(home, database=Kind(request.param)) as made:
-        settle(made)
-        yield Stage(world=made)
+    with staged(home, Kind(request.param)) as made:
+        yield made
 
 
 @pytest.fixture

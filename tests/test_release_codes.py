@@ -11,7 +11,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from typer.testing import CliRunner
 
+from api.cli.main import build
 from api.routes.extracts import extract_folder
 from consent import RowForged
 from policy import (
@@ -190,6 +192,22 @@ def test_a_row_of_before_a_recall_is_named(own: Stage) -> None:
     assert [(ProposalFault.ALTERED, TAKEN, ("outcome",))] == own.found()
     with pytest.raises(RowForged, match="ledger"):
         own.recall(TAKEN)
+
+
+def test_what_was_recalled_is_not_there_to_be_fetched(own: Stage) -> None:
+    """Whatever its row says by then; the files are kept aside."""
+    home, release = own.world.home, own.ids[TAKEN]
+    folder = extract_folder(home, release)
+    with put_back(own.world, "policy_release"):
+        asked = ["release", "recall", str(release), "--reason", "flaw"]
+        told = CliRunner().invoke(
+            build(), ["--home", str(home), *asked, "--as", OTHER_OFFICER.id]
+        )
+        assert not told.exit_code
+
+    assert 404 == own.fetched(TAKEN)
+    assert not folder.exists()
+    assert (folder.parent / f"{release}.recalled" / "data.csv").is_file()
 
 
 def test_what_was_added_or_taken_away_is_named(stage: Stage) -> None:

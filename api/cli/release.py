@@ -19,7 +19,7 @@ from anonymize import (
 from api.cli.context import KEY_IS_VKEY, Actor, Json, instance, officer
 from api.cli.output import Output, speaks
 from api.collecting import few_collections
-from api.routes.extracts import extract_folder
+from api.routes.extracts import extract_folder, put_aside
 from consent import run_verifier
 from policy import ReleaseRequest
 
@@ -125,6 +125,7 @@ def recall(
 ) -> None:
     """Call an extract back: nobody can fetch it any more.
 
+    Where it stands in the instance, its folder is kept as `ID.recalled`.
     What was fetched before is the recipient's to delete; tell them.
 
     Example: curtilage release recall ID --reason "wrong hierarchy"
@@ -135,6 +136,7 @@ def recall(
                 officer(actor, "compliance"), release, reason=reason
             )
         )
+        put_aside(platform.settings.home, release)
     Output(as_json=as_json).result(
         {"release": str(release), "ledger_index": index},
         f"Release {release} is recalled; tell its recipient.",

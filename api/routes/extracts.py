@@ -71,3 +71,13 @@ def extracts_router(platform: Platform) -> APIRouter:
 def extract_folder(home: Path, release: UUID) -> Path:
     """Where an extract stands that was taken for fetching over HTTP."""
     return home / FOLDER / str(release)
+
+
+def put_aside(home: Path, release: UUID) -> None:
+    """Move an extract to where nobody fetches it, if it stands here.
+
+    Its row says so, too; but a row can be put back, and this cannot.
+    """
+    folder = extract_folder(home, release)
+    if folder.is_dir():
+        folder.rename(folder.with_name(f"{release}.recalled"))
