@@ -65,6 +65,29 @@ class ProposalFinding:
     columns: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadAhead:
+    """What the entries told before a lock was taken, and how far they go.
+
+    Attributes:
+        told: by all that was read.
+        walk: goes on where it ended.
+    """
+
+    told: Settled
+    walk: EntryWalk
+
+    def on(self, progress: Callable[[int], None] = lambda _: None) -> bool:
+        """Read what was appended since; say whether any of it matters.
+
+        Raises:
+            LedgerInconsistent: a stored entry was changed.
+            EntryUnreadable: likewise.
+
+        """
+        return self.walk.on(self.told.take, progress)
+
+
 class ProposalSweep:
     """Holds the proposals of a tenant, and what is in force, to its ledgers.
 
@@ -115,24 +138,50 @@ class ProposalSweep:
             EntryUnreadable: likewise.
 
         """
-        told = Settled()
-        walk = EntryWalk(self._ledgers)
-        walk.on(told.take, progress)
+        ahead = self.ahead(progress)
         while True:
             with self._engine.connect().execution_options(
                 read_only=True
             ) as conn:
-                found = [*self._found(conn, told, codes=codes)]
-            if not walk.on(told.take, progress):
+                found = [*self._found(conn, ahead.told, codes=codes)]
+            if not ahead.on(progress):
                 return found
 
+    def ahead(
+        self, progress: Callable[[int], None] = lambda _: None
+    ) -> ReadAhead:
+        """Read the entries that there are, for `within`.
+
+        They are many, and whoever holds the ledger's lock keeps everybody
+        waiting: so this comes before it.
+
+        Raises:
+            LedgerInconsistent: a stored entry was changed.
+            EntryUnreadable: likewise.
+
+        """
+        ahead = ReadAhead(told=Settled(), walk=EntryWalk(self._ledgers))
+        ahead.on(progress)
+        return ahead
+
     def within(
-        self, conn: Connection, *, codes: bool
+        self, conn: Connection, ahead: ReadAhead, *, codes: bool
     ) -> list[ProposalFinding]:
-        """Compare once, in a transaction that keeps officers from acting."""
-        told = Settled()
-        EntryWalk(self._ledgers).on(told.take, lambda _: None)
-        return [*self._found(conn, told, codes=codes)]
+        """Compare once, in a transaction that keeps officers from acting.
+
+        Args:
+            conn: the transaction, which holds the ledger's lock.
+            ahead: what was read before; of the entries, only what was
+                appended since is read here.
+            codes: as `run`.
+
+        Raises:
+            LedgerInconsistent: a stored entry was changed.
+            EntryUnreadable: likewise.
+
+        """
+        ahead.on()
+        return [*self._found(conn, ahead.told, codes=codes)]
 
     def _found(
         self, conn: Connection, told: Settled, *, codes: bool

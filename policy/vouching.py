@@ -203,11 +203,12 @@ class Vouching:
                 tells otherwise of it; nothing is vouched for.
 
         """
+        ahead = self._sweep.ahead()
 
         def write(conn: Connection) -> int:
             self._ledger.lock(conn)
             # Again: what was found sound before may have changed since.
-            if self._sweep.within(conn, codes=False):
+            if self._sweep.within(conn, ahead, codes=False):
                 msg = "the ledger tells otherwise: see `policy verify`"
                 raise RequestInvalid(msg)
             coded = self._consents.vouch_registry(conn)

@@ -1,11 +1,14 @@
 """An instance of before codes gets them, once the ledger bears its rows."""
 
+import asyncio
 import base64
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -20,13 +23,14 @@ from api.app import create_app
 from api.cli.main import build
 from api.platform import Platform
 from api.secrets import Costs, _derive, add_vouched, load_secrets
-from consent import ConsentStore
-from policy import FactFault, Glass, LivePdp, Vouching
+from consent import ConsentStore, Ledger
+from policy import FactFault, Glass, LivePdp, RequestInvalid, Vouching
 from policy.restraints import RestraintStore
-from tests.test_fact_codes import heard, run_sql
+from tests.databases import Kind
+from tests.test_fact_codes import heard, put_back, run_sql
 from tests.test_glass import FIRST, SECOND, granted
-from tests.test_policy_codes import settle
-from tests.worlds import World, build_world, reopen
+from tests.test_policy_codes import WAITS, settle
+from tests.worlds import OFFICER, World, build_world, reopen
 
 CODES = (
     "UPDATE consent_revision SET parts = NULL, mac = NULL",
@@ -214,6 +218,81 @@ def test_what_changes_between_the_looks_is_not_vouched_for(
         assert not any(
             one.genuine for one in world.platform.policies.proposals()
         )
+
+
+@contextmanager
+def read_under_the_lock(
+    world: World, meanwhile: Callable[[], object]
+) -> Iterator[list[int]]:
+    """Collect the entries that a writer reads in its one transaction.
+
+    Args:
+        world: whose vouching writes.
+        meanwhile: done just before that transaction begins.
+
+    Yields:
+        Their indices, in the order in which they are read.
+
+    """
+    read: list[int] = []
+    vouching, entries = world.platform.vouching, Ledger.audit_entries
+    transactions = vouching._transactions
+
+    def observed(self: Ledger, **wanted: Any) -> Any:  # noqa: ANN401 - as there
+        page = entries(self, **wanted)
+        read.extend(one.index for one in page)
+        return page
+
+    def run(work: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 - as there
+        meanwhile()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Ledger, "audit_entries", observed)
+            return transactions.run(work)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vouching, "_transactions", SimpleNamespace(run=run))
+        yield read
+
+
+def test_under_the_lock_no_entry_of_before_is_read(
+    tmp_path: Path, database: Kind
+) -> None:
+    """A large ledger keeps nobody waiting while somebody vouches."""
+    with build_world(tmp_path / "home", database=database) as world:
+        settle(world)
+        vouching, ledger = world.platform.vouching, world.platform.ledger
+        seen = vouching.registered()
+        with read_under_the_lock(world, lambda: None) as read:
+            assert ledger.size() == vouching.registers("officer-1", 0, seen)
+
+        assert [] == read
+
+
+def test_what_is_entered_before_the_lock_is_taken_into_account(
+    tmp_path: Path, database: Kind
+) -> None:
+    """Of an act whose rows were put back by then the ledger still tells."""
+    with build_world(tmp_path / "home", database=database) as world:
+        settle(world)
+        vouching, ledger = world.platform.vouching, world.platform.ledger
+        seen, size = vouching.registered(), ledger.size()
+
+        def rejected() -> None:
+            with put_back(world, "policy_bundle"):
+                asyncio.run(
+                    world.platform.policies.reject(
+                        OFFICER, WAITS, reason="too wide"
+                    )
+                )
+
+        with (
+            read_under_the_lock(world, rejected) as read,
+            pytest.raises(RequestInvalid, match="policy verify"),
+        ):
+            vouching.registers("officer-1", 0, seen)
+
+        assert [size] == read
+        assert size + 1 == ledger.size()
 
 
 def test_what_is_gone_by_the_comparison_is_not_vouched_for(
