@@ -117,12 +117,24 @@ class RowForged(ConsentError):
         kind: which table's.
     """
 
-    def __init__(self, kind: str, *, told: bool = False) -> None:
-        """Take the table, and whether the ledger tells of it otherwise."""
+    def __init__(
+        self,
+        kind: str,
+        *,
+        told: bool = False,
+        remedy: str = "put it back from a backup",
+    ) -> None:
+        """Take the table, and whether the ledger tells of it otherwise.
+
+        Args:
+            kind: which table's.
+            told: whether it is the ledger that tells otherwise.
+            remedy: what helps where it does.
+        """
         self.kind = kind
         super().__init__(
             f"{kind}: what stands there is not what the ledger tells; see "
-            "`curtilage policy verify`, and put it back from a backup"
+            f"`curtilage policy verify`, and {remedy}"
             if told
             else f"{kind}: what stands there is not what was written; put it "
             "back from a backup, or vouch for it if you changed it yourself "

@@ -6,17 +6,19 @@ back is for emergencies: one officer may put into force again what two had
 approved before, or what the software carries, with a reason. Each act is an
 entry of the ledger with the revision, and looks first what the entries
 before it say (`policy.settled`): a row that was put back is acted on by
-nobody.
+nobody. Where that row is the pointer, going back is the way out: it goes on
+from where the entries put it, whatever the row says.
 """
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from consent import Draft, EntryKind, Ledger
+from consent import Draft, EntryKind, Ledger, RowForged
 from policy.authority import Action, Caller, authorize
 from policy.bundle import Bundle, read_bundle
 from policy.bundle_store import (
@@ -32,11 +34,12 @@ from policy.decisions import Json
 from policy.embedded import EmbeddedPdp
 from policy.errors import FactsChanged, RecordUnknown
 from policy.pdp import PolicyDecisionPoint
-from policy.settled import ProposalKind, Settled, settled
+from policy.settled import PUT_RIGHT, ProposalKind, Settled, settled
 from vault import Transactions
 
 OFFICE, PURPOSE = "policies", "policies"
 _LONGEST_REASON = 500
+_LONGEST_FOUND = 40
 
 
 class PolicyDesk:
@@ -257,6 +260,11 @@ class PolicyDesk:
     ) -> Bundle:
         """Put into force again what was in force before.
 
+        Where the pointer is not where the entries put it, this puts it
+        right: its row is counted for nothing, what ran in the shadow ends,
+        and the entry says so. It leads to nothing else than ever: what two
+        officers put into force by the entries, or the software's own.
+
         Args:
             officer: who does it, alone.
             number: a published bundle, or `OURS`.
@@ -267,6 +275,8 @@ class PolicyDesk:
             RecordUnknown: no bundle of that number was ever published.
             BundleInvalid: the stored files were changed.
             EngineError: the engine does not run the plan any more.
+            RowForged: the row of that bundle is not as this instance wrote
+                it, or entered.
         """
         if number != OURS:
             found = self._store.proposal(number)
@@ -278,17 +288,18 @@ class PolicyDesk:
             "revision": bundle.revision,
             "state": BundleState.PUBLISHED.value,
         }
-        await authorize(
-            self._pdp,
-            officer,
-            Action.POLICY_ROLLBACK,
-            target={},
-            justification=reason,
-        )
+        with self._judges() as pdp:
+            await authorize(
+                pdp,
+                officer,
+                Action.POLICY_ROLLBACK,
+                target={},
+                justification=reason,
+            )
         _demand_runs(bundle)
 
         def write(conn: Connection) -> None:
-            told, live = self._begin(conn)
+            told, live, found = self._begin_anew(conn)
             if number != OURS:
                 told.demand(ProposalKind.POLICIES, number, published)
             moved = self._point(conn, live, number, bundle.revision)
@@ -301,6 +312,7 @@ class PolicyDesk:
                     "officer": officer.id,
                     "reason": reason[:_LONGEST_REASON],
                     "changes": moved.changes,
+                    **found,
                 },
                 self._clock(),
             )
@@ -358,9 +370,65 @@ class PolicyDesk:
             RowForged: it is another than this instance wrote, or entered.
         """
         self._ledger.lock(conn)
-        told, live = self._told(), self._store.live(conn)
+        told = self._told()
+        return told, self._placed(told, conn)
+
+    def _begin_anew(
+        self, conn: Connection
+    ) -> tuple[Settled, Live, Mapping[str, Json]]:
+        """Take the ledger's lock, and go on from where the pointer was put.
+
+        Returns:
+            What the entries say, where they put the pointer, and what the
+            next one has to say of a row that is elsewhere.
+        """
+        self._ledger.lock(conn)
+        told = self._told()
+        try:
+            return told, self._placed(told, conn), {}
+        except RowForged:
+            # Anything may stand there, and an entry takes a short text.
+            stood = str(self._store.pointer(conn).columns["number"])
+            return told, told.pointed.live, {PUT_RIGHT: stood[:_LONGEST_FOUND]}
+
+    def _placed(self, told: Settled, conn: Connection | None = None) -> Live:
+        """Find the pointer where the entries put it.
+
+        Raises:
+            RowForged: it is not there, or not as this instance wrote it.
+        """
+        try:
+            live = self._store.live(conn)
+        except RowForged:
+            raise told.misplaced() from None
         told.demand_pointer(live)
-        return told, live
+        return live
+
+    @contextmanager
+    def _judges(self) -> Iterator[PolicyDecisionPoint]:
+        """Give whom to ask whether an officer may put the pointer right.
+
+        Where it is elsewhere, what decides is what somebody chose, or
+        nothing; the entries say which policies are to be asked.
+
+        Raises:
+            RowForged, RecordUnknown, BundleInvalid: those are not there as
+                they came into force.
+        """
+        told = self._told()
+        try:
+            self._placed(told)
+        except RowForged:
+            live = told.pointed.live
+            asked = EmbeddedPdp(
+                self._ours
+                if live.number == OURS
+                else self._store.load(live.number, live.revision)
+            )
+            with closing(asked):
+                yield asked
+            return
+        yield self._pdp
 
     def _revision(self, live: Live) -> str:
         return self._ours.revision if live.number == OURS else live.revision

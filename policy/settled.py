@@ -22,11 +22,15 @@ from consent import (
     Ledger,
     RowForged,
 )
-from policy.bundle_store import OURS, Live
+from policy.bundle_store import NONE, OURS, Live
 from policy.entry_walk import EntryWalk
 
 _PROPOSED, _PUBLISHED, _REJECTED = "proposed", "published", "rejected"
 _DECIDED = {_PUBLISHED, _REJECTED}
+_BACK = "rolled-back"
+# In the entry of a rollback that went on from the entries, as the pointer was
+# elsewhere: the number that its row had.
+PUT_RIGHT = "instead_of"
 # What the entry of an extract says of its row.
 _TAKEN = ("approver", "rows", "manifest", "expires_at")
 # What may become of a request for an extract, by what it is.
@@ -82,7 +86,9 @@ class Pointed:
         shadow_revision: of the one in the shadow, or None.
         changes: how often the pointer was moved; None where entries of
             before do not say.
-        fits: whether each entry counted on from the one before.
+        most: the highest such count, going on from what is not said.
+        fits: whether each entry counted on from the one before, or since
+            then an officer put the pointer right.
     """
 
     entry: int | None = None
@@ -90,7 +96,21 @@ class Pointed:
     revision: str | None = None
     shadow_revision: str | None = None
     changes: int | None = None
+    most: int = 0
     fits: bool = True
+
+    @property
+    def live(self) -> Live:
+        """Where the pointer stood, for whoever goes on without its row.
+
+        Nothing is in the shadow.
+        """
+        return Live(
+            changes=self.most,
+            number=self.number,
+            shadow=NONE,
+            revision=self.revision or "",
+        )
 
     @property
     def columns(self) -> Mapping[str, Any]:
@@ -162,8 +182,17 @@ class Settled:
             "changes": live.changes,
         }
         if not self.pointed.fits or differing(row, self.pointed.columns):
-            what = "policy_live"
-            raise RowForged(what, told=True)
+            raise self.misplaced()
+
+    def misplaced(self) -> RowForged:
+        """What to say where the pointer is not as told."""
+        what, number = "policy_live", self.pointed.number
+        return RowForged(
+            what,
+            told=True,
+            remedy="let an officer put into force what it tells: `curtilage "
+            f"policy rollback --to {number}`",
+        )
 
     def demand_published(self, declaration: Declaration, base: str) -> None:
         """Make sure that the version in force is the last one published.
@@ -266,9 +295,12 @@ class Settled:
 
     def _point(self, index: int, body: AuditBody) -> None:
         detail, was = body.detail, self.pointed
-        if body.outcome in {_PUBLISHED, "rolled-back"}:
+        # It went on from the entries, and from no row.
+        anew = body.outcome == _BACK and PUT_RIGHT in detail
+        if body.outcome in {_PUBLISHED, _BACK}:
             number = int(str(detail["proposal"]))
-            revision, beside = str(detail["revision"]), was.shadow_revision
+            revision = str(detail["revision"])
+            beside = None if anew else was.shadow_revision
             now = replace(
                 was,
                 number=number,
@@ -280,17 +312,16 @@ class Settled:
             now = replace(was, shadow_revision=str(detail["revision"]) or None)
         else:
             return
-        changes = detail.get("changes")
+        said = detail.get("changes")
+        changes = said if isinstance(said, int) else None
+        before = was.most if anew else was.changes
         self.pointed = replace(
             now,
             entry=index,
-            changes=changes if isinstance(changes, int) else None,
-            fits=was.fits
-            and (
-                was.changes is None
-                or not isinstance(changes, int)
-                or changes == was.changes + 1
-            ),
+            changes=changes,
+            most=max(was.most, was.most + 1 if changes is None else changes),
+            fits=(was.fits or anew)
+            and (before is None or changes is None or changes == before + 1),
         )
 
 

@@ -28,6 +28,7 @@ from policy import (
     BundleStore,
     FactsChanged,
     LivePdp,
+    NotPermitted,
     ProposalFault,
     RecordUnknown,
     bundle_files,
@@ -259,15 +260,105 @@ def test_no_act_builds_on_a_pointer_of_earlier(stage: Stage) -> None:
     for step in (
         policies.propose(OFFICER, variant("another")),
         policies.publish(OTHER_OFFICER, 2),
-        policies.roll_back(OFFICER, OURS, reason="flaw"),
         policies.shadow(OFFICER, 2),
     ):
-        with pytest.raises(RowForged, match="policy verify"):
+        with pytest.raises(RowForged, match="policy rollback --to 1"):
             run(step)
     with pytest.raises(BundleInvalid, match="before"):
         stage.pdp.refresh()
 
     assert [ProposalFault.ALTERED] == findings(stage)
+
+
+ELSEWHERE = {
+    "one of earlier": None,
+    "gone": "DELETE FROM policy_live",
+    "without a code": "UPDATE policy_live SET mac = NULL",
+    "at what waits": "UPDATE policy_live SET number = 4",
+    "far ahead": "UPDATE policy_live SET changes = 2147483647",
+}
+
+
+@pytest.mark.parametrize("attack", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_going_back_is_the_way_out(stage: Stage, attack: str | None) -> None:
+    """It lands where the entries say, in a new process and in one before."""
+    policies = stage.world.platform.policies
+    for name in ("old", "flawed"):
+        run(policies.propose(OFFICER, variant(name)))
+        run(policies.publish(OTHER_OFFICER, len(policies.proposals())))
+        if name == "old":
+            earlier = stage.rows("policy_live")
+    for name in ("later", "bad"):
+        run(policies.propose(OFFICER, variant(name)))
+    run(policies.shadow(OFFICER, 3))
+    assert of("flawed") == in_force(stage)
+    if attack is None:
+        restore(stage, "policy_live", earlier)
+    else:
+        stage.sql(attack)
+    with pytest.raises(RowForged, match="policy rollback --to 2"):
+        run(policies.publish(OTHER_OFFICER, 3))
+    assert [ProposalFault.ALTERED] == findings(stage)
+    again = reopen(stage.world)
+    try:
+        with pytest.raises(RecordUnknown):  # it waits, and is not in force
+            run(again.policies.roll_back(OFFICER, 4, reason="put back"))
+        with pytest.raises(NotPermitted):
+            run(again.policies.roll_back(OFFICER, 2, reason=""))
+        back = run(again.policies.roll_back(OFFICER, 2, reason="put back"))
+    finally:
+        again.close()
+
+    assert of("flawed") == back.revision == in_force(stage)
+    live = policies.live()
+    assert (2, 4, NONE) == (live.number, live.changes, live.shadow)
+    assert [] == findings(stage)
+    entry = stage.world.platform.ledger.audit_entries(
+        service="policies", limit=500
+    )[-1]
+    assert entry.body is not None
+    assert "instead_of" in entry.body.detail
+    run(policies.publish(OTHER_OFFICER, 3))
+    assert of("later") == in_force(stage)
+    run(policies.roll_back(OFFICER, 1, reason="flaw"))
+    assert of("old") == in_force(stage)
+    assert [] == findings(stage)
+
+
+def test_the_way_out_leads_to_nothing_that_one_officer_wanted(
+    stage: Stage,
+) -> None:
+    """Neither to a bundle that looks published, nor by other rules."""
+    policies = stage.world.platform.policies
+    first = stage.rows("policy_live")
+    for name in ("good", "bad"):
+        run(policies.propose(OFFICER, variant(name)))
+    run(policies.publish(OTHER_OFFICER, 1))
+    good, bad = stage.rows("policy_bundle")
+    restore(stage, "policy_live", first)
+    # With its right code, as if a key had leaked to nobody but this row.
+    with stage.world.platform.data.begin() as conn:
+        rows = policies._store._rows
+        [_, row] = rows.all(conn)
+        assert rows.change(
+            conn,
+            row,
+            state="published",
+            officer=OTHER_OFFICER.id,
+            decided_at=row.proposed_at,
+        )
+    with pytest.raises(RowForged, match="policies 2"):
+        run(policies.roll_back(OFFICER, 2, reason="put back"))
+    # What the entries put into force is to be asked, and is not there.
+    restore(stage, "policy_bundle", [good | {"base": "z"}, bad])
+    with pytest.raises(RowForged, match="policy_bundle"):
+        run(policies.roll_back(OFFICER, OURS, reason="put back"))
+    assert first == stage.rows("policy_live")
+    restore(stage, "policy_bundle", [good, bad])
+    run(policies.roll_back(OFFICER, OURS, reason="put back"))
+
+    assert load_bundle().revision == in_force(stage)
+    assert [] == findings(stage)
 
 
 def test_only_what_was_published_by_the_entries_comes_back(
@@ -307,6 +398,13 @@ def test_a_pointer_of_as_many_changes_is_another_one(
     with pytest.raises(BundleInvalid, match="before"):
         stage.pdp.refresh()
     assert [ProposalFault.CONTRADICTED] == findings(stage)
+    monkeypatch.undo()
+    with pytest.raises(RowForged, match="policy rollback --to 0"):
+        run(policies.propose(OFFICER, variant("another")))
+    run(policies.roll_back(OFFICER, 1, reason="no flaw"))
+
+    assert of("flawed") == in_force(stage)
+    assert [] == findings(stage)
 
 
 def test_a_shadow_that_is_not_to_be_had_stops_nothing(stage: Stage) -> None:

@@ -218,6 +218,9 @@ def rollback(
 ) -> None:
     """Put policies into force again that were before, at once and alone.
 
+    Also the way out where somebody moved in the database what is in force:
+    it goes on from what the ledger tells.
+
     Example: curtilage policy rollback --to 2 --because "3 withholds too much"
     """
     with instance(context).platform() as platform:
