@@ -866,7 +866,11 @@ class ReleaseDesk:
                 wanted,
                 wanted.columns,
                 outcome,
-                {"officer": officer.id, "reasons": list(reasons)},
+                {
+                    "officer": officer.id,
+                    "reasons": list(reasons),
+                    "request": _beside(wanted),
+                },
             )
 
         self._transactions.run(write)
@@ -909,6 +913,8 @@ class ReleaseDesk:
         )
         read = {
             "officer": row.officer,
+            "recipient": row.recipient,
+            "request": row.request,
             "outcome": row.outcome,
             "approver": row.approver,
         }
@@ -1015,6 +1021,17 @@ def _codes(reasons: Json) -> list[str]:
     return sorted(
         str(one.get("code")) for one in reasons if isinstance(one, Mapping)
     )
+
+
+def _beside(wanted: ReleaseRequest) -> Mapping[str, Json]:
+    """What a request asks for beside what every entry of it tells."""
+    return {
+        "recipient": wanted.recipient,
+        "k": wanted.k,
+        "l": wanted.l,
+        "sensitive": wanted.sensitive,
+        "days": wanted.days,
+    }
 
 
 def _moved(row: Row[Any]) -> RequestInvalid:

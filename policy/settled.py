@@ -9,6 +9,7 @@ Entries that do not fit each other are told, too: a proposal that was made or
 decided twice was made out of a row that somebody put back.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -31,6 +32,8 @@ _BACK = "rolled-back"
 # In the entry of a rollback that went on from the entries, as the pointer was
 # elsewhere: the number that its row had.
 PUT_RIGHT = "instead_of"
+# What a request asks for; `differing` looks into it.
+_REQUEST = "request"
 # What the entry of an extract says of its row.
 _TAKEN = ("approver", "rows", "manifest", "expires_at")
 # What may become of a request for an extract, by what it is.
@@ -264,6 +267,7 @@ class Settled:
                 "service": body.service,
                 "purpose": body.purpose,
                 "officer": detail.get("officer"),
+                _REQUEST: _asked(body),
                 "outcome": body.outcome,
                 "approver": None,
                 "rows": 0,
@@ -353,5 +357,40 @@ def differing(
 ) -> tuple[str, ...]:
     """Name the columns of a row that are not as told."""
     return tuple(
-        name for name in told if name in row and row[name] != told[name]
+        name
+        for name in told
+        if name in row
+        and (
+            not _asks(row, told[name])
+            if name == _REQUEST
+            else row[name] != told[name]
+        )
     )
+
+
+def _asked(body: AuditBody) -> Mapping[str, Any]:
+    """What a request asks for, as far as its entry tells.
+
+    Those of before tell service, purpose and columns alone.
+    """
+    terms = body.detail.get(_REQUEST)
+    return {
+        **(terms if isinstance(terms, Mapping) else {}),
+        "service": body.service,
+        "purpose": body.purpose,
+        "columns": list(body.attributes),
+    }
+
+
+def _asks(row: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
+    """Whether a row asks for what is told, and says the same beside it."""
+    try:
+        asked = json.loads(row[_REQUEST])
+        return (
+            bool(told.items() <= asked.items())
+            and asked["recipient"] == row["recipient"]
+        )
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return False
+    except RecursionError:  # nested deeper than anybody writes
+        return False

@@ -5,6 +5,7 @@ extract that no second officer approved, or one that was recalled or is over.
 """
 
 import asyncio
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from tests.databases import KINDS, Kind
 from tests.doors import Door, at_the_door
 from tests.test_extracts_api import STATISTICS, as_service
 from tests.test_fact_codes import put_back
-from tests.test_release import file, take, wanted
+from tests.test_release import COLUMNS, file, take, wanted
 from tests.worlds import OFFICER, OTHER_OFFICER, build_world
 
 TABLE = ReleaseRow.metadata.tables["policy_release"]
@@ -151,6 +152,91 @@ def test_a_request_that_somebody_changed_goes_nowhere(
     )
     ((fault, found, columns),) = stage.found()
     assert (ProposalFault.ALTERED, name, "mac") == (fault, found, columns[-1])
+
+
+def altered(request: str, name: str, value: object) -> str:
+    """What a request asks for, with one thing else."""
+    return json.dumps({**json.loads(request), name: value})
+
+
+TERMS: Mapping[str, tuple[str, object]] = {
+    "another service": ("service", "moving-house"),
+    "another purpose": ("purpose", "address-change"),
+    "other columns": ("columns", ["user.gender", "user.name.family"]),
+    "another order": ("columns", [*reversed(COLUMNS)]),
+    "columns that are none": ("columns", None),
+    "another recipient": ("recipient", "broker"),
+    "a smaller k": ("k", 2),
+    "a smaller l": ("l", 1),
+    "nothing sensitive": ("sensitive", None),
+    "for longer": ("days", 9999),
+}
+
+
+@pytest.mark.parametrize("attack", TERMS.values(), ids=TERMS)
+def test_what_a_request_asks_for_is_held_to_its_entry(
+    stage: Stage, attack: tuple[str, object]
+) -> None:
+    """All of it, and where no codes are demanded, too."""
+    (row,) = [
+        one for one in stage.desk.releases() if one.id == stage.ids[WAITS]
+    ]
+    stage.change(WAITS, request=altered(row.request, *attack))
+    both = (ProposalFault.ALTERED, WAITS, ("request", "mac"))
+    assert [both] == stage.found()
+    stage.world.platform.macs.required = False
+
+    assert [(ProposalFault.ALTERED, WAITS, ("request",))] == stage.found()
+
+
+def test_a_request_and_its_row_name_one_recipient(stage: Stage) -> None:
+    """The one that lists show is the one that gets it."""
+    stage.change(WAITS, recipient="broker")
+    stage.world.platform.macs.required = False
+
+    assert [(ProposalFault.ALTERED, WAITS, ("request",))] == stage.found()
+
+
+UNREAD = ("", "{", "[]", "7", "{}", '"columns"', "[" * 100_000)
+
+
+@pytest.mark.parametrize("request_text", UNREAD, ids=range(len(UNREAD)))
+def test_a_request_that_does_not_read_is_named(
+    stage: Stage, request_text: str
+) -> None:
+    """The sweep goes on past it."""
+    stage.change(WAITS, request=request_text)
+    stage.world.platform.macs.required = False
+
+    assert [(ProposalFault.ALTERED, WAITS, ("request",))] == stage.found()
+
+
+def test_no_officer_acts_on_a_request_for_more(own: Stage) -> None:
+    """The entry says what was asked, where no code does."""
+    for name, value in (("k", 2), ("days", 9999)):
+        (row,) = [
+            one for one in own.desk.releases() if one.id == own.ids[WAITS]
+        ]
+        own.change(WAITS, request=altered(row.request, name, value))
+        own.world.platform.macs.required = False
+        with pytest.raises(RowForged, match="ledger"):
+            asyncio.run(own.desk.approve(OTHER_OFFICER, own.ids[WAITS]))
+
+
+def test_of_a_request_of_before_the_ledger_tells_the_columns(
+    own: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its entry has no terms; k is for whoever vouches to look at."""
+    monkeypatch.setattr("policy.release._beside", lambda _: None)
+    own.ids["old"] = file(own.world, wanted(k=3))
+    own.world.platform.macs.required = False
+    (row,) = [one for one in own.desk.releases() if one.id == own.ids["old"]]
+    assert [] == own.found()
+    own.change("old", request=altered(row.request, "k", 2))
+    assert [] == own.found()
+    own.change("old", request=altered(row.request, "columns", ["user.bdate"]))
+
+    assert [(ProposalFault.ALTERED, "old", ("request",))] == own.found()
 
 
 def test_alone_neither_code_nor_ledger_lets_one_officer_take(

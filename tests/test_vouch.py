@@ -30,6 +30,7 @@ from tests.databases import Kind
 from tests.test_fact_codes import heard, put_back, run_sql
 from tests.test_glass import FIRST, SECOND, granted
 from tests.test_policy_codes import WAITS, settle
+from tests.test_release import COLUMNS, file, wanted
 from tests.worlds import OFFICER, World, build_world, reopen
 
 CODES = (
@@ -340,6 +341,56 @@ def test_proposals_get_their_code(old: World) -> None:
     assert platform.macs.required
     assert [] == platform.proposal_sweep.run()
     assert 1 == platform.policies.live().number
+
+
+def test_requests_for_extracts_get_their_code(
+    old: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that they ask for is shown before, whatever a forger wrote."""
+    monkeypatch.setattr("policy.release._beside", lambda _: None)
+    before = replace(old, platform=reopen(old))
+    release = file(before, wanted(k=3))
+    before.platform.close()
+    run_sql(
+        old,
+        "UPDATE policy_release SET mac = NULL, recipient = '\x1b[2Jmine',"
+        ' request = replace(request, \'"recipient": "statistics-office"\','
+        ' \'"recipient": "\\u001b[2Jmine"\')',
+    )
+    home = str(old.platform.settings.home)
+    told = CliRunner().invoke(build(), ["--home", home, "vouch"], input="y\n")
+
+    assert not told.exit_code
+    (shown,) = [
+        one for one in told.stderr.splitlines() if f"release {release}" in one
+    ]
+    assert "to ?[2Jmine, by officer-1" in shown
+    for each in (*COLUMNS, '"k": 3', '"l": 2', '"days": 365'):
+        assert each in shown
+    assert "\x1b" not in told.stderr
+    platform = reopen(old)
+    assert [] == platform.proposal_sweep.run()
+    assert all(map(platform.releases.genuine, platform.releases.releases()))
+
+
+def test_a_request_for_more_is_not_vouched_for(old: World) -> None:
+    """The ledger tells what was asked for."""
+    before = replace(old, platform=reopen(old))
+    release = file(before, wanted(k=3))
+    before.platform.close()
+    run_sql(
+        old,
+        "UPDATE policy_release SET mac = NULL,"
+        " request = replace(request, 'user.gender', 'user.name.family')",
+    )
+
+    code, told = vouch(old, "--yes")
+
+    assert (1, False) == (code, is_vouched(old))
+    assert [("altered", "release", str(release), ["request"])] == [
+        (one["fault"], one["kind"], one["number"], one["columns"])
+        for one in told["findings"]
+    ]
 
 
 def test_emergency_access_gets_its_code(old: World) -> None:

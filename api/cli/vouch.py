@@ -32,15 +32,16 @@ def vouch(
     """Vouch for the rows that decide, in an instance of before codes.
 
     Answers, rules, mandates and restraints are first held to their ledger
-    entries, as `curtilage consent verify` does, and proposals and policies as
-    `curtilage policy verify` does; where one differs, nothing is vouched for.
-    Declarations, credentials, which policies are in force, grants of
-    emergency access that stand and alerts that are open, or that were
-    changed, are shown, and you say whether they are right. From
-    then on a row that this instance did not write decides nothing, also
-    where somebody can write the database. A new instance needs none of this.
-    After rows were put right from elsewhere, it makes their codes anew.
-    Restart servers afterwards; may be run again.
+    entries, as `curtilage consent verify` does, and proposals, requests for
+    extracts and policies as `curtilage policy verify` does; where one
+    differs, nothing is vouched for. Declarations, credentials, requests with
+    all that they ask for, which policies are in force, grants of emergency
+    access that stand and alerts that are open, or that were changed, are
+    shown, and you say whether they are right. From then on a row that this
+    instance did not write decides nothing, also where somebody can write the
+    database. A new instance needs none of this. After rows were put right
+    from elsewhere, it makes their codes anew. Restart servers afterwards;
+    may be run again.
 
     Example: curtilage vouch
     """
@@ -98,14 +99,14 @@ def _demand_sound(
 def _show(seen: Registered) -> None:
     for digest, version, service, purpose in seen.declarations:
         told = f"{service}/{purpose}, version {version}, {digest}"
-        typer.echo(f"declaration {told}", err=True)
+        _say(f"declaration {told}")
     for rule in seen.rules:
         told = ", ".join(str(one) for one in rule)
-        typer.echo(f"rule of visibility {told}", err=True)
+        _say(f"rule of visibility {told}")
     for client, service, purpose, assurance, _, at, ended in seen.credentials:
         told = f"{service}/{purpose}, assurance {assurance}, {moment(at)}"
         past = "" if ended is None else f" to {moment(ended)}"
-        typer.echo(f"credential {client}: {told}{past}", err=True)
+        _say(f"credential {client}: {told}{past}")
     for one in seen.proposals:
         what = "{service}/{purpose}, version {version}, {digest}"
         _show_proposal("proposed declaration", what, one)
@@ -115,14 +116,14 @@ def _show(seen: Registered) -> None:
             what += ", with an archive"
         _show_proposal("proposed policies", what, one)
     for one in seen.releases:
-        typer.echo(_release(one), err=True)
+        _say(_release(one))
     live = seen.live
     ours = live["number"] == OURS
     told = "as the software carries them" if ours else live["revision"]
-    typer.echo(f"policies in force {live['number']}: {told}", err=True)
+    _say(f"policies in force {live['number']}: {told}")
     if live["shadow"] != NONE:
         told = f"{live['shadow']}: {live['shadow_revision']}"
-        typer.echo(f"policies in the shadow {told}", err=True)
+        _say(f"policies in the shadow {told}")
 
 
 def _show_emergencies(seen: Registered, changed: Collection[UUID]) -> None:
@@ -145,16 +146,16 @@ def _show_emergencies(seen: Registered, changed: Collection[UUID]) -> None:
             f"{moment(one['ends'])}, approved by {one['approver'] or 'nobody'}"
         )
         past = f", ended by {one['ended_by']}" if one["ended_by"] else ""
-        typer.echo(f"emergency access {one['id']}: {told}{past}", err=True)
+        _say(f"emergency access {one['id']}: {told}{past}")
     for one in alerts:
         told = f"{one['kind']} about {one['glass']}, {moment(one['at'])}"
         past = f", closed by {one['closed_by']}" if one["closed_by"] else ""
-        typer.echo(f"alert {one['id']}: {told}{past}", err=True)
+        _say(f"alert {one['id']}: {told}{past}")
     ended = len(seen.grants) - len(grants)
     closed = len(seen.alerts) - len(alerts)
     if ended or closed:
         told = f"{ended} that ended or was refused; alerts closed: {closed}"
-        typer.echo(f"emergency access besides: {told}", err=True)
+        _say(f"emergency access besides: {told}")
 
 
 def _show_proposal(kind: str, what: str, one: Mapping[str, Any]) -> None:
@@ -164,7 +165,7 @@ def _show_proposal(kind: str, what: str, one: Mapping[str, Any]) -> None:
         became += f" by {one['officer']}, {moment(one['decided_at'])}"
     against = f" against {one['base']}" if one["base"] else ""
     told = f"{what.format_map(one)}, {by}{against}; {became}"
-    typer.echo(f"{kind} {one['number']}: {told}", err=True)
+    _say(f"{kind} {one['number']}: {told}")
 
 
 def _release(one: Mapping[str, Any]) -> str:
@@ -172,5 +173,15 @@ def _release(one: Mapping[str, Any]) -> str:
     approved = f", approved by {one['approver']}" if one["approver"] else ""
     return (
         f"release {one['id']}: {one['service']}/{one['purpose']} to "
-        f"{one['recipient']}, {by}; {one['outcome']}{approved}"
+        f"{one['recipient']}, {by}; {one['outcome']}{approved}; it asks for "
+        f"{one['request']}"
     )
+
+
+def _say(text: str) -> None:
+    """Print a line for whoever looks through it, and nothing that hides.
+
+    What is shown may be a forger's: no character of it moves the cursor.
+    """
+    plain = "".join(one if one.isprintable() else "?" for one in text)
+    typer.echo(plain, err=True)
