@@ -75,6 +75,7 @@ from policy import (
     Gate,
     GlassDesk,
     GlassStore,
+    GlassSweep,
     Guard,
     Guide,
     HoldDesk,
@@ -522,6 +523,9 @@ def _assemble(
         ledgers=(*past, ledger),
         macs=macs,
     )
+    glass_sweep = GlassSweep(
+        engine=data, store=glass, ledgers=(*past, ledger), macs=macs
+    )
     vouching = Vouching(
         transactions=transactions,
         vault=vault,
@@ -701,6 +705,7 @@ def _assemble(
             commits=commits,
             pdp=pdp,
             classification=classification,
+            ledgers=(*past, ledger),
             reader=reader,
             clock=clock,
             random=random,
@@ -805,6 +810,7 @@ def _assemble(
             registry=registry, ledgers=(*past, ledger), macs=macs
         ),
         proposal_sweep=proposal_sweep,
+        glass_sweep=glass_sweep,
         tokens=Tokens(
             key=secrets.token,
             issuer=settings.origin,

@@ -34,6 +34,7 @@ from policy import (
     FactSweep,
     Gate,
     GlassDesk,
+    GlassSweep,
     HoldDesk,
     ImpactDesk,
     Judge,
@@ -112,6 +113,7 @@ class Platform:
     credentials: CredentialDesk
     credential_sweep: CredentialSweep
     proposal_sweep: ProposalSweep
+    glass_sweep: GlassSweep
     tokens: Tokens
     reader: Reader
     reasons: ReasonTable

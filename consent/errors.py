@@ -122,6 +122,7 @@ class RowForged(ConsentError):
         kind: str,
         *,
         told: bool = False,
+        sweep: str = "policy",
         remedy: str = "put it back from a backup",
     ) -> None:
         """Take the table, and whether the ledger tells of it otherwise.
@@ -129,12 +130,13 @@ class RowForged(ConsentError):
         Args:
             kind: which table's.
             told: whether it is the ledger that tells otherwise.
+            sweep: which command says what the ledger tells.
             remedy: what helps where it does.
         """
         self.kind = kind
         super().__init__(
             f"{kind}: what stands there is not what the ledger tells; see "
-            f"`curtilage policy verify`, and {remedy}"
+            f"`curtilage {sweep} verify`, and {remedy}"
             if told
             else f"{kind}: what stands there is not what was written; put it "
             "back from a backup, or vouch for it if you changed it yourself "

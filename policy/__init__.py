@@ -136,6 +136,7 @@ from policy.glass_store import (
     GlassState,
     GlassStore,
 )
+from policy.glass_sweep import GlassFinding, GlassRowKind, GlassSweep
 from policy.guidance import Guide
 from policy.happenings import HappeningKind, Outbox
 from policy.holding import HoldDesk, ListedHold
@@ -285,8 +286,11 @@ __all__ = [
     "Gate",
     "Glass",
     "GlassDesk",
+    "GlassFinding",
+    "GlassRowKind",
     "GlassState",
     "GlassStore",
+    "GlassSweep",
     "Guard",
     "Guidance",
     "Guide",

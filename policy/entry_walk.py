@@ -1,6 +1,7 @@
 """A walk through a tenant's ledgers, for whoever holds rows against them."""
 
 from collections.abc import Callable, Sequence
+from datetime import date
 
 from consent import AuditEntry, Ledger
 
@@ -8,12 +9,14 @@ _PAGE = 500
 
 
 class EntryWalk:
-    """Reads entries that are about nobody, and goes on where it ended.
+    """Reads entries as an officer does, and goes on where it ended.
 
     Args:
         ledgers: those of former names first, the present one last.
         service: only entries of this service; None for all.
         purpose: only of this purpose of it.
+        about_nobody: only those that are about no person.
+        day_from: only from this day on.
     """
 
     def __init__(
@@ -22,10 +25,14 @@ class EntryWalk:
         *,
         service: str | None = None,
         purpose: str | None = None,
+        about_nobody: bool = True,
+        day_from: date | None = None,
     ) -> None:
         self._ledgers = ledgers
         self._service = service
         self._purpose = purpose
+        self._about_nobody = about_nobody
+        self._day_from = day_from
         self._read: dict[int, int] = {}
 
     def on(
@@ -54,7 +61,8 @@ class EntryWalk:
             while page := ledger.audit_entries(
                 service=self._service,
                 purpose=self._purpose,
-                about_nobody=True,
+                about_nobody=self._about_nobody,
+                day_from=self._day_from,
                 after=after,
                 limit=_PAGE,
             ):

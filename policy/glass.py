@@ -30,6 +30,7 @@ from consent import (
     Draft,
     EntryKind,
     GroupCommit,
+    Ledger,
     LedgerUnavailable,
     LogKeyMoved,
     RowForged,
@@ -65,6 +66,7 @@ from policy.glass_store import (
     folded,
     why,
 )
+from policy.glass_told import GlassTold, glass_told
 from policy.pdp import Cause, NoDecision, PolicyDecisionPoint
 from policy.reading import Reader
 from policy.restraints import Restraints, RestraintStore, union
@@ -145,11 +147,16 @@ class GlassDesk:
         commits: GroupCommit,
         pdp: PolicyDecisionPoint,
         classification: Mapping[str, Classification],
+        ledgers: Sequence[Ledger],
         reader: Reader,
         clock: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
-        """Take the collaborators; `origin` names the ledger."""
+        """Take the collaborators.
+
+        `origin` names the ledger, `ledgers` are all of them, the present one
+        last.
+        """
         self._origin = origin
         self._gate = gate
         self._vault = vault
@@ -159,6 +166,7 @@ class GlassDesk:
         self._commits = commits
         self._pdp = pdp
         self._classification = classification
+        self._ledgers = tuple(ledgers)
         self._read = reader
         self._clock = clock
         self._random = random
@@ -665,7 +673,9 @@ class GlassDesk:
         settled = 0
         now = await self._read(self._now)
         for glass in await self._read(partial(self._store.due, now=now)):
-            settled += await look_again(partial(self._lapse, glass, now))
+            # One that was put back has ended before, and opens nothing.
+            if not (await self._told(glass)).has_ended(glass.id):
+                settled += await look_again(partial(self._lapse, glass, now))
         return settled
 
     async def _lapse(self, glass: Glass, now: int) -> bool:
@@ -768,7 +778,23 @@ class GlassDesk:
             raise
 
     async def _find(self, identity: UUID) -> Glass:
-        return await self._read(partial(self._store.find, identity=identity))
+        """Read a grant that is the last one that the entries tell of.
+
+        Raises:
+            RecordUnknown: there is none of that id.
+            RowForged: it is not as this instance wrote it, or from before
+                the last step about it.
+        """
+        find = partial(self._store.find, identity=identity)
+        glass = await self._read(find)
+        told = await self._told(glass)
+        # After the entries: what changed meanwhile is no contradiction.
+        glass = await self._read(find)
+        told.demand_newest(glass)
+        return glass
+
+    async def _told(self, glass: Glass) -> GlassTold:
+        return await self._read(lambda _conn: glass_told(self._ledgers, glass))
 
     async def _known(
         self, subject: UUID, officer: str
@@ -953,7 +979,8 @@ class GlassDesk:
             attributes=glass.attributes,
             outcome=outcome,
             at=now,
-            decision=self._gate.new_id(),
+            # By which the entries tell of one grant; see `policy.glass_told`.
+            decision=glass.id,
             detail={"grant": str(glass.id), **detail},
             withheld=None if told is None else self._withheld(glass, now),
         )

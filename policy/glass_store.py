@@ -160,9 +160,9 @@ class Alert:
         closed_at: when, or None.
         grant: id of the grant.
         glass: the grant, or None where there is none of that id.
-        genuine: whether its row and that of the grant are as this instance
-            wrote them. Where codes are demanded, one that is not can only be
-            looked at.
+        own: whether its row is as this instance wrote it.
+        genuine: whether that of the grant is, too. Where codes are demanded,
+            one that is not can only be looked at.
     """
 
     id: UUID
@@ -172,6 +172,7 @@ class Alert:
     closed_at: int | None
     grant: UUID
     glass: Glass | None
+    own: bool
     genuine: bool
 
 
@@ -526,6 +527,7 @@ class GlassStore:
         return row
 
     def _alert(self, row: Row[Any], glass: Glass | None) -> Alert:
+        own = self._alerts.is_right(row)
         return Alert(
             id=row.id,
             kind=_KINDS.get(row.kind),
@@ -534,9 +536,8 @@ class GlassStore:
             closed_at=row.closed_at,
             grant=row.glass,
             glass=glass,
-            genuine=self._alerts.is_right(row)
-            and glass is not None
-            and glass.genuine,
+            own=own,
+            genuine=own and glass is not None and glass.genuine,
         )
 
     def rekey(

@@ -67,9 +67,10 @@ MINUTE, APPROVAL, WHOLE = 60, 900, 14_400
 
 @pytest.fixture
 def world(tmp_path: Path, database: Kind) -> Iterator[World]:
-    """An instance with its cast."""
+    """An instance with its cast; whatever was done in it is as entered."""
     with build_world(tmp_path / "home", database=database) as made:
         yield made
+        assert [] == made.platform.glass_sweep.run()
 
 
 def about(

@@ -8,6 +8,7 @@ from uuid import UUID
 import typer
 
 from api.cli.context import Actor, Json, instance, officer
+from api.cli.glass_verify import verify
 from api.cli.output import Output, speaks
 from policy import Emergency, Glass, ListedGlass, ShownGlass
 
@@ -46,6 +47,7 @@ def glass_commands() -> typer.Typer:
     group.command("show")(show)
     group.command("alerts")(alerts)
     group.command("close")(close)
+    group.command("verify")(verify)
     return group
 
 
