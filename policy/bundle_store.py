@@ -38,8 +38,9 @@ from policy.bundle import (
     read_bundle,
 )
 from policy.bundle_tables import BundleRow, FlipRow, LiveRow
-from policy.coded_rows import CodedRows, Standing
+from policy.coded_rows import CodedRows, Standing, legible
 from policy.errors import RecordUnknown
+from policy.facts import is_damage
 from policy.pdp import BundleInvalid
 
 _BUNDLES = BundleRow.metadata.tables["policy_bundle"]
@@ -175,7 +176,14 @@ class BundleStore:
 
     def pointer(self, conn: Connection) -> Standing:
         """Return where the pointer points, whoever wrote it."""
-        found = self._found(conn)
+        unread: tuple[str, ...] = ()
+        try:
+            found = self._found(conn)
+        except Exception as error:
+            if not is_damage(error):
+                raise
+            read, unread = legible(conn, self._live)
+            found = _Pointer(**read)
         code = self._macs.of(_POINTER, *_covered(found))
         given = found.mac
         return Standing(
@@ -186,8 +194,10 @@ class BundleStore:
                 "shadow": found.shadow,
                 "shadow_revision": found.shadow_revision,
             },
-            genuine=isinstance(given, bytes)
+            genuine=not unread
+            and isinstance(given, bytes)
             and hmac.compare_digest(given, code),
+            unread=unread,
         )
 
     def standing(self, conn: Connection) -> list[Standing]:

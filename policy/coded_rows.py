@@ -18,9 +18,20 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Table, and_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    and_,
+    literal_column,
+    select,
+    update,
+)
 
 from consent import RowMacs
+from policy.facts import is_damage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +39,15 @@ class Standing:
     """What a row's code is over, and whether the code is right.
 
     Attributes:
-        columns: by name; bytes as their SHA-256, ids as text.
+        columns: by name; bytes as their SHA-256, ids as text; None where
+            what is stored does not read.
         genuine: whether this instance wrote it so, demanded or not.
+        unread: names of the columns that do not read.
     """
 
     columns: Mapping[str, Any]
     genuine: bool
+    unread: tuple[str, ...] = ()
 
 
 class CodedRows:
@@ -141,16 +155,44 @@ class CodedRows:
         ).all()
 
     def standing(self, conn: Connection) -> list[Standing]:
-        """Return every row by its key, whoever wrote it."""
+        """Return every row by its key, whoever wrote it.
+
+        One of which a column does not read is returned, too.
+        """
+        try:
+            return [self._standing(row) for row in self.all(conn)]
+        except Exception as error:
+            if not is_damage(error):
+                raise
+        # SQLite alone stores what is none of its column's type; a row of it
+        # is found by its place, since its key need not read either.
+        place: ColumnElement[int] = literal_column("rowid")
+        mine = self.table.c.tenant == self._tenant
+        key = self.table.primary_key.columns
+        covered = [self.table.c[name] for name in (*self._covered, "mac")]
         return [
-            Standing(
-                columns={
-                    name: _short(getattr(row, name)) for name in self._covered
-                },
-                genuine=self.is_right(row),
-            )
-            for row in self.all(conn)
+            self._anyhow(conn, select(*covered).where(place == found))
+            for found in conn.execute(
+                select(place)
+                .select_from(self.table)
+                .where(mine)
+                .order_by(*key)
+            ).scalars()
         ]
+
+    def _standing(self, row: Row[Any]) -> Standing:
+        columns = {name: _short(getattr(row, name)) for name in self._covered}
+        return Standing(columns=columns, genuine=self.is_right(row))
+
+    def _anyhow(self, conn: Connection, one: Select[Any]) -> Standing:
+        try:
+            return self._standing(conn.execute(one).one())
+        except Exception as error:
+            if not is_damage(error):
+                raise
+        found, unread = legible(conn, one)
+        columns = {name: _short(found[name]) for name in self._covered}
+        return Standing(columns=columns, genuine=False, unread=unread)
 
     def vouch(self, conn: Connection) -> int:
         """Make the codes of all rows that lack a right one, as they stand.
@@ -186,6 +228,33 @@ class CodedRows:
 
     def _columns(self, values: Mapping[str, Any]) -> list[str | int | bytes]:
         return [_short(values[name]) for name in self._covered]
+
+
+def legible(
+    conn: Connection, one: Select[Any]
+) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """Read a row column by column, as one of them does not read.
+
+    Args:
+        conn: the transaction.
+        one: selects the row.
+
+    Returns:
+        The columns by name, None for those that do not read; their names.
+    """
+    found: dict[str, Any] = {}
+    unread = []
+    for column in one.selected_columns:
+        try:
+            found[column.name] = conn.execute(
+                one.with_only_columns(column, maintain_column_froms=True)
+            ).scalar_one()
+        except Exception as error:
+            if not is_damage(error):
+                raise
+            found[column.name] = None
+            unread.append(column.name)
+    return found, tuple(unread)
 
 
 def _short(value: Any) -> Any:  # noqa: ANN401 - any column

@@ -24,6 +24,7 @@ from policy.bundle_store import BundleStore
 from policy.coded_rows import Standing
 from policy.entry_walk import EntryWalk
 from policy.errors import RecordUnknown
+from policy.facts import is_damage
 from policy.pdp import BundleInvalid
 from policy.proposals import DeclarationDesk
 from policy.release import ReleaseDesk
@@ -52,7 +53,7 @@ class ProposalFinding:
         kind: a proposal of either sort, a request for an extract, or which
             policies are in force.
         number: of the proposal; the id of a request; of what is in force,
-            the number that the row has.
+            the number that the row has. Empty where that does not read.
         entry: index of the entry that tells of it last, or None.
         columns: of one that was altered, what differs.
 
@@ -193,7 +194,7 @@ class ProposalSweep:
             (ProposalKind.RELEASE, "id", self._releases),
         ):
             for row in rows.standing(conn):
-                number = row.columns[name]
+                number = _named(row, name)
                 fate = left.pop((kind, number), None)
                 if fate is None:
                     added = ProposalFault.ADDED
@@ -214,7 +215,7 @@ class ProposalSweep:
         row, pointed = self._bundles.pointer(conn), told.pointed
         yield from _judged(
             ProposalKind.IN_FORCE,
-            row.columns["number"],
+            _named(row, "number"),
             pointed.entry,
             self._differing(row, pointed.columns, codes=codes),
             fits=pointed.fits,
@@ -224,7 +225,13 @@ class ProposalSweep:
         self, row: Standing, told: Mapping[str, Any], *, codes: bool
     ) -> tuple[str, ...]:
         wrong = codes and self._macs.required and not row.genuine
-        return (*differing(row.columns, told), *(("mac",) if wrong else ()))
+        legible = {
+            name: value
+            for name, value in row.columns.items()
+            if name not in row.unread
+        }
+        found = (*differing(legible, told), *row.unread)
+        return (*found, "mac") if wrong and "mac" not in found else found
 
     def _content(
         self, kind: ProposalKind, number: int | str
@@ -239,7 +246,17 @@ class ProposalSweep:
             return ("files",)
         except DeclarationInvalid:
             return ("text",)
+        except Exception as error:
+            if not is_damage(error):
+                raise
+            return ("files" if kind is ProposalKind.POLICIES else "text",)
         return ()
+
+
+def _named(row: Standing, name: str) -> int | str:
+    """Give what a row is found by, or nothing where that does not read."""
+    found: int | str = "" if name in row.unread else row.columns[name]
+    return found
 
 
 def _judged(

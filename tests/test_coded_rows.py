@@ -123,6 +123,38 @@ def test_vouching_makes_the_codes_that_are_not_right(
     ]
 
 
+def test_a_row_that_does_not_read_stands_beside_those_that_do(
+    conn: Connection,
+) -> None:
+    """Its other columns are told, by whichever key, and it is not genuine."""
+    rows = coded()
+    for number in (1, 2, 3):
+        rows.insert(conn, {**VALUES, "number": number})
+    coded(tenant="other").insert(conn, VALUES)
+    conn.execute(
+        text(
+            "UPDATE policy_proposal SET base = CAST(x'ff' AS TEXT)"
+            " WHERE number = 2"
+        )
+    )
+    first, second, third = rows.standing(conn)
+
+    assert [(1, True), (3, True)] == [
+        (one.columns["number"], one.genuine) for one in (first, third)
+    ]
+    assert (("base",), False) == (second.unread, second.genuine)
+    assert {**VALUES, "number": 2, "base": None} == second.columns
+    conn.execute(
+        text(
+            "UPDATE policy_proposal SET number = CAST(x'ff' AS TEXT)"
+            " WHERE number = 2"
+        )
+    )
+    assert [(), (), ("number", "base")] == [
+        one.unread for one in rows.standing(conn)
+    ]
+
+
 @pytest.mark.parametrize("right", [True, False])
 def test_what_waits_for_nobody_launders_nothing(
     conn: Connection, *, right: bool

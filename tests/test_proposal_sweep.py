@@ -7,6 +7,7 @@ that this instance wrote itself, earlier.
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -43,7 +44,7 @@ def stage(shared: Stage) -> Iterator[Stage]:
         shared.world.platform.macs.required = True
 
 
-Found = tuple[ProposalFault, ProposalKind, int, tuple[str, ...]]
+Found = tuple[ProposalFault, ProposalKind, int | str, tuple[str, ...]]
 
 
 def findings(stage: Stage) -> list[ProposalFinding]:
@@ -220,6 +221,88 @@ def test_other_files_under_a_revision_are_named(stage: Stage) -> None:
         (ALTERED, DECLARATION, 2, ("text",)),
         (ALTERED, POLICIES, WAITS, ("files",)),
     ] == found(stage)
+
+
+NO_TEXT = "CAST(x'ff41' AS TEXT)"
+UNREAD: Mapping[str, tuple[str, Found]] = {
+    "a revision": (
+        f"policy_bundle SET revision = {NO_TEXT} WHERE number = {WAITS}",
+        (ALTERED, POLICIES, WAITS, ("revision", "mac")),
+    ),
+    "a manifest": (
+        f"policy_bundle SET manifest = {NO_TEXT} WHERE number = {WAITS}",
+        (ALTERED, POLICIES, WAITS, ("files",)),
+    ),
+    "an archive": (
+        f"policy_bundle SET archive = {NO_TEXT} WHERE number = {WAITS}",
+        (ALTERED, POLICIES, WAITS, ("archive", "mac")),
+    ),
+    "what is empty": (
+        f"policy_proposal SET decided_at = {NO_TEXT} WHERE number = 1",
+        (ALTERED, DECLARATION, 1, ("decided_at", "mac")),
+    ),
+    "a text": (
+        f"policy_proposal SET text = {NO_TEXT} WHERE number = 1",
+        (ALTERED, DECLARATION, 1, ("text", "mac")),
+    ),
+    "a code": (
+        f"policy_proposal SET mac = {NO_TEXT} WHERE number = 1",
+        (ALTERED, DECLARATION, 1, ("mac",)),
+    ),
+    "a code of the pointer": (
+        f"policy_live SET mac = {NO_TEXT}",
+        (ALTERED, IN_FORCE, DONE, ("mac",)),
+    ),
+    "a count": (
+        f"policy_live SET changes = {NO_TEXT}",
+        (ALTERED, IN_FORCE, DONE, ("changes", "mac")),
+    ),
+}
+
+
+def test_a_row_that_the_driver_cannot_decode_is_named(
+    tmp_path: Path,
+) -> None:
+    """And no other; it ends no sweep, with codes or without."""
+    tables = ("policy_live", "policy_bundle", "policy_proposal")
+    with staged(tmp_path / "home", Kind.SQLITE) as stage:
+        for name, (sql, expected) in UNREAD.items():
+            with put_back(stage.world, *tables):
+                stage.sql(f"UPDATE {sql}")
+                assert (name, [expected]) == (name, found(stage))
+                stage.world.platform.macs.required = False
+                (one,) = found(stage)
+                assert (name, expected[:3]) == (name, one[:3])
+                assert set(one[3]) <= set(expected[3])
+                stage.world.platform.macs.required = True
+
+
+def test_a_number_and_a_revision_that_do_not_read_are_named(
+    tmp_path: Path,
+) -> None:
+    """What is in force rests on the row; what has no number is one more."""
+    with staged(tmp_path / "home", Kind.SQLITE) as stage:
+        stage.sql(
+            f"UPDATE policy_bundle SET revision = {NO_TEXT}"
+            f" WHERE number = {DONE}"
+        )
+        stage.sql(
+            f"UPDATE policy_proposal SET number = {NO_TEXT} WHERE number = 2"
+        )
+
+        unread = ("revision", "mac")
+        assert [
+            (ADDED, DECLARATION, "", ()),
+            (ALTERED, POLICIES, DONE, unread),
+            (MISSING, DECLARATION, 2, ()),
+            (ALTERED, IN_FORCE, DONE, unread),
+        ] == found(stage)
+        home = str(stage.world.platform.settings.home)
+        asked = ["--home", home, "policy", "verify"]
+        for options in ((), ("--json",)):
+            told = CliRunner().invoke(build(), [*asked, *options])
+            assert (1, "") == (told.exit_code, told.stderr)
+            assert "altered" in told.stdout
 
 
 def test_the_command_names_what_is_wrong(stage: Stage) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from api.cli.main import build
@@ -67,6 +68,13 @@ class Stage:
                 .values(**values)
             )
             assert done.rowcount
+
+    def sql(self, statement: str, name: str) -> None:
+        """Write what the driver would not, on SQLite."""
+        with self.world.platform.data.begin() as conn:
+            assert conn.execute(
+                text(f"{statement} WHERE id = :it"), {"it": self.ids[name].hex}
+            ).rowcount
 
     def genuine(self) -> Mapping[UUID, bool]:
         """Which rows are said to be as they were written."""
@@ -209,6 +217,17 @@ def test_a_request_that_does_not_read_is_named(
     stage.world.platform.macs.required = False
 
     assert [(ProposalFault.ALTERED, WAITS, ("request",))] == stage.found()
+
+
+def test_a_request_whose_id_is_none_is_named(own: Stage) -> None:
+    """It is about no request that was made, and that one is missed."""
+    for text_of in ("'zz'", "CAST(x'ff' AS TEXT)"):
+        with put_back(own.world, "policy_release"):
+            own.sql(f"UPDATE policy_release SET id = {text_of}", WAITS)
+            assert [
+                (ProposalFault.ADDED, "?", ()),
+                (ProposalFault.MISSING, WAITS, ()),
+            ] == own.found()
 
 
 def test_no_officer_acts_on_a_request_for_more(own: Stage) -> None:
