@@ -6,6 +6,7 @@ revision, finishes what a crash interrupted, and checks that the engine runs
 the expected bundle.
 """
 
+import errno
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ from api.agreement import (
 from api.anchors import Anchors
 from api.clock import SteadyClock, refuse_clock_behind
 from api.custody import key_provider
-from api.opening import open_databases
+from api.opening import has_rows, open_databases
 from api.platform import Platform
 from api.secrets import (
     Costs,
@@ -136,6 +137,18 @@ Random = Callable[[int], bytes]
 Heard = Callable[[Connection, ConsentEvent, Sequence[ConsentEvent]], None]
 
 
+# What a new instance vouches for, empty as it is.
+_VOUCHED_AT_ONCE = (
+    "consent_declaration",
+    "policy_visibility",
+    "policy_bundle",
+)
+_TAKEN = (
+    "the data database has declarations, rules or policies of this tenant "
+    "already: name another database or tenant, and another home"
+)
+
+
 def wall_clock() -> int:
     """POSIX seconds, now."""
     return int(time.time())
@@ -161,43 +174,74 @@ def initialise(
     Raises:
         FileExistsError: the instance has secrets already.
         ValueError: the passphrase is missing or a default, or the data
-            database has rows of another instance's making.
+            database has rows of another instance's making; nothing was
+            written.
+        WrongDatabaseError, DatabaseFaultError, UnsafeDatabaseError: as
+            `open_databases`; there are no secrets yet.
 
     """
     passphrase = settings.opened_passphrase()
+    refuse_taken(settings)
     for url in (settings.data, settings.keys):
         _make_folder(url)
     settings.kek_path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    create_secrets(
-        settings.secrets_path,
-        passphrase,
-        random=random,
-        costs=costs or Costs(),
-    )
+    # Before there are secrets: what cannot be opened can be put right, and
+    # the instance made then.
     data, keys = open_databases(settings, new=True)
-    vault = _vault(settings, data, keys, passphrase, clock, random, costs)
-    vault.initialise()
-    secrets = load_secrets(settings.secrets_path, passphrase)
-    open_journal(settings, secrets, vault.custody, clock=clock, random=random)
+    try:
+        create_secrets(
+            settings.secrets_path,
+            passphrase,
+            random=random,
+            costs=costs or Costs(),
+        )
+        secrets = load_secrets(settings.secrets_path, passphrase)
+        vault = _vault(settings, data, keys, passphrase, clock, random, costs)
+        vault.initialise()
+        open_journal(
+            settings, secrets, vault.custody, clock=clock, random=random
+        )
+        _begin(settings, secrets, data)
+    finally:
+        data.dispose()
+        keys.dispose()
+
+
+def refuse_taken(settings: Settings) -> None:
+    """Refuse what is an instance's already, before anything is written.
+
+    Raises:
+        FileExistsError: the home has secrets.
+        ValueError: the data database has rows that a new instance would
+            vouch for, and nobody of it wrote.
+        WrongDatabaseError, DatabaseFaultError, UnsafeDatabaseError: as
+            `open_databases`.
+
+    """
+    if settings.secrets_path.exists():
+        raise FileExistsError(
+            errno.EEXIST,
+            os.strerror(errno.EEXIST),
+            str(settings.secrets_path),
+        )
+    if has_rows(settings, _VOUCHED_AT_ONCE):
+        raise ValueError(_TAKEN)
+
+
+def _begin(settings: Settings, secrets: Secrets, data: Engine) -> None:
+    """Know, and vouch for it, that nothing stands in a new instance yet."""
     macs = _row_macs(settings, secrets)
     consents = ConsentStore(
         data, settings.tenant, macs=macs, beside=visibility_rows()
     )
     bundles = BundleStore(tenant=settings.tenant, engine=data, macs=macs)
-    # That nothing stands there yet is known as well.
     with data.begin() as conn:
         found = consents.registered(conn)
+        # Again, as somebody may have written since.
         if found.declarations or found.beside or bundles.standing(conn):
-            msg = (
-                "the data database has declarations, rules or policies of "
-                "this tenant already: name another database or tenant, and "
-                "another home"
-            )
-            raise ValueError(msg)
+            raise ValueError(_TAKEN)
         consents.vouch_registry(conn)
         bundles.begin(conn)
-    data.dispose()
-    keys.dispose()
 
 
 def bootstrap(

@@ -7,11 +7,11 @@ than a moment; a larger one is checked by the reads themselves.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, inspect, select
+from sqlalchemy import Engine, column, inspect, literal, select, table
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -97,12 +97,56 @@ def open_databases(
     return opened[Chain.DATA], opened[Chain.KEYS]
 
 
-def _look(chain: Chain, url: str, *, new: bool) -> None:
-    """Look at an embedded file without opening it."""
+def has_rows(settings: Settings, tables: Collection[str]) -> bool:
+    """Say whether the data database holds rows of the tenant already.
+
+    Nothing is written for it, and no database made.
+
+    Args:
+        settings: of an instance that is yet to be made.
+        tables: that are looked at, where they are there.
+
+    Raises:
+        WrongDatabaseError, DatabaseFaultError, UnsafeDatabaseError: as
+            `open_databases`.
+
+    """
+    _look(Chain.DATA, settings.data, new=True)
+    path = _file(settings.data)
+    if path is not None and not (path.exists() and path.stat().st_size):
+        return False
+    rows = Rows(tenant=settings.tenant, ledger=ledger_number(settings.origin))
+    with _worded(settings, Chain.DATA), ExitStack() as stack:
+        engine = open_database(settings.data, rows=rows, name=Chain.DATA)
+        stack.callback(engine.dispose)
+        conn = stack.enter_context(
+            engine.connect().execution_options(read_only=True)
+        )
+        there = set(inspect(conn).get_table_names()).intersection(tables)
+        return any(
+            conn.execute(
+                select(literal(1))
+                .select_from(table(name))
+                .where(column("tenant") == settings.tenant)
+                .limit(1)
+            ).first()
+            for name in sorted(there)
+        )
+
+
+def _file(url: str) -> Path | None:
+    """Give the file of an embedded database; None of any other."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return None
+    return Path(parsed.database)
+
+
+def _look(chain: Chain, url: str, *, new: bool) -> None:
+    """Look at an embedded file without opening it."""
+    path = _file(url)
+    if path is None:
         return
-    path = Path(parsed.database)
     if not path.exists() or not path.stat().st_size:
         if new:
             return

@@ -16,10 +16,7 @@ import pytest
 from sqlalchemy import Connection, text
 from typer.testing import CliRunner
 
-from api.bootstrap import initialise
 from api.cli.main import build
-from api.opening import open_databases
-from api.secrets import Costs
 from consent import RowForged, load_yaml
 from policy import (
     NONE,
@@ -569,38 +566,6 @@ def test_a_forged_row_hides_no_genuine_one(stage: Stage) -> None:
     assert [False, False, True] == [
         one.genuine for one in policies.proposals()
     ]
-
-
-def test_a_new_instance_takes_no_rows_that_stand_there(
-    tmp_path: Path,
-) -> None:
-    """`init` vouches for nothing that somebody planted."""
-    with build_world(tmp_path / "home") as world:
-        settings = world.platform.settings
-        fresh = replace_home(settings, tmp_path / "other")
-        data, keys = open_databases(fresh, new=True)
-        with data.begin() as conn:
-            conn.execute(
-                text(
-                    "INSERT INTO consent_declaration (tenant, digest, service,"
-                    " purpose, version, text) VALUES (:tenant, 'd', 's', 'p',"
-                    " 1, 't')"
-                ),
-                {"tenant": fresh.tenant},
-            )
-        data.dispose()
-        keys.dispose()
-        with pytest.raises(ValueError, match="another database"):
-            initialise(fresh, costs=Costs(iterations=1, memory_kib=64))
-
-
-def replace_home(settings: Any, home: Path) -> Any:  # noqa: ANN401 - settings
-    """The settings of an instance elsewhere."""
-    for name in ("data", "keys"):
-        (home / name).mkdir(parents=True)
-    return settings.model_copy(
-        update={"home": home, "data_url": None, "keys_url": None}
-    )
 
 
 def test_no_approval_builds_on_a_registry_of_earlier(stage: Stage) -> None:
