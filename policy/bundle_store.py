@@ -23,7 +23,6 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
-    func,
     select,
     text,
 )
@@ -289,10 +288,7 @@ class BundleStore:
             BundleInvalid: the files are no bundle.
         """
         bundle = read_bundle(files)
-        last = select(func.max(_BUNDLES.c.number)).where(
-            _BUNDLES.c.tenant == self._tenant
-        )
-        number = max(conn.execute(last).scalar() or 0, above) + 1
+        number = self._rows.free(conn, "number", above=above)
         self._rows.insert(
             conn,
             {

@@ -85,6 +85,30 @@ class CodedRows:
         row |= {"tenant": self._tenant, "mac": self._code(row)}
         conn.execute(self.table.insert().values(row))
 
+    def free(self, conn: Connection, name: str, *, above: int) -> int:
+        """Return the lowest number that no row has.
+
+        Not one above the highest: a row that somebody put there, with the
+        highest number that there is, would leave none.
+
+        Args:
+            conn: the transaction; no other one gives numbers meanwhile.
+            name: the column.
+            above: how high they were given before, whatever rows there are.
+        """
+        column = self.table.c[name]
+        taken = frozenset(
+            conn.execute(
+                select(column).where(
+                    self.table.c.tenant == self._tenant, column > above
+                )
+            ).scalars()
+        )
+        number = above + 1
+        while number in taken:
+            number += 1
+        return number
+
     def change(
         self, conn: Connection, row: Row[Any], **changes: object
     ) -> bool:

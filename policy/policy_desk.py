@@ -34,7 +34,7 @@ from policy.decisions import Json
 from policy.embedded import EmbeddedPdp
 from policy.errors import FactsChanged, RecordUnknown
 from policy.pdp import PolicyDecisionPoint
-from policy.settled import PUT_RIGHT, ProposalKind, Settled, settled
+from policy.settled import PUT_RIGHT, Key, ProposalKind, Settled, settled
 from vault import Transactions
 
 OFFICE, PURPOSE = "policies", "policies"
@@ -301,7 +301,7 @@ class PolicyDesk:
         def write(conn: Connection) -> None:
             told, live, found = self._begin_anew(conn)
             if number != OURS:
-                told.demand(ProposalKind.POLICIES, number, published)
+                told.demand(Key(ProposalKind.POLICIES, number), published)
             moved = self._point(conn, live, number, bundle.revision)
             self._enter(
                 conn,
@@ -340,7 +340,7 @@ class PolicyDesk:
             told, live = self._begin(conn)
             if number is not None:
                 kept = {"revision": revision}
-                told.demand(ProposalKind.POLICIES, number, kept)
+                told.demand(Key(ProposalKind.POLICIES, number), kept)
             moved = self._store.point(
                 conn,
                 live,
@@ -492,7 +492,7 @@ def _demand_waited(told: Settled, proposal: ProposedBundle) -> None:
         "proposed_at": proposal.proposed_at,
         "state": BundleState.PROPOSED.value,
     }
-    told.demand(ProposalKind.POLICIES, proposal.number, row)
+    told.demand(Key(ProposalKind.POLICIES, proposal.number), row)
 
 
 def _demand_runs(bundle: Bundle) -> None:

@@ -22,13 +22,19 @@ from sqlalchemy import Connection, Engine
 from consent import DeclarationInvalid, Ledger, RowMacs
 from policy.bundle_store import BundleStore
 from policy.coded_rows import Standing
-from policy.entry_walk import EntryWalk
 from policy.errors import RecordUnknown
 from policy.facts import is_damage
 from policy.pdp import BundleInvalid
 from policy.proposals import DeclarationDesk
 from policy.release import ReleaseDesk
-from policy.settled import Fate, ProposalKind, Settled, differing
+from policy.settled import (
+    Key,
+    ProposalKind,
+    ReadAhead,
+    Settled,
+    differing,
+    read_ahead,
+)
 
 
 class ProposalFault(StrEnum):
@@ -56,6 +62,8 @@ class ProposalFinding:
             the number that the row has. Empty where that does not read.
         entry: index of the entry that tells of it last, or None.
         columns: of one that was altered, what differs.
+        service: of a proposed declaration; empty for others.
+        purpose: likewise.
 
     """
 
@@ -64,29 +72,8 @@ class ProposalFinding:
     number: int | str
     entry: int | None = None
     columns: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadAhead:
-    """What the entries told before a lock was taken, and how far they go.
-
-    Attributes:
-        told: by all that was read.
-        walk: goes on where it ended.
-    """
-
-    told: Settled
-    walk: EntryWalk
-
-    def on(self, progress: Callable[[int], None] = lambda _: None) -> bool:
-        """Read what was appended since; say whether any of it matters.
-
-        Raises:
-            LedgerInconsistent: a stored entry was changed.
-            EntryUnreadable: likewise.
-
-        """
-        return self.walk.on(self.told.take, progress)
+    service: str = ""
+    purpose: str = ""
 
 
 class ProposalSweep:
@@ -161,9 +148,7 @@ class ProposalSweep:
             EntryUnreadable: likewise.
 
         """
-        ahead = ReadAhead(told=Settled(), walk=EntryWalk(self._ledgers))
-        ahead.on(progress)
-        return ahead
+        return read_ahead(self._ledgers, progress)
 
     def within(
         self, conn: Connection, ahead: ReadAhead, *, codes: bool
@@ -194,28 +179,28 @@ class ProposalSweep:
             (ProposalKind.RELEASE, "id", self._releases),
         ):
             for row in rows.standing(conn):
-                number = _named(row, name)
-                fate = left.pop((kind, number), None)
-                if fate is None:
-                    added = ProposalFault.ADDED
-                    yield ProposalFinding(
-                        fault=added, kind=kind, number=number
+                key = Key(kind, _named(row, name))
+                if kind is ProposalKind.DECLARATION:
+                    key = key._replace(
+                        service=str(_named(row, "service")),
+                        purpose=str(_named(row, "purpose")),
                     )
+                fate = left.pop(key, None)
+                if fate is None:
+                    yield _finding(ProposalFault.ADDED, key)
                     continue
                 columns = self._differing(row, fate.columns, codes=codes)
                 yield from _judged(
-                    kind,
-                    number,
+                    key,
                     fate.entry,
-                    columns or self._content(kind, number),
+                    columns or self._content(kind, key.number),
                     fits=fate.fits,
                 )
-        for (kind, number), fate in left.items():
-            yield _missing(kind, number, fate)
+        for key, fate in left.items():
+            yield _finding(ProposalFault.MISSING, key, fate.entry)
         row, pointed = self._bundles.pointer(conn), told.pointed
         yield from _judged(
-            ProposalKind.IN_FORCE,
-            _named(row, "number"),
+            Key(ProposalKind.IN_FORCE, _named(row, "number")),
             pointed.entry,
             self._differing(row, pointed.columns, codes=codes),
             fits=pointed.fits,
@@ -260,31 +245,26 @@ def _named(row: Standing, name: str) -> int | str:
 
 
 def _judged(
-    kind: ProposalKind,
-    number: int | str,
-    entry: int | None,
-    columns: tuple[str, ...],
-    *,
-    fits: bool,
+    key: Key, entry: int | None, columns: tuple[str, ...], *, fits: bool
 ) -> Iterator[ProposalFinding]:
-    if columns or not fits:
-        yield ProposalFinding(
-            fault=ProposalFault.ALTERED
-            if columns
-            else ProposalFault.CONTRADICTED,
-            kind=kind,
-            number=number,
-            entry=entry,
-            columns=columns,
-        )
+    if columns:
+        yield _finding(ProposalFault.ALTERED, key, entry, columns)
+    elif not fits:
+        yield _finding(ProposalFault.CONTRADICTED, key, entry)
 
 
-def _missing(
-    kind: ProposalKind, number: int | str, fate: Fate
+def _finding(
+    fault: ProposalFault,
+    key: Key,
+    entry: int | None = None,
+    columns: tuple[str, ...] = (),
 ) -> ProposalFinding:
     return ProposalFinding(
-        fault=ProposalFault.MISSING,
-        kind=kind,
-        number=number,
-        entry=fate.entry,
+        fault=fault,
+        kind=key.kind,
+        number=key.number,
+        entry=entry,
+        columns=columns,
+        service=key.service,
+        purpose=key.purpose,
     )

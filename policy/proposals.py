@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Row, func, select
+from sqlalchemy import Connection, Engine, Row, select
 
 from consent import (
     Asked,
@@ -39,7 +39,7 @@ from policy.decisions import Guidance, Json
 from policy.errors import FactsChanged, RecordUnknown
 from policy.guidance import Guide
 from policy.pdp import PolicyDecisionPoint
-from policy.settled import ProposalKind, Settled, settled
+from policy.settled import Key, ProposalKind, Settled, read_ahead, settled
 from policy.tables import ProposalRow
 from vault import Transactions
 
@@ -210,15 +210,16 @@ class DeclarationDesk:
             },
         )
 
+        # Of all services: a number names one proposal of the body.
+        ahead = read_ahead(self._ledgers)
+
         def write(conn: Connection) -> int:
             self._ledger.lock(conn)
             self._consents.demand_open(conn, declaration)
-            last = select(func.max(_TABLE.c.number)).where(
-                _TABLE.c.tenant == self._tenant
-            )
-            told = self._told(declaration)
+            ahead.on()
+            told = ahead.told
             highest = told.highest(ProposalKind.DECLARATION)
-            number = max(conn.execute(last).scalar() or 0, highest) + 1
+            number = self._rows.free(conn, "number", above=highest)
             now, base = self._clock(), self._base(declaration)
             told.demand_published(declaration, base)
             self._rows.insert(
@@ -427,7 +428,13 @@ class DeclarationDesk:
             "state": ProposalState.PROPOSED.value,
         }
         self._told(proposal.declaration).demand(
-            ProposalKind.DECLARATION, proposal.number, row
+            Key(
+                ProposalKind.DECLARATION,
+                proposal.number,
+                proposal.declaration.service,
+                proposal.declaration.purpose,
+            ),
+            row,
         )
 
     def _proposal(self, row: Row[Any]) -> Proposal:

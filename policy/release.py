@@ -57,7 +57,7 @@ from policy.hierarchies import hierarchies_for
 from policy.pdp import Cause, NoDecision, PolicyDecisionPoint
 from policy.release_basis import release_basis
 from policy.released import OwnRelease, ReleasedStore
-from policy.settled import ProposalKind, settled
+from policy.settled import Key, ProposalKind, settled
 from policy.tables import ReleaseRow
 from vault import ReadGrant, Roll, Transactions, Vault
 
@@ -918,7 +918,7 @@ class ReleaseDesk:
             "outcome": row.outcome,
             "approver": row.approver,
         }
-        told.demand(ProposalKind.RELEASE, str(row.id), read)
+        told.demand(Key(ProposalKind.RELEASE, str(row.id)), read)
 
     def _enter(
         self,

@@ -10,10 +10,10 @@ decided twice was made out of a row that somebody put back.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from consent import (
     AuditBody,
@@ -60,7 +60,19 @@ _DIGEST = {
     ProposalKind.DECLARATION: "digest",
     ProposalKind.POLICIES: "revision",
 }
-Key = tuple[ProposalKind, int | str]
+
+
+class Key(NamedTuple):
+    """What a fate is of.
+
+    Service and purpose are of proposed declarations alone: of these, entries
+    of before tell of one number more than once, each time elsewhere.
+    """
+
+    kind: ProposalKind
+    number: int | str
+    service: str = ""
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,20 +167,19 @@ class Settled:
     def highest(self, kind: ProposalKind) -> int:
         """The highest number that a proposal of a kind had; 0 if none."""
         return max(
-            (int(one) for found, one in self.fates if found is kind), default=0
+            (int(one.number) for one in self.fates if one.kind is kind),
+            default=0,
         )
 
-    def demand(
-        self, kind: ProposalKind, number: int | str, row: Mapping[str, Any]
-    ) -> None:
+    def demand(self, key: Key, row: Mapping[str, Any]) -> None:
         """Make sure that a row is as the entries about it tell.
 
         Raises:
             RowForged: they tell otherwise, or not at all.
         """
-        fate = self.fates.get((kind, number))
+        fate = self.fates.get(key)
         if fate is None or not fate.fits or differing(row, fate.columns):
-            what = f"{kind} {number}"
+            what = f"{key.kind} {key.number}"
             raise RowForged(what, told=True)
 
     def demand_pointer(self, live: Live) -> None:
@@ -220,7 +231,9 @@ class Settled:
             "proposal" not in detail
         ):
             return
-        key = (kind, int(str(detail["proposal"])))
+        key = Key(kind, int(str(detail["proposal"])))
+        if kind is ProposalKind.DECLARATION:
+            key = key._replace(service=body.service, purpose=body.purpose)
         before = self.fates.get(key)
         if body.outcome == _PROPOSED:
             columns = {
@@ -260,7 +273,10 @@ class Settled:
 
     def _release(self, index: int, body: AuditBody) -> bool:
         """Take in what became of a request; answers to numbers are none."""
-        detail, key = body.detail, (ProposalKind.RELEASE, str(body.decision))
+        detail, key = (
+            body.detail,
+            Key(ProposalKind.RELEASE, str(body.decision)),
+        )
         before = self.fates.get(key)
         if body.outcome in {"requested", "refused"}:
             columns = {
@@ -327,6 +343,52 @@ class Settled:
             fits=(was.fits or anew)
             and (before is None or changes is None or changes == before + 1),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadAhead:
+    """What the entries told before a lock was taken, and how far they go.
+
+    Attributes:
+        told: by all that was read.
+        walk: goes on where it ended.
+    """
+
+    told: Settled
+    walk: EntryWalk
+
+    def on(self, progress: Callable[[int], None] = lambda _: None) -> bool:
+        """Read what was appended since; say whether any of it matters.
+
+        Raises:
+            LedgerInconsistent: a stored entry was changed.
+            EntryUnreadable: likewise.
+
+        """
+        return self.walk.on(self.told.take, progress)
+
+
+def read_ahead(
+    ledgers: Sequence[Ledger],
+    progress: Callable[[int], None] = lambda _: None,
+) -> ReadAhead:
+    """Read the entries that there are, all of them.
+
+    They are many, and whoever holds the ledger's lock keeps everybody
+    waiting: so this comes before it.
+
+    Args:
+        ledgers: those of former names first, the present one last.
+        progress: told how many entries about nobody a page had.
+
+    Raises:
+        LedgerInconsistent: a stored entry was changed.
+        EntryUnreadable: likewise.
+
+    """
+    ahead = ReadAhead(told=Settled(), walk=EntryWalk(ledgers))
+    ahead.on(progress)
+    return ahead
 
 
 def settled(

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from typer.testing import CliRunner
 
 from api.cli.main import build
-from consent import RowForged, load_yaml
+from consent import Declaration, RowForged, load_yaml
 from policy import (
     NONE,
     OURS,
@@ -140,6 +140,58 @@ def test_a_number_is_never_given_twice(stage: Stage) -> None:
     assert 2 == run(policies.propose(THIRD, variant("b")))
     assert 2 == run(declarations.propose(THIRD, declared(3)))
     assert [ProposalFault.MISSING] * 2 == findings(stage)
+
+
+def elsewhere() -> Declaration:
+    """A declaration of the same service, for another purpose."""
+    return load_yaml(
+        DECLARATION.replace(
+            f"purpose: {PURPOSE}", "purpose: parking"
+        ).encode(),
+        where="test.yaml",
+    )
+
+
+@pytest.mark.parametrize("given", ["once", "twice"])
+def test_a_number_of_another_purpose_contradicts_nobody(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    """The highest row is gone, and the next proposal is of another purpose.
+
+    Before, its number was given again; such entries are no fault of theirs.
+    """
+    desk = stage.world.platform.declarations
+    run(desk.propose(OFFICER, declared(2)))
+    run(desk.propose(OFFICER, declared(3)))
+    stage.sql("DELETE FROM policy_proposal WHERE number = 2")
+    with monkeypatch.context() as patch:
+        if given == "twice":
+            patch.setattr("policy.settled.Settled.highest", lambda *_: 1)
+        number = run(desk.propose(OFFICER, elsewhere()))
+    assert number == (3 if given == "once" else 2)
+    run(desk.approve(OTHER_OFFICER, number))
+    run(desk.approve(OTHER_OFFICER, 1))
+    found = stage.world.platform.proposal_sweep.run()
+
+    assert [(ProposalFault.MISSING, 2, SERVICE, PURPOSE)] == [
+        (one.fault, one.number, one.service, one.purpose) for one in found
+    ]
+
+
+def test_a_number_far_off_stops_no_proposal(stage: Stage) -> None:
+    """Somebody plants rows, with the highest number and with the next."""
+    policies = stage.world.platform.policies
+    declarations = stage.world.platform.declarations
+    run(policies.propose(OFFICER, variant("a")))
+    run(declarations.propose(OFFICER, declared(2)))
+    for table in ("policy_bundle", "policy_proposal"):
+        (row,) = stage.rows(table)
+        planted = [row | {"number": one} for one in (2, 2**31 - 1)]
+        restore(stage, table, [row, *planted])
+
+    assert 3 == run(policies.propose(OFFICER, variant("b")))
+    assert 3 == run(declarations.propose(OFFICER, declared(3)))
+    assert [ProposalFault.ADDED] * 4 == findings(stage)
 
 
 @pytest.fixture

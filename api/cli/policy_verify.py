@@ -43,11 +43,16 @@ def show_proposals(out: Output, found: Sequence[ProposalFinding]) -> None:
     """Print what the sweep found."""
     out.table(
         "findings",
-        ("fault", "kind", "number", "entry", "columns"),
+        (
+            *("fault", "kind", "service", "purpose", "number"),
+            *("entry", "columns"),
+        ),
         [
             (
                 one.fault.value,
                 one.kind.value,
+                one.service,
+                one.purpose,
                 one.number,
                 one.entry,
                 list(one.columns) if out.as_json else ", ".join(one.columns),
