@@ -5,6 +5,7 @@ Reads run in short transactions of their own and see only what is committed.
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date, timedelta
 from uuid import UUID
@@ -276,6 +277,7 @@ class LedgerReader:
         about_nobody: bool = False,
         after: int = -1,
         limit: int = 50,
+        conn: Connection | None = None,
     ) -> list[AuditEntry]:
         """Show the officer entries, the oldest first.
 
@@ -289,6 +291,9 @@ class LedgerReader:
             after: Only entries above this index: the last one of the page
                 before.
             limit: At most so many.
+            conn: The transaction to read in; whoever has one would wait for
+                another connection while keeping their own. None reads what
+                is committed.
 
         Returns:
             The entries; an erased one has no body.
@@ -307,10 +312,12 @@ class LedgerReader:
             after=after,
             limit=limit,
         )
-        with self._reading.connect() as conn:
-            rows = conn.execute(query).all()
+        with (
+            self._reading.connect() if conn is None else nullcontext(conn)
+        ) as reading:
+            rows = reading.execute(query).all()
             found = [self._audit_entry(row[:8], row.seal) for row in rows]
-            return [self._with_visibility(conn, entry) for entry in found]
+            return [self._with_visibility(reading, entry) for entry in found]
 
     def mark(self, subject: UUID, at: int) -> str:
         """Compute the mark that a month's audit entries of a person bear.

@@ -200,7 +200,7 @@ class DeclarationRegistry:
                 higher version is in force.
             DeclarationInvalid: as `demand_few`.
         """
-        live = self.live(declaration.service, declaration.purpose)
+        live = self.live(declaration.service, declaration.purpose, conn)
         if live is not None and live.version > declaration.version:
             msg = (
                 f"version {live.version} of {declaration.service}/"

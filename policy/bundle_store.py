@@ -381,13 +381,13 @@ class BundleStore:
         """
         return _bundle(self._demanded(number), revision)
 
-    def intact(self, number: int) -> None:
+    def intact(self, conn: Connection, number: int) -> None:
         """Make sure that the files are those of the row's revision.
 
         Raises:
             RecordUnknown, BundleInvalid: as `load`.
         """
-        _bundle(self._row(number), None)
+        _bundle(self._row(number, conn), None)
 
     def sources(self, number: int) -> Mapping[str, str]:
         """Digest of each source of a bundle, by its path.

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from datetime import date
 
+from sqlalchemy import Connection
+
 from consent import AuditEntry, Ledger
 
 _PAGE = 500
@@ -38,13 +40,18 @@ class EntryWalk:
     def on(
         self,
         take: Callable[[AuditEntry], bool],
-        progress: Callable[[int], None],
+        progress: Callable[[int], None] = lambda _: None,
+        *,
+        conn: Connection | None = None,
     ) -> bool:
         """Read what came since the last call.
 
         Args:
             take: given each entry; says whether it was of interest.
             progress: told how many entries a page had.
+            conn: the transaction to read in, of whoever holds the ledger's
+                lock and has appended nothing yet: what is read is not read
+                again.
 
         Returns:
             Whether any was of interest: whoever compares rows that they
@@ -65,6 +72,7 @@ class EntryWalk:
                 day_from=self._day_from,
                 after=after,
                 limit=_PAGE,
+                conn=conn,
             ):
                 after = self._read[number] = page[-1].index
                 for entry in page:

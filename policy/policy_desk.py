@@ -239,7 +239,7 @@ class PolicyDesk:
                 officer=officer.id,
                 now=now,
             )
-            _demand_waited(self._told(), proposal)
+            _demand_waited(self._told(conn), proposal)
             self._enter(
                 conn,
                 "rejected",
@@ -359,9 +359,11 @@ class PolicyDesk:
 
         self._transactions.run(write)
 
-    def _told(self) -> Settled:
+    def _told(self, conn: Connection | None = None) -> Settled:
         """What the entries say; to be asked under the ledger's lock."""
-        return settled(self._ledgers, service=OFFICE, purpose=PURPOSE)
+        return settled(
+            self._ledgers, service=OFFICE, purpose=PURPOSE, conn=conn
+        )
 
     def _begin(self, conn: Connection) -> tuple[Settled, Live]:
         """Take the ledger's lock, and find the pointer where it was put.
@@ -370,7 +372,7 @@ class PolicyDesk:
             RowForged: it is another than this instance wrote, or entered.
         """
         self._ledger.lock(conn)
-        told = self._told()
+        told = self._told(conn)
         return told, self._placed(told, conn)
 
     def _begin_anew(
@@ -383,7 +385,7 @@ class PolicyDesk:
             next one has to say of a row that is elsewhere.
         """
         self._ledger.lock(conn)
-        told = self._told()
+        told = self._told(conn)
         try:
             return told, self._placed(told, conn), {}
         except RowForged:

@@ -166,7 +166,7 @@ class ProposalSweep:
             EntryUnreadable: likewise.
 
         """
-        ahead.on()
+        ahead.on(conn=conn)
         return [*self._found(conn, ahead.told, codes=codes)]
 
     def _found(
@@ -193,7 +193,7 @@ class ProposalSweep:
                 yield from _judged(
                     key,
                     fate.entry,
-                    columns or self._content(kind, key.number),
+                    columns or self._content(conn, key),
                     fits=fate.fits,
                 )
         for key, fate in left.items():
@@ -218,15 +218,13 @@ class ProposalSweep:
         found = (*differing(legible, told), *row.unread)
         return (*found, "mac") if wrong and "mac" not in found else found
 
-    def _content(
-        self, kind: ProposalKind, number: int | str
-    ) -> tuple[str, ...]:
+    def _content(self, conn: Connection, key: Key) -> tuple[str, ...]:
         """Name what is proposed where it is not of its digest."""
         try:
-            if kind is ProposalKind.POLICIES:
-                self._bundles.intact(int(number))
-            elif kind is ProposalKind.DECLARATION:
-                self._proposals.intact(int(number))
+            if key.kind is ProposalKind.POLICIES:
+                self._bundles.intact(conn, int(key.number))
+            elif key.kind is ProposalKind.DECLARATION:
+                self._proposals.intact(conn, int(key.number))
         except (BundleInvalid, RecordUnknown):
             return ("files",)
         except DeclarationInvalid:
@@ -234,7 +232,7 @@ class ProposalSweep:
         except Exception as error:
             if not is_damage(error):
                 raise
-            return ("files" if kind is ProposalKind.POLICIES else "text",)
+            return ("files" if key.kind is ProposalKind.POLICIES else "text",)
         return ()
 
 

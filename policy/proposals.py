@@ -155,7 +155,7 @@ class DeclarationDesk:
         with self._reading() as conn:
             return self._proposal(self._demanded(conn, number))
 
-    def intact(self, number: int) -> None:
+    def intact(self, conn: Connection, number: int) -> None:
         """Make sure that a text is the one of its digest.
 
         Raises:
@@ -163,9 +163,7 @@ class DeclarationDesk:
             DeclarationInvalid: it is not.
 
         """
-        with self._reading() as conn:
-            row = self._row(conn, number)
-        _declaration(row)
+        _declaration(self._row(conn, number))
 
     def vouch(self, conn: Connection) -> int:
         """Vouch for the proposals as they stand, whoever wrote them.
@@ -212,15 +210,16 @@ class DeclarationDesk:
 
         # Of all services: a number names one proposal of the body.
         ahead = read_ahead(self._ledgers)
+        self._look_up(declaration)
 
         def write(conn: Connection) -> int:
             self._ledger.lock(conn)
             self._consents.demand_open(conn, declaration)
-            ahead.on()
+            ahead.on(conn=conn)
             told = ahead.told
             highest = told.highest(ProposalKind.DECLARATION)
             number = self._rows.free(conn, "number", above=highest)
-            now, base = self._clock(), self._base(declaration)
+            now, base = self._clock(), self._base(declaration, conn)
             told.demand_published(declaration, base)
             self._rows.insert(
                 conn,
@@ -279,17 +278,18 @@ class DeclarationDesk:
                 "proposer": proposal.proposer,
             },
         )
+        self._look_up(declaration)
 
         def write(conn: Connection) -> None:
             self._ledger.lock(conn)
-            if self._base(declaration) != proposal.base:
+            if self._base(declaration, conn) != proposal.base:
                 msg = (
                     f"another version of {declaration.service}/"
                     f"{declaration.purpose} came into force since proposal "
                     f"{number}; propose it anew"
                 )
                 raise FactsChanged(msg)
-            self._told(declaration).demand_published(
+            self._told(conn, declaration).demand_published(
                 declaration, proposal.base
             )
             self._consents.register(conn, declaration)
@@ -368,9 +368,16 @@ class DeclarationDesk:
             raise RecordUnknown(msg)
         return found
 
-    def _base(self, declaration: Declaration) -> str:
+    def _look_up(self, declaration: Declaration) -> None:
+        """Let what is in force be read before a transaction looks for it.
+
+        There it is read only where it changed since, by another connection.
+        """
+        self._consents.declaration(declaration.service, declaration.purpose)
+
+    def _base(self, declaration: Declaration, conn: Connection) -> str:
         live = self._consents.declaration(
-            declaration.service, declaration.purpose
+            declaration.service, declaration.purpose, conn
         )
         return "" if live is None else live.digest
 
@@ -388,7 +395,7 @@ class DeclarationDesk:
         ):
             msg = f"proposal {proposal.number} was decided in between"
             raise RecordUnknown(msg)
-        self._demand_waited(proposal)
+        self._demand_waited(conn, proposal)
 
     def _row(self, conn: Connection, number: int) -> Row[Any]:
         statement = select(_TABLE).where(
@@ -405,15 +412,16 @@ class DeclarationDesk:
         self._rows.demand(row)
         return row
 
-    def _told(self, declaration: Declaration) -> Settled:
+    def _told(self, conn: Connection, declaration: Declaration) -> Settled:
         """What the entries say; to be asked under the ledger's lock."""
         return settled(
             self._ledgers,
             service=declaration.service,
             purpose=declaration.purpose,
+            conn=conn,
         )
 
-    def _demand_waited(self, proposal: Proposal) -> None:
+    def _demand_waited(self, conn: Connection, proposal: Proposal) -> None:
         """Make sure that a proposal waited by the entries, too.
 
         Raises:
@@ -427,7 +435,7 @@ class DeclarationDesk:
             "proposed_at": proposal.proposed_at,
             "state": ProposalState.PROPOSED.value,
         }
-        self._told(proposal.declaration).demand(
+        self._told(conn, proposal.declaration).demand(
             Key(
                 ProposalKind.DECLARATION,
                 proposal.number,

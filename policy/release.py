@@ -901,15 +901,23 @@ class ReleaseDesk:
                 conn, row, outcome=outcome, **columns_of_row
             ):
                 raise _moved(row)
-            self._demand_told(row, wanted)
+            self._demand_told(row, wanted, conn)
             check(conn)
             return self._append(conn, row.id, wanted, columns, outcome, detail)
 
         return self._transactions.run(write)
 
-    def _demand_told(self, row: Row[Any], wanted: ReleaseRequest) -> None:
+    def _demand_told(
+        self,
+        row: Row[Any],
+        wanted: ReleaseRequest,
+        conn: Connection | None = None,
+    ) -> None:
         told = settled(
-            self._ledgers, service=wanted.service, purpose=wanted.purpose
+            self._ledgers,
+            service=wanted.service,
+            purpose=wanted.purpose,
+            conn=conn,
         )
         read = {
             "officer": row.officer,

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from sqlalchemy import Connection
+
 from consent import (
     AuditBody,
     AuditEntry,
@@ -357,15 +359,24 @@ class ReadAhead:
     told: Settled
     walk: EntryWalk
 
-    def on(self, progress: Callable[[int], None] = lambda _: None) -> bool:
+    def on(
+        self,
+        progress: Callable[[int], None] = lambda _: None,
+        *,
+        conn: Connection | None = None,
+    ) -> bool:
         """Read what was appended since; say whether any of it matters.
+
+        Args:
+            progress: told how many entries a page had.
+            conn: the transaction to read in; see `EntryWalk.on`.
 
         Raises:
             LedgerInconsistent: a stored entry was changed.
             EntryUnreadable: likewise.
 
         """
-        return self.walk.on(self.told.take, progress)
+        return self.walk.on(self.told.take, progress, conn=conn)
 
 
 def read_ahead(
@@ -396,6 +407,7 @@ def settled(
     *,
     service: str | None = None,
     purpose: str | None = None,
+    conn: Connection | None = None,
 ) -> Settled:
     """Read what the ledgers tell.
 
@@ -403,6 +415,7 @@ def settled(
         ledgers: those of former names first, the present one last.
         service: only what is about this service; None reads everything.
         purpose: only about this purpose of it.
+        conn: the transaction to read in; see `EntryWalk.on`.
 
     Raises:
         LedgerInconsistent: a stored entry was changed.
@@ -410,7 +423,7 @@ def settled(
     """
     told = Settled()
     walk = EntryWalk(ledgers, service=service, purpose=purpose)
-    walk.on(told.take, lambda _: None)
+    walk.on(told.take, conn=conn)
     return told
 
 

@@ -420,7 +420,7 @@ def test_only_what_was_published_by_the_entries_comes_back(
     run(policies.roll_back(OFFICER, OURS, reason="flaw"))
     settled = policies._told()
     settled.fates.clear()
-    monkeypatch.setattr(policies, "_told", lambda: settled)
+    monkeypatch.setattr(policies, "_told", lambda *_: settled)
     for step in (
         policies.roll_back(OFFICER, 1, reason="no flaw"),
         policies.shadow(OFFICER, 1),
