@@ -29,6 +29,7 @@ from consent import (
     Draft,
     EntryKind,
     Ledger,
+    RowForged,
     RowMacs,
     read_declaration,
     write_declaration,
@@ -453,7 +454,7 @@ class DeclarationDesk:
             base=row.base,
             proposer=row.proposer,
             proposed_at=row.proposed_at,
-            state=ProposalState(row.state),
+            state=_state(row),
             officer=row.officer,
             decided_at=row.decided_at,
         )
@@ -488,6 +489,18 @@ class DeclarationDesk:
 
     def _new_id(self) -> UUID:
         return uuid.UUID(bytes=self._random(16), version=4)
+
+
+def _state(row: Row[Any]) -> ProposalState:
+    """Read what became of a proposal, which is anything.
+
+    Raises:
+        RowForged: it is nothing that can become of one.
+    """
+    try:
+        return ProposalState(row.state)
+    except ValueError:
+        raise RowForged(_TABLE.name) from None
 
 
 def _declaration(row: Row[Any]) -> Declaration:

@@ -810,10 +810,7 @@ class ReleaseDesk:
                 f"{states} can go on"
             )
             raise RequestInvalid(msg)
-        found = json.loads(row.request)
-        wanted = ReleaseRequest(
-            **{**found, "columns": tuple(found["columns"])}
-        )
+        wanted = _wanted(row)
         try:
             self._demand_told(row, wanted)
         except RowForged:
@@ -1029,6 +1026,19 @@ def _codes(reasons: Json) -> list[str]:
     return sorted(
         str(one.get("code")) for one in reasons if isinstance(one, Mapping)
     )
+
+
+def _wanted(row: Row[Any]) -> ReleaseRequest:
+    """Read what a request asks for, which is anything.
+
+    Raises:
+        RowForged: it is no request.
+    """
+    try:
+        found = json.loads(row.request)
+        return ReleaseRequest(**{**found, "columns": tuple(found["columns"])})
+    except (LookupError, TypeError, ValueError):
+        raise RowForged(_TABLE.name) from None
 
 
 def _beside(wanted: ReleaseRequest) -> Mapping[str, Json]:

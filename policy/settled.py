@@ -34,6 +34,11 @@ _BACK = "rolled-back"
 # In the entry of a rollback that went on from the entries, as the pointer was
 # elsewhere: the number that its row had.
 PUT_RIGHT = "instead_of"
+# What helps where entries contradict each other.
+_ANEW = (
+    "propose or request it anew: its entries contradict each other, which no "
+    "backup mends"
+)
 # What a request asks for; `differing` looks into it.
 _REQUEST = "request"
 # What the entry of an extract says of its row.
@@ -101,6 +106,8 @@ class Pointed:
         number: of the bundle in force.
         revision: its revision; None where it is the software's own.
         shadow_revision: of the one in the shadow, or None.
+        shadow_told: whether the entries say. Those of before, about the same
+            policies under two numbers, leave open whether the shadow ended.
         changes: how often the pointer was moved; None where entries of
             before do not say.
         most: the highest such count, going on from what is not said.
@@ -112,6 +119,7 @@ class Pointed:
     number: int = OURS
     revision: str | None = None
     shadow_revision: str | None = None
+    shadow_told: bool = True
     changes: int | None = None
     most: int = 0
     fits: bool = True
@@ -132,11 +140,12 @@ class Pointed:
     @property
     def columns(self) -> Mapping[str, Any]:
         """What the pointer has to have."""
-        told = {
+        told: dict[str, Any] = {
             "number": self.number,
             "revision": self.revision,
-            "shadow_revision": self.shadow_revision,
         }
+        if self.shadow_told:
+            told["shadow_revision"] = self.shadow_revision
         if self.changes is not None:
             told["changes"] = self.changes
         return told
@@ -180,8 +189,10 @@ class Settled:
             RowForged: they tell otherwise, or not at all.
         """
         fate = self.fates.get(key)
-        if fate is None or not fate.fits or differing(row, fate.columns):
-            what = f"{key.kind} {key.number}"
+        what = f"{key.kind} {key.number}"
+        if fate is not None and not fate.fits:
+            raise RowForged(what, told=True, remedy=_ANEW)
+        if fate is None or differing(row, fate.columns):
             raise RowForged(what, told=True)
 
     def demand_pointer(self, live: Live) -> None:
@@ -197,7 +208,11 @@ class Settled:
             "revision": live.revision or None,
             "changes": live.changes,
         }
-        if not self.pointed.fits or differing(row, self.pointed.columns):
+        if (
+            not self.pointed.fits
+            or type(live.changes) is not int  # of a row, anything
+            or differing(row, self.pointed.columns)
+        ):
             raise self.misplaced()
 
     def misplaced(self) -> RowForged:
@@ -329,9 +344,18 @@ class Settled:
                 revision=None if number == OURS else revision,
                 # What is in force is not its own shadow.
                 shadow_revision=None if beside == revision else beside,
+                shadow_told=anew
+                or (
+                    was.shadow_told
+                    and (beside != revision or "changes" in detail)
+                ),
             )
         elif body.outcome in {"shadowed", "shadow-ended"}:
-            now = replace(was, shadow_revision=str(detail["revision"]) or None)
+            now = replace(
+                was,
+                shadow_revision=str(detail["revision"]) or None,
+                shadow_told=True,
+            )
         else:
             return
         said = detail.get("changes")

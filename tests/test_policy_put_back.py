@@ -24,6 +24,7 @@ from policy import (
     BundleInvalid,
     BundleStore,
     FactsChanged,
+    Live,
     LivePdp,
     NotPermitted,
     ProposalFault,
@@ -36,6 +37,7 @@ from tests.bundles import variant
 from tests.databases import Kind
 from tests.test_fact_codes import put_back
 from tests.test_policy_codes import Stage, declared, of
+from tests.test_release import wanted
 from tests.worlds import (
     DECLARATION,
     OFFICER,
@@ -228,7 +230,7 @@ def test_what_was_authorized_is_what_is_published(
     with pytest.raises(RecordUnknown):
         run(policies.reject(OFFICER, 1, reason="no"))
     monkeypatch.undo()
-    with pytest.raises(RowForged):  # proposed twice, by the entries
+    with pytest.raises(RowForged, match="no backup"):  # proposed twice
         run(policies.publish(OTHER_OFFICER, 1))
 
     assert g == stage.rows("policy_bundle")
@@ -531,6 +533,61 @@ def test_a_shadow_that_nobody_ordered_holds_up_no_act(stage: Stage) -> None:
     run(policies.shadow(OFFICER, None))
 
     assert [] == findings(stage)
+
+
+def test_a_shadow_of_before_is_no_fault(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was of the same policies as what came into force, and went on."""
+    policies = stage.world.platform.policies
+    enter = policies._enter
+
+    def entered(
+        conn: Connection, outcome: str, detail: dict[str, Any], now: int
+    ) -> None:
+        told = {k: v for k, v in detail.items() if k != "changes"}
+        enter(conn, outcome, told, now)
+
+    def pointed(conn: Connection, live: Live, number: int, of: str) -> Live:
+        after = replace(live, number=number, revision=of)
+        return policies._store.point(conn, live, after)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(policies, "_enter", entered)
+        patch.setattr(policies, "_point", pointed)
+        for _ in range(2):
+            run(policies.propose(OFFICER, variant("same")))
+        run(policies.shadow(OFFICER, 1))
+        run(policies.publish(OTHER_OFFICER, 2))
+    assert 1 == policies.live().shadow
+    assert [] == findings(stage)
+    run(policies.shadow(OFFICER, None))
+    assert [] == findings(stage)
+
+
+def test_garbage_in_rows_without_codes_is_refused_as_such(
+    stage: Stage,
+) -> None:
+    """Also where no code is demanded yet, with an error that says so."""
+    policies = stage.world.platform.policies
+    declarations = stage.world.platform.declarations
+    releases = stage.world.platform.releases
+    run(declarations.propose(OFFICER, declared(2)))
+    asked = run(releases.request(OFFICER, wanted(k=3)))
+    stage.world.platform.macs.required = False
+    stage.sql("UPDATE policy_proposal SET state = 'zzz'")
+    with pytest.raises(RowForged, match="policy_proposal"):
+        run(declarations.approve(OTHER_OFFICER, 1))
+    for odd in ("zzz", "5", "[]", "{}", '{"columns": 5}'):
+        stage.sql("UPDATE policy_release SET request = :odd", odd=odd)
+        with pytest.raises(RowForged, match="policy_release"):
+            run(releases.approve(OTHER_OFFICER, asked))
+    if stage.world.platform.data.dialect.name == "sqlite":
+        stage.sql("UPDATE policy_live SET changes = 'zzz'")
+        with pytest.raises(RowForged, match="policy_live"):
+            run(policies.propose(OFFICER, variant("a")))
+        run(policies.roll_back(OFFICER, OURS, reason="garbage"))
+        assert 1 == policies.live().changes
 
 
 def odd_manifest() -> str:

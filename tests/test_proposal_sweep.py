@@ -326,3 +326,26 @@ def test_the_command_names_what_is_wrong(stage: Stage) -> None:
     )
     code, said = run()
     assert (1, True) == (code, "missing" in said)
+    assert "rollback" not in said
+    stage.sql("DELETE FROM policy_live")
+    assert "policy rollback --to NUMBER" in " ".join(run()[1].split())
+
+
+def test_what_is_contradicted_is_not_sent_to_a_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the entries that do not fit, and there is no other ledger."""
+    with build_world(tmp_path / "home") as made:
+        policies = made.platform.policies
+        asyncio.run(policies.propose(OFFICER, variant("a")))
+        with put_back(made, "policy_bundle"):
+            asyncio.run(policies.reject(OFFICER, 1, reason="no"))
+        with monkeypatch.context() as patch:
+            patch.setattr("policy.settled.Settled.demand", lambda *_: None)
+            asyncio.run(policies.publish(OTHER_OFFICER, 1))
+        asked = ["--home", str(made.platform.settings.home)]
+        told = CliRunner().invoke(build(), [*asked, "policy", "verify"])
+
+    said = " ".join(told.stdout.split())
+    assert (1, True) == (told.exit_code, "contradicted" in said)
+    assert "propose or request it anew" in said

@@ -1,12 +1,12 @@
 """`curtilage policy verify`: what officers settled, held to the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import typer
 
 from api.cli.context import Json, instance
 from api.cli.output import Output, speaks
-from policy import ProposalFinding
+from policy import ProposalFault, ProposalFinding, ProposalKind
 
 
 @speaks
@@ -35,8 +35,29 @@ def verify(context: typer.Context, *, as_json: Json = False) -> None:
         )
     if found or as_json:
         show_proposals(out, found)
+    for hint in _hints(found):
+        out.say(hint)
     if found:
         raise typer.Exit(1)
+
+
+def _hints(found: Sequence[ProposalFinding]) -> Iterator[str]:
+    """Say what helps where it is no backup."""
+    if any(one.kind is ProposalKind.IN_FORCE for one in found):
+        yield (
+            "What is in force: an officer puts it right by `curtilage policy "
+            "rollback --to NUMBER`, which goes on from the entries."
+        )
+    if any(
+        one.fault is ProposalFault.CONTRADICTED
+        and one.kind is not ProposalKind.IN_FORCE
+        for one in found
+    ):
+        yield (
+            "What is contradicted: no backup mends it, for it is the entries "
+            "that do not fit each other. Nobody acts on it any more; propose "
+            "or request it anew."
+        )
 
 
 def show_proposals(out: Output, found: Sequence[ProposalFinding]) -> None:
