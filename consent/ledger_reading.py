@@ -275,6 +275,7 @@ class LedgerReader:
         day_from: date | None = None,
         day_to: date | None = None,
         about_nobody: bool = False,
+        few: bool = False,
         after: int = -1,
         limit: int = 50,
         conn: Connection | None = None,
@@ -288,6 +289,9 @@ class LedgerReader:
             day_to: Only up to this day, itself included.
             about_nobody: Only those that concern no person, or none any
                 more.
+            few: Whether few are asked for, among many. Without it, whoever
+                wants a first page waits for no other; with it, the cost is
+                of those that there are.
             after: Only entries above this index: the last one of the page
                 before.
             limit: At most so many.
@@ -309,6 +313,7 @@ class LedgerReader:
             day_from=None if day_from is None else (day_from - _EPOCH).days,
             day_to=None if day_to is None else (day_to - _EPOCH).days,
             about_nobody=about_nobody,
+            few=few,
             after=after,
             limit=limit,
         )

@@ -564,6 +564,7 @@ class LedgerStatements:
         day_from: int | None,
         day_to: int | None,
         about_nobody: bool,
+        few: bool,
         after: int,
         limit: int,
     ) -> Select[*tuple[Any, ...]]:
@@ -575,6 +576,8 @@ class LedgerStatements:
             day_from: Only from this day on, in days since 1970-01-01.
             day_to: Only up to this day, itself included.
             about_nobody: Only those with no person's tag.
+            few: Whether few are asked for, among many: then they are found
+                by their side columns, and put in order after.
             after: Only above this index.
             limit: At most so many.
 
@@ -582,7 +585,10 @@ class LedgerStatements:
             The query.
 
         """
-        query = self._entries.where(_ENTRY.c.idx > after)
+        # As an expression it keeps a database from walking all entries in
+        # order, to find the few.
+        order = _ENTRY.c.idx + 0 if few else _ENTRY.c.idx
+        query = self._entries.where(order > after)
         if service is not None:
             query = query.where(_ENTRY.c.service == service)
         if purpose is not None:
@@ -593,7 +599,7 @@ class LedgerStatements:
             query = query.where(_ENTRY.c.day <= day_to)
         if about_nobody:
             query = query.where(_ENTRY.c.tag.is_(None))
-        return query.order_by(_ENTRY.c.idx).limit(limit)
+        return query.order_by(order).limit(limit)
 
     def _of(self, table: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a table or an alias of one
         condition: ColumnElement[bool] = table.c.ledger == self.number

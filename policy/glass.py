@@ -29,8 +29,10 @@ from consent import (
     ConsentStore,
     Draft,
     EntryKind,
+    EntryUnreadable,
     GroupCommit,
     Ledger,
+    LedgerInconsistent,
     LedgerUnavailable,
     LogKeyMoved,
     RowForged,
@@ -78,6 +80,7 @@ ENTRYPOINT = "curtilage/glass/decision"
 # Of a step about a grant that there is not.
 _NO_PURPOSE = "break-glass"
 # Why the desk itself refuses, beside the codes of the policies.
+LOOKED = "looked"
 UNKNOWN, ENDED, REPEATED = "grant_unknown", "glass_ended", "case_repeated"
 
 
@@ -584,7 +587,7 @@ class GlassDesk:
                 self._store.find(conn, identity)
 
             detail = {"officer": officer.id, "reason": reason}
-            await self._enter(glass, "looked", now, detail, still)
+            await self._enter(glass, LOOKED, now, detail, still)
             why, case = self._why(glass)
             return ShownGlass(
                 glass=glass, state=glass.state(now), reason=why, case=case
@@ -673,10 +676,17 @@ class GlassDesk:
         settled = 0
         now = await self._read(self._now)
         for glass in await self._read(partial(self._store.due, now=now)):
-            # One that was put back has ended before, and opens nothing.
-            if not (await self._told(glass)).has_ended(glass.id):
+            # One that was put back ended before, or was approved; it opens
+            # nothing as it stands.
+            if await self._may_lapse(glass):
                 settled += await look_again(partial(self._lapse, glass, now))
         return settled
+
+    async def _may_lapse(self, glass: Glass) -> bool:
+        try:
+            return (await self._told(glass)).may_lapse(glass.id)
+        except NoDecision:
+            return True  # a lapse opens nothing, and keeps nobody waiting
 
     async def _lapse(self, glass: Glass, now: int) -> bool:
         done: list[bool] = []
@@ -717,8 +727,9 @@ class GlassDesk:
             purpose=_NO_PURPOSE,
             grant=identity,
         )
+        find = partial(self._store.find, identity=identity)
         try:
-            glass = await self._find(identity)
+            glass = await self._read(find)
         except (RecordUnknown, RowForged):
             return attempt
         return replace(
@@ -784,6 +795,7 @@ class GlassDesk:
             RecordUnknown: there is none of that id.
             RowForged: it is not as this instance wrote it, or from before
                 the last step about it.
+            NoDecision: an entry of its purpose was changed.
         """
         find = partial(self._store.find, identity=identity)
         glass = await self._read(find)
@@ -794,7 +806,17 @@ class GlassDesk:
         return glass
 
     async def _told(self, glass: Glass) -> GlassTold:
-        return await self._read(lambda _conn: glass_told(self._ledgers, glass))
+        """Read what the entries tell of a grant.
+
+        Raises:
+            NoDecision: one of them was changed.
+        """
+        try:
+            return await self._read(
+                lambda _conn: glass_told(self._ledgers, glass)
+            )
+        except (LedgerInconsistent, EntryUnreadable) as error:
+            raise NoDecision(Cause.DAMAGED, str(error)) from None
 
     async def _known(
         self, subject: UUID, officer: str
@@ -979,8 +1001,9 @@ class GlassDesk:
             attributes=glass.attributes,
             outcome=outcome,
             at=now,
-            # By which the entries tell of one grant; see `policy.glass_told`.
-            decision=glass.id,
+            # By which the entries tell of a grant; see `policy.glass_told`.
+            # Whoever looked changed nothing, and may have been months after.
+            decision=self._gate.new_id() if outcome == LOOKED else glass.id,
             detail={"grant": str(glass.id), **detail},
             withheld=None if told is None else self._withheld(glass, now),
         )

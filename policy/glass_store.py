@@ -10,8 +10,8 @@ by it the officer's limit counts the step, and a list can tell whose it was.
 Every row has a code (`policy.coded_rows`). Nothing is opened, approved, ended
 or closed by one that is not as it was written, and in a limit it counts
 against everybody, for nobody knows whose it was. A row of earlier that is put
-back has a right code, and opens until its own end at the latest; that, and a
-row that was deleted, is the ledger's to tell.
+back has a right code; that, and a row that was deleted, is the ledger's to
+tell (`policy.glass_told`, `policy.glass_sweep`).
 """
 
 import json
@@ -364,7 +364,7 @@ class GlassStore:
         return Recent(
             officer=sum(row.officer == officer for row in day),
             person=sum(row.subject in members for row in day),
-            alerts=len(self._unexplained(conn, officer)),
+            alerts=len(self._unexplained(conn, officer, now)),
         )
 
     def forged(self, conn: Connection) -> int:
@@ -376,11 +376,14 @@ class GlassStore:
             not self._grants.counts(row) for row in self._grants.all(conn)
         )
 
-    def _unexplained(self, conn: Connection, officer: str) -> set[UUID]:
+    def _unexplained(
+        self, conn: Connection, officer: str, now: int
+    ) -> set[UUID]:
         """Find the grants about which an officer owes an answer.
 
         Grant and alert each tell of a lapse, so that neither row alone can
-        be changed, or deleted, for it to be forgotten.
+        be changed, or deleted, for it to be forgotten. What is due was
+        settled before: one that still is was put back.
         """
         c, own = _TABLE.c, _ALERT.c
         mine = select(_TABLE).where(
@@ -391,7 +394,9 @@ class GlassStore:
         grants = conn.execute(mine).all()
         sound = {row.id for row in grants if self._grants.counts(row)}
         owed = {
-            row.id for row in grants if row.id not in sound or _lapsed(row)
+            row.id
+            for row in grants
+            if row.id not in sound or _lapsed(row) or _due(row, now)
         }
         answered = set()
         listed = select(_ALERT).where(
@@ -665,6 +670,11 @@ def _names(text: str) -> tuple[str, ...]:
     except ValueError:
         return ()
     return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def _due(row: Row[Any], now: int) -> bool:
+    """Whether a grant waits for an approval that can come no more."""
+    return row.ended_at is None and not row.approver and row.deadline <= now
 
 
 def _lapsed(row: Row[Any]) -> bool:

@@ -5,9 +5,11 @@ after, nor that another row was there that is gone. Each step is an entry. So
 the entries say how every grant stands, which steps were refused, and which
 alerts there are to be.
 
-Of whom is erased no entry can be read any more; their grants stay, about
-nobody, and only their codes are asked. What this rests on is
-`Ledger.verify`.
+Of whom is erased no entry can be read any more, also of records that were one
+person's for a time. So of a row that this instance wrote it is asked whether
+entries go on after it, and of any other whether it is as they tell; where
+they tell nothing, codes alone are asked. Officer, person and times of a grant
+are its code's. What this rests on is `Ledger.verify`.
 """
 
 from collections import Counter
@@ -152,7 +154,11 @@ class GlassSweep:
                 )
 
     def _judged(self, glass: Glass, fate: GlassFate) -> Iterator[GlassFinding]:
-        columns = (*_differing(glass, fate), *self._uncoded(glass.genuine))
+        sure = self._sure(glass.genuine)
+        columns = (
+            *(fate.older(glass) if sure else _differing(glass, fate)),
+            *self._uncoded(glass.genuine),
+        )
         if columns or not fate.fits:
             yield GlassFinding(
                 fault=ProposalFault.ALTERED
@@ -173,9 +179,9 @@ class GlassSweep:
         refused = glass.ended_by == REFUSED
         like = refused, (glass.at, glass.purpose, glass.attributes)
         columns = self._uncoded(glass.genuine)
-        if before[like] > 0:
+        if before[like] > 0 and not columns:
             before[like] -= 1
-        elif glass.subject is not None:
+        elif glass.subject is not None and not self._sure(glass.genuine):
             yield GlassFinding(
                 fault=ProposalFault.ADDED,
                 kind=_kind(refused=refused),
@@ -203,7 +209,7 @@ class GlassSweep:
             )
             if expected[about] > 0:
                 expected[about] -= 1
-            elif alert.grant in told.fates:
+            elif alert.grant in told.fates and not self._sure(alert.own):
                 yield _of_alert(ProposalFault.ADDED, alert.id)
                 continue
             if columns:
@@ -223,6 +229,10 @@ class GlassSweep:
                     (str(lacking),),
                     told.fates[identity].entry,
                 )
+
+    def _sure(self, genuine: bool) -> bool:  # noqa: FBT001 - the column itself
+        """Whether a row is one that this instance wrote."""
+        return self._macs.required and genuine
 
     def _uncoded(self, genuine: bool) -> tuple[str, ...]:  # noqa: FBT001 - the column itself
         return ("mac",) if self._macs.required and not genuine else ()

@@ -11,12 +11,12 @@ was made, at that instant for those attributes, and no more.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from consent import AuditBody, AuditEntry, EntryKind, Ledger, RowForged
 from policy.entry_walk import EntryWalk
-from policy.glass_store import AlertKind, Glass
+from policy.glass_store import DAY, AlertKind, Glass
 from policy.visibility import OFFICE
 
 GRANTED, OPENED, APPROVED = "granted", "opened", "approved"
@@ -122,10 +122,13 @@ class GlassTold:
             return False
         return True
 
-    def has_ended(self, grant: UUID) -> bool:
-        """Say whether the entries tell that a grant is over."""
+    def may_lapse(self, grant: UUID) -> bool:
+        """Say whether a grant waits for its approval, by the entries.
+
+        How often it was used is not asked: it lapses all the same.
+        """
         fate = self.fates.get(grant)
-        return fate is not None and bool(fate.over)
+        return fate is None or not (fate.over or fate.approved)
 
     def demand_newest(self, glass: Glass) -> None:
         """Make sure that a grant is not one of before its last entry.
@@ -165,10 +168,21 @@ def glass_told(ledgers: Sequence[Ledger], glass: Glass) -> GlassTold:
         service=OFFICE,
         purpose=glass.purpose,
         about_nobody=False,
-        day_from=datetime.fromtimestamp(glass.at, UTC).date(),
+        day_from=_day_before(glass.at),
     )
     walk.on(told.take, lambda _: None)
     return told
+
+
+def _day_before(at: int) -> date | None:
+    """The day before an instant, if there is one.
+
+    An entry can be dated a little before one that it follows.
+    """
+    try:
+        return datetime.fromtimestamp(at - DAY, UTC).date()
+    except (ValueError, OverflowError, OSError):
+        return None  # of a row that somebody wrote: all entries are read
 
 
 def _made(index: int, body: AuditBody) -> GlassFate:

@@ -345,6 +345,36 @@ def test_of_the_erased_codes_alone_are_asked(
         world.run(scene())
 
 
+def test_what_another_record_was_erased_with_is_no_finding(
+    tmp_path: Path, database: Kind
+) -> None:
+    """Of a grant about a person who was two records, half is entered."""
+    with build_world(tmp_path / "home", database=database) as world:
+        platform, cast = world.platform, world.cast
+
+        async def scene() -> None:
+            early = await granted(world, "limited", case="early")
+            pair = cast["silent"], cast["limited"]
+            await platform.records.merge(OFFICER, *pair, justification="card")
+            late = await granted(world, "limited", case="late")
+            await platform.glass.approve(SECOND, early.id)
+            await opened(world, early)
+            assert [] == found(world)
+            await platform.records.unmerge(
+                OFFICER, *pair, justification="card"
+            )
+            await platform.registrar.erase(
+                replace(OFFICER, id="officer-3"),
+                cast["silent"],
+                proposer=OTHER_OFFICER.id,
+                justification="asked for it",
+            )
+            assert cast["limited"] == row_of(world, late.id)["subject"]
+            assert [] == found(world)
+
+        world.run(scene())
+
+
 def test_what_was_entered_before_grants_had_an_act_is_no_finding(
     tmp_path: Path, database: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
