@@ -803,6 +803,7 @@ def _assemble(
             consents=consents,
             facts=facts,
             ledger=ledger,
+            past=past,
             pdp=pdp,
             classification=classification,
             clock=clock,

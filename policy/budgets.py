@@ -3,7 +3,8 @@
 A reservation is one transaction: it counts what was spent, refuses or sets
 aside, and writes the ledger's entry. Transactions that append to the ledger
 stand in one queue (`Ledger.lock`), so of two who ask for the last of a
-budget one is refused. What is reserved counts as spent whatever happens
+budget one is refused. What the entries say was spent has to be there
+(`policy.budget_told`). What is reserved counts as spent whatever happens
 afterwards; a crash before the commit loses the answer and not the count.
 
 The allowance comes with each question, from the policies: this module only
@@ -20,6 +21,7 @@ from sqlalchemy import Connection, Engine, and_, select, update
 
 from anonymize import BudgetExhausted, Charge, Reservation
 from consent import Draft, EntryKind, Ledger
+from policy.budget_told import SPENT, SpendingTold
 from policy.tables import BudgetRow
 from vault import Transactions
 
@@ -84,14 +86,17 @@ class SqlBudget:
         allowance: Allowance,
         transactions: Transactions,
         ledger: Ledger,
+        past: Sequence[Ledger],
         clock: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
+        """Take the collaborators; `past` are the ledgers of former names."""
         self._tenant = tenant
         self._account = account
         self._allowance = allowance
         self._transactions = transactions
         self._ledger = ledger
+        self._ledgers = (*past, ledger)
         self._clock = clock
         self._random = random
 
@@ -100,9 +105,20 @@ class SqlBudget:
 
         Raises:
             BudgetExhausted: there is not enough; nothing was set aside.
+            RowForged: what was spent is not what the ledger tells.
 
         """
-        return self._transactions.run(lambda conn: self._reserve(conn, charge))
+        told = SpendingTold(
+            self._ledgers,
+            service=self._account.service,
+            purpose=self._account.purpose,
+            since=self._since(),
+        )
+        # Most of it before the lock, which holds up every answer.
+        told.read()
+        return self._transactions.run(
+            lambda conn: self._reserve(conn, charge, told)
+        )
 
     def commit(self, reservation: Reservation, answer: str) -> None:
         """Keep the answer for whoever asks the same again."""
@@ -113,12 +129,15 @@ class SqlBudget:
         )
         self._transactions.run(lambda conn: conn.execute(statement))
 
-    def _reserve(self, conn: Connection, charge: Charge) -> Reservation:
+    def _reserve(
+        self, conn: Connection, charge: Charge, told: SpendingTold
+    ) -> Reservation:
         self._ledger.lock(conn)
+        told.read()
         given = _given(conn, self._tenant, self._account, charge.query)
         if self._account.recipient in given:
             found, answer = given[self._account.recipient]
-            self._append(conn, found, "numbers-again", 0)
+            self._append(conn, found, "numbers-again", self._clock(), rho="0")
             return Reservation(id=found, answer=answer)
         # Another recipient has the same noise: together they learn no more.
         # One that the group has comes first, so that it gets no second one.
@@ -127,8 +146,10 @@ class SqlBudget:
         everybody = 0 if known else charge.rho
         self._demand(
             conn,
+            told,
             (charge.rho, 0 if shared else charge.rho, everybody),
         )
+        now = self._clock()
         new = uuid.UUID(bytes=self._random(16), version=4)
         conn.execute(
             _TABLE.insert().values(
@@ -140,19 +161,32 @@ class SqlBudget:
                 query=charge.query,
                 rho=charge.rho,
                 everybody=everybody,
-                at=self._clock(),
+                at=now,
                 state=COMMITTED if known else RESERVED,
                 answer=known[1] if known else "",
             )
         )
-        self._append(conn, new, "numbers", charge.rho)
+        self._append(
+            conn,
+            new,
+            SPENT,
+            now,
+            rho=str(charge.rho),
+            everybody=str(everybody),
+            query=charge.query,
+            snapshot=self._account.snapshot,
+        )
         return Reservation(id=new, answer=known[1] if known else None)
 
-    def _demand(self, conn: Connection, costs: tuple[int, int, int]) -> None:
+    def _demand(
+        self,
+        conn: Connection,
+        told: SpendingTold,
+        costs: tuple[int, int, int],
+    ) -> None:
         """Refuse what is too much for one, for a group or for all."""
-        rows = _spending(
-            conn, self._tenant, self._account.dataset, self._since()
-        )
+        rows = _spending(conn, self._tenant, self._account.dataset, told.since)
+        told.demand(rows)
         own = [
             (row.at, row.rho)
             for row in rows
@@ -191,7 +225,12 @@ class SqlBudget:
         return None
 
     def _append(
-        self, conn: Connection, found: UUID, outcome: str, rho: int
+        self,
+        conn: Connection,
+        found: UUID,
+        outcome: str,
+        now: int,
+        **cost: str,
     ) -> None:
         self._ledger.append(
             conn,
@@ -204,12 +243,12 @@ class SqlBudget:
                     purpose=self._account.purpose,
                     attributes=self._account.columns,
                     outcome=outcome,
-                    at=self._clock(),
+                    at=now,
                     decision=found,
                     detail={
                         "officer": self._account.officer,
                         "recipient": self._account.recipient,
-                        "rho": str(rho),
+                        **cost,
                     },
                 )
             ],
@@ -254,6 +293,7 @@ def _spending(
     conn: Connection, tenant: str, dataset: str, since: int
 ) -> Sequence[BudgetRow]:
     statement = select(
+        _TABLE.c.id,
         _TABLE.c.recipient,
         _TABLE.c.query,
         _TABLE.c.snapshot,

@@ -94,6 +94,7 @@ class NumberDesk:
         consents: ConsentStore,
         facts: FactSource,
         ledger: Ledger,
+        past: Sequence[Ledger],
         pdp: PolicyDecisionPoint,
         classification: Mapping[str, Classification],
         clock: Callable[[], int],
@@ -110,6 +111,7 @@ class NumberDesk:
             tenant=tenant, engine=engine, vault=vault, facts=facts, pdp=pdp
         )
         self._ledger = ledger
+        self._past = tuple(past)
         self._pdp = pdp
         self._classification = classification
         self._clock = clock
@@ -133,6 +135,7 @@ class NumberDesk:
             NotPermitted: `officer` is no analyst.
             ReleaseRefused: with the policy's reason codes.
             BudgetExhausted: nothing was read; it says when to ask again.
+            RowForged: what was spent is not what the ledger tells.
             NoDecision: the engine gave no answer to act on.
 
         """
@@ -158,6 +161,7 @@ class NumberDesk:
             allowance=terms.allowance,
             transactions=self._transactions,
             ledger=self._ledger,
+            past=self._past,
             clock=self._clock,
             random=self._random,
         )

@@ -7,6 +7,8 @@ import random
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -22,6 +24,7 @@ from anonymize import (
     epsilon_of,
     rho_of,
 )
+from consent import RowForged
 from policy import (
     Caller,
     CallerKind,
@@ -30,6 +33,7 @@ from policy import (
     NumberRequest,
     ReleaseRefused,
 )
+from policy.budget_told import SpendingTold
 from policy.budgets import DAY, Account, Allowance, SqlBudget
 from policy.numbers import parse_terms
 from tests.databases import Kind as Database
@@ -78,6 +82,7 @@ def budget(
         ),
         transactions=platform.transactions,
         ledger=platform.ledger,
+        past=platform.past_ledgers,
         clock=world.clock,
         random=os.urandom,
     )
@@ -481,3 +486,98 @@ def test_any_other_decision_is_no_decision(changes: dict[str, object]) -> None:
     )
     with pytest.raises(NoDecision):
         parse_terms({**GOOD, **changes})  # type: ignore[arg-type] # JSON
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "DELETE FROM policy_budget WHERE dataset = :d AND query = 'a'",
+        "UPDATE policy_budget SET rho = 1 WHERE dataset = :d AND query = 'a'",
+        (
+            "UPDATE policy_budget SET everybody = 0"
+            " WHERE dataset = :d AND query = 'a'"
+        ),
+        (
+            "UPDATE policy_budget SET recipient = 'x'"
+            " WHERE dataset = :d AND query = 'a'"
+        ),
+        "UPDATE policy_budget SET at = 1 WHERE dataset = :d AND query = 'a'",
+        (
+            "UPDATE policy_budget SET dataset = 'x/p'"
+            " WHERE dataset = :d AND query = 'a'"
+        ),
+        (
+            "UPDATE policy_budget SET query = 'b'"
+            " WHERE dataset = :d AND query = 'a'"
+        ),
+        (
+            "UPDATE policy_budget SET snapshot = 'x'"
+            " WHERE dataset = :d AND query = 'a'"
+        ),
+    ],
+)
+def test_nothing_that_was_spent_is_taken_back(
+    world: World, attack: str
+) -> None:
+    """Whoever takes a row away, or lowers it, has nothing to spend."""
+    name = f"taken-{uuid4().hex[:8]}"
+    spend(budget(world, name), "a", 60)
+    with world.platform.data.begin() as conn:
+        assert conn.execute(text(attack), {"d": f"{name}/p"}).rowcount
+    before = entries(world)
+    for recipient in ("one", "two"):
+        with pytest.raises(RowForged):
+            spend(budget(world, name, recipient), "c", 10)
+    assert before == entries(world)
+    # What left the window with its entry is asked about no more.
+    world.clock.now += 11 * DAY
+    assert spend(budget(world, name), "c", 100) is None
+
+
+def test_an_entry_of_before_names_recipient_and_cost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it does not name is not demanded; what it names is."""
+    appended = SqlBudget._append
+
+    def before(self: SqlBudget, *args: Any, **cost: str) -> None:  # noqa: ANN401 - as there
+        appended(self, *args, rho=cost["rho"])
+
+    monkeypatch.setattr(SqlBudget, "_append", before)
+    spend(budget(world, "before"), "a", 60)
+    monkeypatch.undo()
+    with world.platform.data.begin() as conn:
+        conn.execute(
+            text(
+                "UPDATE policy_budget SET snapshot = 'x'"
+                " WHERE dataset = 'before/p'"
+            )
+        )
+    assert spend(budget(world, "before"), "b", 10) is None
+    with world.platform.data.begin() as conn:
+        conn.execute(
+            text("UPDATE policy_budget SET rho = 1 WHERE query = 'a'")
+        )
+    with pytest.raises(RowForged):
+        spend(budget(world, "before"), "c", 10)
+
+
+def test_what_was_entered_meanwhile_is_asked_about(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries are read again under the lock, and only the newer ones."""
+    read = SpendingTold.read
+
+    def between(self: SpendingTold) -> None:
+        read(self)
+        monkeypatch.undo()
+        spend(budget(world, "meanwhile", "two"), "a", 60)
+        with world.platform.data.begin() as conn:
+            conn.execute(
+                text("DELETE FROM policy_budget WHERE dataset = :d"),
+                {"d": "meanwhile/p"},
+            )
+
+    monkeypatch.setattr(SpendingTold, "read", between)
+    with pytest.raises(RowForged):
+        spend(budget(world, "meanwhile"), "b", 10)

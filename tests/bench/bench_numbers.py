@@ -106,6 +106,7 @@ def _budget(world: World) -> SqlBudget:
         ),
         transactions=platform.transactions,
         ledger=platform.ledger,
+        past=(),
         clock=platform.clock,
         random=platform.random,
     )
