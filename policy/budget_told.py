@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
+from sqlalchemy import Connection
+
 from consent import AuditEntry, EntryKind, Ledger, RowForged
 from policy.entry_walk import EntryWalk
 
@@ -104,14 +106,17 @@ class SpendingTold:
             day_from=datetime.fromtimestamp(since, UTC).date(),
         )
 
-    def read(self) -> None:
+    def read(self, conn: Connection | None = None) -> None:
         """Read what was entered since the last call.
+
+        Args:
+            conn: the transaction of whoever holds the ledger's lock.
 
         Raises:
             LedgerInconsistent: a stored entry was changed.
             EntryUnreadable: likewise.
         """
-        self._walk.on(self._found.take, lambda _: None)
+        self._walk.on(self._found.take, conn=conn)
 
     def demand(self, rows: Iterable[SpentRow]) -> None:
         """Make sure that all that was entered is there, as it was entered.

@@ -133,7 +133,7 @@ class SqlBudget:
         self, conn: Connection, charge: Charge, told: SpendingTold
     ) -> Reservation:
         self._ledger.lock(conn)
-        told.read()
+        told.read(conn)
         given = _given(conn, self._tenant, self._account, charge.query)
         if self._account.recipient in given:
             found, answer = given[self._account.recipient]

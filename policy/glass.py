@@ -393,6 +393,8 @@ class GlassDesk:
         def take(conn: Connection) -> None:
             if not self._store.use(conn, glass, self._now(conn)):
                 raise FactsMovedError
+            # As it was read, and maybe put back to that since.
+            self._tells(conn, glass).demand_newest(glass)
             self._store.alert(conn, glass, AlertKind.OPENED, known.now)
 
         return await self._gate.record_then_show(
@@ -452,6 +454,7 @@ class GlassDesk:
                     conn, glass, officer.id, self._now(conn)
                 ):
                     raise FactsMovedError
+                self._tells(conn, glass).demand_newest(glass)
 
             await self._enter(
                 glass, "approved", now, {"officer": officer.id}, write
@@ -806,15 +809,16 @@ class GlassDesk:
         return glass
 
     async def _told(self, glass: Glass) -> GlassTold:
+        return await self._read(partial(self._tells, glass=glass))
+
+    def _tells(self, conn: Connection, glass: Glass) -> GlassTold:
         """Read what the entries tell of a grant.
 
         Raises:
             NoDecision: one of them was changed.
         """
         try:
-            return await self._read(
-                lambda _conn: glass_told(self._ledgers, glass)
-            )
+            return glass_told(self._ledgers, glass, conn)
         except (LedgerInconsistent, EntryUnreadable) as error:
             raise NoDecision(Cause.DAMAGED, str(error)) from None
 

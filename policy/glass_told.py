@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from uuid import UUID
 
+from sqlalchemy import Connection
+
 from consent import AuditBody, AuditEntry, EntryKind, Ledger, RowForged
 from policy.entry_walk import EntryWalk
 from policy.glass_store import DAY, AlertKind, Glass
@@ -151,12 +153,15 @@ class GlassTold:
             )
 
 
-def glass_told(ledgers: Sequence[Ledger], glass: Glass) -> GlassTold:
+def glass_told(
+    ledgers: Sequence[Ledger], glass: Glass, conn: Connection
+) -> GlassTold:
     """Read what the ledgers tell since a grant was made, for its purpose.
 
     Args:
         ledgers: those of former names first, the present one last.
         glass: the grant.
+        conn: the transaction to read in.
 
     Raises:
         LedgerInconsistent: a stored entry was changed.
@@ -170,7 +175,7 @@ def glass_told(ledgers: Sequence[Ledger], glass: Glass) -> GlassTold:
         about_nobody=False,
         day_from=_day_before(glass.at),
     )
-    walk.on(told.take, lambda _: None)
+    walk.on(told.take, conn=conn)
     return told
 
 

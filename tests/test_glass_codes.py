@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import ColumnElement, Table, text, update
+from sqlalchemy import ColumnElement, Connection, Table, text, update
 from typer.testing import CliRunner
 
 from api.cli.main import build
@@ -29,6 +29,7 @@ from policy import (
     RecordUnknown,
 )
 from policy.gate import Gate
+from policy.glass import GlassDesk
 from policy.glass_tables import GlassAlertRow, GlassRow
 from policy.glass_told import GlassTold
 from tests.databases import KINDS, Kind
@@ -78,10 +79,11 @@ class Stage:
         """
         self.world.platform.macs.required = False
 
-        async def nothing(_glass: Glass) -> GlassTold:
+        def nothing(_conn: Connection, glass: Glass) -> GlassTold:
+            assert glass
             return GlassTold()
 
-        vars(self.world.platform.glass)["_told"] = nothing
+        vars(self.world.platform.glass)["_tells"] = nothing
 
 
 def edit(world: World, identity: UUID, **columns: object) -> None:
@@ -486,6 +488,43 @@ def test_a_grant_of_before_its_last_step_opens_nothing(
                     await act
                 assert ["no-decision"] == (await entered(world))[steps:]
             assert before == row_of(world, glass.id)
+
+        world.run(scene())
+
+
+@pytest.mark.parametrize("step", ["open", "approve"])
+def test_a_grant_that_ends_and_is_put_back_meanwhile_opens_nothing(
+    tmp_path: Path,
+    database: Kind,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    """The entries are asked again where the step is written down."""
+    with build_world(tmp_path / "home", database=database) as world:
+        desk = world.platform.glass
+        decided = GlassDesk._judge
+
+        async def scene() -> None:
+            glass = await granted(world)
+            before = row_of(world, glass.id)
+
+            async def slow(self: GlassDesk, question: Any) -> Any:  # noqa: ANN401 - as there
+                monkeypatch.undo()
+                found = await decided(self, question)
+                await desk.end(FIRST, glass.id, reason="over")
+                edit(world, glass.id, **before)
+                return found
+
+            monkeypatch.setattr(GlassDesk, "_judge", slow)
+            act: Any = (
+                opened(world, glass)
+                if step == "open"
+                else desk.approve(SECOND, glass.id)
+            )
+            with pytest.raises(RowForged):
+                await act
+            assert before == row_of(world, glass.id)
+            assert ["ended", "no-decision"] == (await entered(world))[-2:]
 
         world.run(scene())
 

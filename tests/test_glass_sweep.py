@@ -296,7 +296,8 @@ def test_a_step_out_of_a_row_of_earlier_is_named(
     with build_world(tmp_path / "home", database=database) as world:
         desk = world.platform.glass
 
-        async def nothing(_glass: object) -> GlassTold:
+        def nothing(_conn: object, glass: object) -> GlassTold:
+            assert glass
             return GlassTold()
 
         async def scene() -> None:
@@ -305,7 +306,7 @@ def test_a_step_out_of_a_row_of_earlier_is_named(
             await desk.end(FIRST, glass.id, reason="over")
             after = row_of(world, glass.id)
             before()
-            vars(desk)["_told"] = nothing
+            vars(desk)["_tells"] = nothing
             await opened(world, glass)
             assert {(ALTERED, GRANT, glass.id, ("ended_at",))} == set(
                 found(world)
