@@ -598,7 +598,6 @@ def _assemble(
         ours=load_bundle(),
         ledger=ledger,
         past=past,
-        pdp=pdp,
         clock=clock,
         random=random,
     )

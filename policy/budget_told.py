@@ -121,8 +121,8 @@ class SpendingTold:
     def demand(self, rows: Iterable[SpentRow]) -> None:
         """Make sure that all that was entered is there, as it was entered.
 
-        What is there beside it counts, and is not asked about: it is less to
-        spend for whoever wrote it.
+        What is there beside it counts as spent, and nothing counts for less
+        than nothing.
 
         Args:
             rows: of the window.
@@ -131,6 +131,14 @@ class SpendingTold:
             RowForged: a row is missing, or is another one.
         """
         stored = {row.id: row for row in rows}
+        for one in stored.values():
+            cost: object = one.rho
+            if (
+                not isinstance(cost, int)
+                or cost < 0
+                or one.everybody not in {0, cost}
+            ):
+                raise _forged(one.id)
         for identity, told in self._found.told.items():
             # Of before, the clock was asked once more for the row.
             late = 0 if "everybody" in told.columns else _ONCE_MORE
@@ -141,5 +149,9 @@ class SpendingTold:
                 str(getattr(row, name)) != value
                 for name, value in told.columns.items()
             ):
-                what = f"policy_budget {identity}"
-                raise RowForged(what, told=True, sweep="ledger")
+                raise _forged(identity)
+
+
+def _forged(identity: object) -> RowForged:
+    what = f"policy_budget {identity}"
+    return RowForged(what, told=True, sweep="ledger")

@@ -18,7 +18,8 @@ class EntryWalk:
         service: only entries of this service; None for all.
         purpose: only of this purpose of it.
         about_nobody: only those that are about no person.
-        day_from: only from this day on: few entries, found by their side.
+        day_from: only from this day on: few entries, found by their side
+            (those about nobody have an order of their own).
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class EntryWalk:
                 purpose=self._purpose,
                 about_nobody=self._about_nobody,
                 day_from=self._day_from,
-                few=self._day_from is not None,
+                few=self._day_from is not None and not self._about_nobody,
                 after=after,
                 limit=_PAGE,
                 conn=conn,

@@ -7,12 +7,13 @@ approved before, or what the software carries, with a reason. Each act is an
 entry of the ledger with the revision, and looks first what the entries
 before it say (`policy.settled`): a row that was put back is acted on by
 nobody. Where that row is the pointer, going back is the way out: it goes on
-from where the entries put it, whatever the row says.
+from where the entries put it, whatever the row says. Who may do what is asked
+of the policies that the entries put into force, on an engine of its own.
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from uuid import UUID
 
@@ -33,7 +34,7 @@ from policy.bundle_store import (
 from policy.decisions import Json
 from policy.embedded import EmbeddedPdp
 from policy.errors import FactsChanged, RecordUnknown
-from policy.pdp import PolicyDecisionPoint
+from policy.facts import is_damage
 from policy.settled import PUT_RIGHT, Key, ProposalKind, Settled, settled
 from vault import Transactions
 
@@ -53,7 +54,6 @@ class PolicyDesk:
         ours: Bundle,
         ledger: Ledger,
         past: Sequence[Ledger],
-        pdp: PolicyDecisionPoint,
         clock: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
@@ -62,7 +62,6 @@ class PolicyDesk:
         self._ours = ours
         self._ledger = ledger
         self._ledgers = (*past, ledger)
-        self._pdp = pdp
         self._clock = clock
         self._random = random
 
@@ -127,7 +126,7 @@ class PolicyDesk:
             BundleInvalid: the files are no bundle.
             EngineError: the engine does not run its plan.
         """
-        await authorize(self._pdp, officer, Action.POLICY_PROPOSE, target={})
+        await self._authorize(officer, Action.POLICY_PROPOSE, target={})
         bundle = read_bundle(files)
         _demand_runs(bundle)
 
@@ -169,8 +168,7 @@ class PolicyDesk:
             FactsChanged: another bundle came into force since.
         """
         proposal = self._waiting(number)
-        await authorize(
-            self._pdp,
+        await self._authorize(
             officer,
             Action.POLICY_PUBLISH,
             target={"proposer": proposal.proposer},
@@ -221,8 +219,7 @@ class PolicyDesk:
             RecordUnknown: no proposal of that number waits.
         """
         proposal = self._waiting(number)
-        await authorize(
-            self._pdp,
+        await self._authorize(
             officer,
             Action.POLICY_REJECT,
             target={},
@@ -288,14 +285,12 @@ class PolicyDesk:
             "revision": bundle.revision,
             "state": BundleState.PUBLISHED.value,
         }
-        with self._judges() as pdp:
-            await authorize(
-                pdp,
-                officer,
-                Action.POLICY_ROLLBACK,
-                target={},
-                justification=reason,
-            )
+        await self._authorize(
+            officer,
+            Action.POLICY_ROLLBACK,
+            target={},
+            justification=reason,
+        )
         _demand_runs(bundle)
 
         def write(conn: Connection) -> None:
@@ -329,7 +324,7 @@ class PolicyDesk:
             BundleInvalid: the stored files were changed.
             EngineError: the engine does not run the plan any more.
         """
-        await authorize(self._pdp, officer, Action.POLICY_PROPOSE, target={})
+        await self._authorize(officer, Action.POLICY_PROPOSE, target={})
         chosen, revision = NONE, ""
         if number is not None:
             candidate = self._store.load(number)
@@ -401,36 +396,56 @@ class PolicyDesk:
         """
         try:
             live = self._store.live(conn)
-        except RowForged:
+        except Exception as error:
+            if not isinstance(error, RowForged) and not is_damage(error):
+                raise
             raise told.misplaced() from None
         told.demand_pointer(live)
         return live
 
-    @contextmanager
-    def _judges(self) -> Iterator[PolicyDecisionPoint]:
-        """Give whom to ask whether an officer may put the pointer right.
+    async def _authorize(
+        self,
+        officer: Caller,
+        action: Action,
+        *,
+        target: Mapping[str, Json],
+        justification: str | None = None,
+    ) -> None:
+        """Ask the policies that the entries put into force.
 
-        Where it is elsewhere, what decides is what somebody chose, or
-        nothing; the entries say which policies are to be asked.
+        Not what decides elsewhere: a process that starts may have taken
+        earlier ones from a pointer that was put back for that moment.
 
         Raises:
-            RowForged, RecordUnknown, BundleInvalid: those are not there as
+            NotPermitted: they refuse.
+            NoDecision: they gave no answer to act on.
+            RowForged, RecordUnknown, BundleInvalid: they are not there as
                 they came into force.
         """
-        told = self._told()
-        try:
-            self._placed(told)
-        except RowForged:
-            live = told.pointed.live
-            asked = EmbeddedPdp(
-                self._ours
-                if live.number == OURS
-                else self._store.load(live.number, live.revision)
+        with closing(EmbeddedPdp(self._in_force(self._told()))) as pdp:
+            await authorize(
+                pdp,
+                officer,
+                action,
+                target=target,
+                justification=justification,
             )
-            with closing(asked):
-                yield asked
-            return
-        yield self._pdp
+
+    def _in_force(self, told: Settled) -> Bundle:
+        """The bundle that the entries put into force by two officers."""
+        live = told.pointed.live
+        if live.number == OURS:
+            return self._ours
+        published = {
+            "revision": live.revision,
+            "state": BundleState.PUBLISHED.value,
+        }
+        try:
+            told.demand(Key(ProposalKind.POLICIES, live.number), published)
+        except RowForged:
+            # Put into force out of a row that somebody had put back.
+            return self._ours
+        return self._store.load(live.number, live.revision)
 
     def _revision(self, live: Live) -> str:
         return self._ours.revision if live.number == OURS else live.revision

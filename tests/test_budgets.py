@@ -36,9 +36,11 @@ from policy import (
 from policy.budget_told import SpendingTold
 from policy.budgets import DAY, Account, Allowance, SqlBudget
 from policy.numbers import parse_terms
+from policy.tables import BudgetRow
 from tests.databases import Kind as Database
 from tests.worlds import OFFICER, World, build_world, restrict
 
+BUDGETS = BudgetRow.metadata.tables["policy_budget"]
 SERVICE, PURPOSE = "statistics-office", "population-statistics"
 DELTA = Fraction(1, 10**6)
 
@@ -532,6 +534,34 @@ def test_nothing_that_was_spent_is_taken_back(
     # What left the window with its entry is asked about no more.
     world.clock.now += 11 * DAY
     assert spend(budget(world, name), "c", 100) is None
+
+
+@pytest.mark.parametrize(
+    ("rho", "everybody"), [(-1000, -1000), (-1000, 0), (0, -1000), (5, 3)]
+)
+def test_nothing_that_is_written_beside_gives_back(
+    world: World, rho: int, everybody: int
+) -> None:
+    """A row that nobody spent counts, and never for less than nothing."""
+    name = f"beside-{uuid4().hex[:8]}"
+    spend(budget(world, name), "a", 60)
+    with world.platform.data.begin() as conn:
+        row = conn.execute(
+            BUDGETS.select().where(BUDGETS.c.dataset == f"{name}/p")
+        ).one()
+        conn.execute(
+            BUDGETS.insert().values(
+                {
+                    **row._asdict(),
+                    "id": uuid4(),
+                    "query": "b",
+                    "rho": rho,
+                    "everybody": everybody,
+                }
+            )
+        )
+    with pytest.raises(RowForged):
+        spend(budget(world, name), "c", 10)
 
 
 def test_an_entry_of_before_names_recipient_and_cost(

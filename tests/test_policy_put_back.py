@@ -33,10 +33,11 @@ from policy import (
     load_bundle,
 )
 from policy.bundle import DATA, PLAN, digest, manifest, serialize
+from policy.pdp import Ruling
 from tests.bundles import variant
 from tests.databases import Kind
 from tests.test_fact_codes import put_back
-from tests.test_policy_codes import Stage, declared, of
+from tests.test_policy_codes import Stage, declared, of, staged
 from tests.test_release import wanted
 from tests.worlds import (
     DECLARATION,
@@ -373,6 +374,48 @@ def test_going_back_is_the_way_out(stage: Stage, attack: str | None) -> None:
     assert of("later") == in_force(stage)
     run(policies.roll_back(OFFICER, 1, reason="flaw"))
     assert of("old") == in_force(stage)
+    assert [] == findings(stage)
+
+
+def test_a_pointer_that_does_not_read_leaves_the_way_out(
+    tmp_path: Path,
+) -> None:
+    """SQLite keeps a text that is none; the act counts it for nothing."""
+    with staged(tmp_path / "home", Kind.SQLITE) as stage:
+        policies = stage.world.platform.policies
+        run(policies.propose(OFFICER, variant("old")))
+        number = len(policies.proposals())
+        run(policies.publish(OTHER_OFFICER, number))
+        stage.sql("UPDATE policy_live SET number = CAST(x'ff' AS TEXT)")
+        with pytest.raises(RowForged, match="policy rollback --to"):
+            run(policies.propose(OFFICER, variant("another")))
+        run(policies.roll_back(OFFICER, number, reason="put right"))
+        assert of("old") == in_force(stage)
+        assert [] == findings(stage)
+
+
+@pytest.mark.parametrize("act", ["publish", "propose", "reject", "shadow"])
+def test_officers_are_judged_by_what_the_entries_put_into_force(
+    stage: Stage, act: str
+) -> None:
+    """Not by what a pointer that is put back for a moment makes decide."""
+    policies = stage.world.platform.policies
+    run(policies.propose(OFFICER, variant("old")))
+    number = len(policies.proposals())
+
+    async def anything(*_asked: object, **_rest: object) -> Ruling:
+        return Ruling(document={"allow": True, "reasons": []}, revision="x")
+
+    vars(stage.pdp)["decide"] = anything
+    nobody = replace(OFFICER, roles=())
+    acts: dict[str, Any] = {
+        "publish": lambda: policies.publish(OFFICER, number),
+        "propose": lambda: policies.propose(nobody, variant("another")),
+        "reject": lambda: policies.reject(nobody, number, reason="odd"),
+        "shadow": lambda: policies.shadow(nobody, number),
+    }
+    with pytest.raises(NotPermitted):
+        run(acts[act]())
     assert [] == findings(stage)
 
 

@@ -143,7 +143,8 @@ def _show_emergencies(seen: Registered, changed: Collection[UUID]) -> None:
         told = (
             f"{one['attributes']} of {one['subject']} for {one['purpose']} "
             f"to {one['officer']}, {moment(one['at'])} to "
-            f"{moment(one['ends'])}, approved by {one['approver'] or 'nobody'}"
+            f"{moment(one['ends'])}, used {one['uses']} times, approved by "
+            f"{one['approver'] or 'nobody'}, due {moment(one['deadline'])}"
         )
         past = f", ended by {one['ended_by']}" if one["ended_by"] else ""
         _say(f"emergency access {one['id']}: {told}{past}")
