@@ -40,7 +40,13 @@ from policy.decisions import Guidance, Json
 from policy.errors import FactsChanged, RecordUnknown
 from policy.guidance import Guide
 from policy.pdp import PolicyDecisionPoint
-from policy.settled import Key, ProposalKind, Settled, read_ahead, settled
+from policy.settled import (
+    Key,
+    ProposalKind,
+    ReadAhead,
+    Settled,
+    read_ahead,
+)
 from policy.tables import ProposalRow
 from vault import Transactions
 
@@ -280,6 +286,7 @@ class DeclarationDesk:
             },
         )
         self._look_up(declaration)
+        ahead = self._ahead(declaration)
 
         def write(conn: Connection) -> None:
             self._ledger.lock(conn)
@@ -290,12 +297,12 @@ class DeclarationDesk:
                     f"{number}; propose it anew"
                 )
                 raise FactsChanged(msg)
-            self._told(conn, declaration).demand_published(
-                declaration, proposal.base
-            )
+            ahead.on(conn=conn)
+            ahead.told.demand_published(declaration, proposal.base)
             self._consents.register(conn, declaration)
             now = self._clock()
             self._decide(conn, proposal, officer, ProposalState.PUBLISHED, now)
+            _demand_waited(ahead.told, proposal)
             self._enter(
                 conn,
                 declaration,
@@ -342,10 +349,14 @@ class DeclarationDesk:
             justification=reason,
         )
 
+        ahead = self._ahead(declaration)
+
         def write(conn: Connection) -> None:
             self._ledger.lock(conn)
             now = self._clock()
             self._decide(conn, proposal, officer, ProposalState.REJECTED, now)
+            ahead.on(conn=conn)
+            _demand_waited(ahead.told, proposal)
             self._enter(
                 conn,
                 declaration,
@@ -396,7 +407,6 @@ class DeclarationDesk:
         ):
             msg = f"proposal {proposal.number} was decided in between"
             raise RecordUnknown(msg)
-        self._demand_waited(conn, proposal)
 
     def _row(self, conn: Connection, number: int) -> Row[Any]:
         statement = select(_TABLE).where(
@@ -413,37 +423,12 @@ class DeclarationDesk:
         self._rows.demand(row)
         return row
 
-    def _told(self, conn: Connection, declaration: Declaration) -> Settled:
-        """What the entries say; to be asked under the ledger's lock."""
-        return settled(
+    def _ahead(self, declaration: Declaration) -> ReadAhead:
+        """Read what the entries say, before the ledger's lock is taken."""
+        return read_ahead(
             self._ledgers,
             service=declaration.service,
             purpose=declaration.purpose,
-            conn=conn,
-        )
-
-    def _demand_waited(self, conn: Connection, proposal: Proposal) -> None:
-        """Make sure that a proposal waited by the entries, too.
-
-        Raises:
-            RowForged: they tell otherwise.
-
-        """
-        row = {
-            "digest": proposal.declaration.digest,
-            "base": proposal.base,
-            "proposer": proposal.proposer,
-            "proposed_at": proposal.proposed_at,
-            "state": ProposalState.PROPOSED.value,
-        }
-        self._told(conn, proposal.declaration).demand(
-            Key(
-                ProposalKind.DECLARATION,
-                proposal.number,
-                proposal.declaration.service,
-                proposal.declaration.purpose,
-            ),
-            row,
         )
 
     def _proposal(self, row: Row[Any]) -> Proposal:
@@ -501,6 +486,29 @@ def _state(row: Row[Any]) -> ProposalState:
         return ProposalState(row.state)
     except ValueError:
         raise RowForged(_TABLE.name) from None
+
+
+def _demand_waited(told: Settled, proposal: Proposal) -> None:
+    """Make sure that a proposal waited by the entries, too.
+
+    Raises:
+        RowForged: they tell otherwise.
+
+    """
+    row = {
+        "digest": proposal.declaration.digest,
+        "base": proposal.base,
+        "proposer": proposal.proposer,
+        "proposed_at": proposal.proposed_at,
+        "state": ProposalState.PROPOSED.value,
+    }
+    key = Key(
+        ProposalKind.DECLARATION,
+        proposal.number,
+        proposal.declaration.service,
+        proposal.declaration.purpose,
+    )
+    told.demand(key, row)
 
 
 def _declaration(row: Row[Any]) -> Declaration:

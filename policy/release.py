@@ -57,7 +57,7 @@ from policy.hierarchies import hierarchies_for
 from policy.pdp import Cause, NoDecision, PolicyDecisionPoint
 from policy.release_basis import release_basis
 from policy.released import OwnRelease, ReleasedStore
-from policy.settled import Key, ProposalKind, settled
+from policy.settled import Key, ProposalKind, ReadAhead, Settled, read_ahead
 from policy.tables import ReleaseRow
 from vault import ReadGrant, Roll, Transactions, Vault
 
@@ -812,7 +812,7 @@ class ReleaseDesk:
             raise RequestInvalid(msg)
         wanted = _wanted(row)
         try:
-            self._demand_told(row, wanted)
+            _demand_told(row, self._ahead(wanted).told)
         except RowForged:
             # An officer who acted since the row was read is no forger.
             if self._row(release) != row:
@@ -891,6 +891,7 @@ class ReleaseDesk:
             RequestInvalid: it is not what it was any more.
             RowForged: its row is not as this instance wrote it, or entered.
         """
+        ahead = self._ahead(wanted)
 
         def write(conn: Connection) -> int:
             self._ledger.lock(conn)
@@ -898,32 +899,18 @@ class ReleaseDesk:
                 conn, row, outcome=outcome, **columns_of_row
             ):
                 raise _moved(row)
-            self._demand_told(row, wanted, conn)
+            ahead.on(conn=conn)
+            _demand_told(row, ahead.told)
             check(conn)
             return self._append(conn, row.id, wanted, columns, outcome, detail)
 
         return self._transactions.run(write)
 
-    def _demand_told(
-        self,
-        row: Row[Any],
-        wanted: ReleaseRequest,
-        conn: Connection | None = None,
-    ) -> None:
-        told = settled(
-            self._ledgers,
-            service=wanted.service,
-            purpose=wanted.purpose,
-            conn=conn,
+    def _ahead(self, wanted: ReleaseRequest) -> ReadAhead:
+        """Read what the entries say, before the ledger's lock is taken."""
+        return read_ahead(
+            self._ledgers, service=wanted.service, purpose=wanted.purpose
         )
-        read = {
-            "officer": row.officer,
-            "recipient": row.recipient,
-            "request": row.request,
-            "outcome": row.outcome,
-            "approver": row.approver,
-        }
-        told.demand(Key(ProposalKind.RELEASE, str(row.id)), read)
 
     def _enter(
         self,
@@ -1050,6 +1037,22 @@ def _beside(wanted: ReleaseRequest) -> Mapping[str, Json]:
         "sensitive": wanted.sensitive,
         "days": wanted.days,
     }
+
+
+def _demand_told(row: Row[Any], told: Settled) -> None:
+    """Make sure that a request is as the entries about it tell.
+
+    Raises:
+        RowForged: they tell otherwise, or not at all.
+    """
+    read = {
+        "officer": row.officer,
+        "recipient": row.recipient,
+        "request": row.request,
+        "outcome": row.outcome,
+        "approver": row.approver,
+    }
+    told.demand(Key(ProposalKind.RELEASE, str(row.id)), read)
 
 
 def _moved(row: Row[Any]) -> RequestInvalid:

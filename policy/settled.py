@@ -406,8 +406,11 @@ class ReadAhead:
 def read_ahead(
     ledgers: Sequence[Ledger],
     progress: Callable[[int], None] = lambda _: None,
+    *,
+    service: str | None = None,
+    purpose: str | None = None,
 ) -> ReadAhead:
-    """Read the entries that there are, all of them.
+    """Read the entries that there are.
 
     They are many, and whoever holds the ledger's lock keeps everybody
     waiting: so this comes before it.
@@ -415,13 +418,16 @@ def read_ahead(
     Args:
         ledgers: those of former names first, the present one last.
         progress: told how many entries about nobody a page had.
+        service: only what is about this service; None reads everything.
+        purpose: only about this purpose of it.
 
     Raises:
         LedgerInconsistent: a stored entry was changed.
         EntryUnreadable: likewise.
 
     """
-    ahead = ReadAhead(told=Settled(), walk=EntryWalk(ledgers))
+    walk = EntryWalk(ledgers, service=service, purpose=purpose)
+    ahead = ReadAhead(told=Settled(), walk=walk)
     ahead.on(progress)
     return ahead
 

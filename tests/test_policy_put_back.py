@@ -8,6 +8,7 @@ league with one officer. What the codes cannot tell, the entries do.
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -746,6 +747,32 @@ def test_no_approval_builds_on_a_registry_of_earlier(stage: Stage) -> None:
                 run(step)
     finally:
         again.close()
+
+
+@pytest.mark.parametrize("act", ["approve", "reject"])
+def test_what_is_entered_before_the_lock_is_taken_counts(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    """Most entries are read before it; the newer ones are under it."""
+    desk = stage.world.platform.declarations
+    run(desk.propose(OFFICER, declared(2)))
+    ahead = desk._ahead
+
+    def late(*args: Any) -> Any:  # noqa: ANN401 - as there
+        found = ahead(*args)
+        monkeypatch.setattr(desk, "_ahead", ahead)
+        with put_back(stage.world, "policy_proposal"):
+            rejected = desk.reject(OFFICER, 1, reason="odd")
+            beside.submit(run, rejected).result()
+        return found
+
+    monkeypatch.setattr(desk, "_ahead", late)
+    with ThreadPoolExecutor(1) as beside, pytest.raises(RowForged):
+        run(
+            desk.approve(OTHER_OFFICER, 1)
+            if act == "approve"
+            else desk.reject(OTHER_OFFICER, 1, reason="odd")
+        )
 
 
 def test_no_officer_approves_another_text_than_was_proposed(

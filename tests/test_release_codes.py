@@ -7,6 +7,7 @@ extract that no second officer approved, or one that was recalled or is over.
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -354,16 +355,38 @@ def test_an_officer_who_acts_between_two_looks_is_no_forger(
     own: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row was read before, and the entries after."""
-    desk, told = own.desk, own.desk._demand_told
+    desk, ahead = own.desk, own.desk._ahead
 
-    def late(*args: Any) -> None:  # noqa: ANN401 - as there
-        monkeypatch.setattr(desk, "_demand_told", told)
+    def late(*args: Any) -> Any:  # noqa: ANN401 - as there
+        monkeypatch.setattr(desk, "_ahead", ahead)
         asyncio.run(desk.approve(OTHER_OFFICER, own.ids[WAITS]))
-        told(*args)
+        return ahead(*args)
 
-    monkeypatch.setattr(desk, "_demand_told", late)
+    monkeypatch.setattr(desk, "_ahead", late)
     with pytest.raises(RequestInvalid, match="any more"):
         desk._waiting(own.ids[WAITS], "requested")
+
+
+def test_what_is_entered_before_the_lock_is_no_ground_either(
+    own: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most entries are read before it; the newer ones are under it."""
+    desk, ahead = own.desk, own.desk._ahead
+    seen: list[Any] = []
+
+    def late(*args: Any) -> Any:  # noqa: ANN401 - as there
+        found = ahead(*args)
+        seen.append(found)
+        if len(seen) == 2:  # where it is settled, and not where it was read
+            monkeypatch.setattr(desk, "_ahead", ahead)
+            with put_back(own.world, "policy_release"):
+                act = desk.approve(OTHER_OFFICER, own.ids[WAITS])
+                beside.submit(asyncio.run, act).result()
+        return found
+
+    monkeypatch.setattr(desk, "_ahead", late)
+    with ThreadPoolExecutor(1) as beside, pytest.raises(RowForged):
+        asyncio.run(desk.approve(OTHER_OFFICER, own.ids[WAITS]))
 
 
 def test_a_row_that_is_put_back_meanwhile_is_no_ground(
