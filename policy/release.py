@@ -1024,7 +1024,7 @@ def _wanted(row: Row[Any]) -> ReleaseRequest:
     try:
         found = json.loads(row.request)
         return ReleaseRequest(**{**found, "columns": tuple(found["columns"])})
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, RecursionError):
         raise RowForged(_TABLE.name) from None
 
 

@@ -6,6 +6,7 @@ have a grant, an approval, a later end, or a lapse that is forgotten.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -31,7 +32,7 @@ from policy import (
 from policy.gate import Gate
 from policy.glass import GlassDesk
 from policy.glass_tables import GlassAlertRow, GlassRow
-from policy.glass_told import GlassTold
+from policy.glass_told import GlassTold, _day_before
 from tests.databases import KINDS, Kind
 from tests.test_fact_codes import put_back
 from tests.test_glass import (
@@ -639,6 +640,12 @@ def test_steps_about_one_grant_are_not_linked_for_others(
             assert glass.id.hex not in traces
 
         world.run(scene())
+
+
+def test_entries_are_read_from_the_day_before_a_grant() -> None:
+    """One may be dated a little before; of garbage all are read."""
+    assert date(1970, 1, 10) == _day_before(10 * 86_400 + 5)
+    assert [None, None] == [_day_before(2**62), _day_before(-(2**62))]
 
 
 def test_the_entries_of_a_purpose_are_found_by_it(tmp_path: Path) -> None:

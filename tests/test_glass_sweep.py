@@ -233,6 +233,17 @@ def test_what_nobody_asked_for_is_named(stage: Stage) -> None:
     ] == found(world)
 
 
+def test_a_copy_takes_no_entry_from_what_is_gone(stage: Stage) -> None:
+    """A grant under another id is added, and the one it was is missing."""
+    world = stage.world
+    made = copied(world, stage.waiting)
+    delete(world, GRANTS, GRANTS.c.id == stage.waiting)
+    assert [
+        (ADDED, GRANT, made, ()),
+        (MISSING, GRANT, stage.waiting, ()),
+    ] == found(world)
+
+
 def test_an_alert_that_somebody_changed_is_named(stage: Stage) -> None:
     """Closed by nobody, or about another kind of step."""
     world = stage.world

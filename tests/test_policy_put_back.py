@@ -35,6 +35,7 @@ from policy import (
 )
 from policy.bundle import DATA, PLAN, digest, manifest, serialize
 from policy.pdp import Ruling
+from policy.settled import Pointed, Settled
 from tests.bundles import variant
 from tests.databases import Kind
 from tests.test_fact_codes import put_back
@@ -378,6 +379,13 @@ def test_going_back_is_the_way_out(stage: Stage, attack: str | None) -> None:
     assert [] == findings(stage)
 
 
+def test_what_one_officer_put_into_force_judges_nobody(stage: Stage) -> None:
+    """Where entries about it do not fit, the software's own are asked."""
+    policies = stage.world.platform.policies
+    told = Settled(pointed=Pointed(number=5, revision="x"))
+    assert policies._in_force(told) is policies._ours
+
+
 def test_a_pointer_that_does_not_read_leaves_the_way_out(
     tmp_path: Path,
 ) -> None:
@@ -622,7 +630,7 @@ def test_garbage_in_rows_without_codes_is_refused_as_such(
     stage.sql("UPDATE policy_proposal SET state = 'zzz'")
     with pytest.raises(RowForged, match="policy_proposal"):
         run(declarations.approve(OTHER_OFFICER, 1))
-    for odd in ("zzz", "5", "[]", "{}", '{"columns": 5}'):
+    for odd in ("zzz", "5", "[]", "{}", '{"columns": 5}', "[" * 100_000):
         stage.sql("UPDATE policy_release SET request = :odd", odd=odd)
         with pytest.raises(RowForged, match="policy_release"):
             run(releases.approve(OTHER_OFFICER, asked))

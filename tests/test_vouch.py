@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from api.app import create_app
 from api.cli.main import build
+from api.cli.output import moment
 from api.platform import Platform
 from api.secrets import Costs, _derive, add_vouched, load_secrets
 from consent import ConsentStore, Ledger
@@ -414,6 +415,8 @@ def test_emergency_access_gets_its_code(old: World) -> None:
 
     assert not told.exit_code
     assert f'emergency access {glass.id}: ["user.bdate"' in told.stderr
+    due = f"approved by nobody, due {moment(glass.deadline)}"
+    assert f"used 0 times, {due}" in " ".join(told.stderr.split())
     assert f"granted about {glass.id}" in told.stderr
     assert str(ended.id) not in told.stderr
     assert "besides: 1 that ended or was refused; alerts closed: 1" in (
